@@ -1,0 +1,124 @@
+"""From generated motions to metrics: re-normalise, embed, compare with the reference draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from leadbench.config import T2MConfig
+from leadbench.contracts import Evaluator
+from leadbench.data.humanml3d import DrawnSample, collate
+from leadbench.errors import NonFiniteError
+from leadbench.metrics.diversity import Pairs, diversity, diversity_pair_count, draw_pairs, multimodality
+from leadbench.metrics.frechet import FeatureStatistics, frechet_distance
+from leadbench.metrics.retrieval import r_precision
+from leadbench.random import stream
+from leadbench.tensors import MotionBatch
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows of a replication that are worked on together; fixed by the draw, not by the machine."""
+
+    rows: tuple[int, ...]
+
+
+def cut_chunks(drawn: Sequence[DrawnSample], size: int) -> list[Chunk]:
+    """Cut a replication into chunks of equal size, sorted by (length, id) so that little is padded."""
+    order = sorted(range(len(drawn)), key=lambda i: (drawn[i].length, drawn[i].id))
+    return [Chunk(tuple(order[start : start + size])) for start in range(0, len(order), size)]
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """One replication's real draw, embedded: what generated motions are compared with.
+
+    Attributes:
+        drawn: captions and crops, in split order.
+        text: caption embeddings [S, E].
+        motion: embeddings [S, E] of the real motions.
+        order: permutation that shuffles the samples into pools.
+        pairs: first and second indices for Diversity.
+    """
+
+    drawn: tuple[DrawnSample, ...]
+    text: Tensor
+    motion: Tensor
+    order: Tensor
+    pairs: Pairs
+    statistics: FeatureStatistics
+
+
+def embed_motions(evaluator: Evaluator, motions: Sequence[tuple[Chunk, MotionBatch]], count: int) -> Tensor:
+    """Embeddings [count, E] of chunks of motions in any normalisation, back in split order.
+
+    Raises:
+        NonFiniteError: a motion holds NaN or infinity.
+    """
+    out = torch.full((count, evaluator.dim), float("nan"))
+    for chunk, batch in motions:
+        if not bool(torch.isfinite(batch.features).all()):
+            raise NonFiniteError("a generated motion holds NaN or infinity; nothing was recorded for this unit")
+        out[list(chunk.rows)] = evaluator.embed_motion(batch.normalize(evaluator.motion))
+    return out
+
+
+def embed_drawn(evaluator: Evaluator, drawn: Sequence[DrawnSample], size: int) -> Tensor:
+    """Embeddings [S, E] of the real crops."""
+    chunks = cut_chunks(drawn, size)
+    return embed_motions(evaluator, [(c, collate([drawn[i].features for i in c.rows])) for c in chunks], len(drawn))
+
+
+def make_reference(
+    evaluator: Evaluator, drawn: Sequence[DrawnSample], config: T2MConfig, replication: int
+) -> Reference:
+    """Embed a replication's draw and fix its pools and pairs."""
+    count = len(drawn)
+    motion = embed_drawn(evaluator, drawn, config.chunk)
+    order = stream(config.seed, "pools", replication).permutation(count)
+    pairs = draw_pairs(
+        count,
+        diversity_pair_count(count, config.diversity_pairs),
+        stream(config.seed, "diversity", replication),
+        wanted=config.diversity_pairs,
+    )
+    return Reference(
+        drawn=tuple(drawn),
+        text=evaluator.embed_text([item.caption for item in drawn]),
+        motion=motion,
+        order=torch.from_numpy(order),
+        pairs=pairs,
+        statistics=FeatureStatistics.from_embeddings(motion),
+    )
+
+
+def score(
+    reference: Reference, motion: Tensor, config: T2MConfig, text: Tensor | None = None
+) -> dict[str, float | None]:
+    """FID, R-precision, MM-Dist and Diversity of motion embeddings [S, E] against a reference.
+
+    ``text`` replaces the reference's captions (for controls). R-precision and MM-Dist are None below one pool.
+    """
+    captions = reference.text if text is None else text
+    retrieval = r_precision(captions, motion, order=reference.order, pool=config.pool)
+    return {
+        "fid": frechet_distance(reference.statistics, FeatureStatistics.from_embeddings(motion)),
+        "r_precision_1": None if retrieval is None else retrieval.top[0],
+        "r_precision_2": None if retrieval is None else retrieval.top[1],
+        "r_precision_3": None if retrieval is None else retrieval.top[2],
+        "mm_dist": None if retrieval is None else retrieval.matching_score,
+        "diversity": diversity(motion, reference.pairs.first, reference.pairs.second),
+        "multimodality": None,
+    }
+
+
+def score_multimodality(embeddings: Tensor, config: T2MConfig, replication: int) -> float:
+    """MultiModality of embeddings [captions, repeats, E]; one set of pairs for all captions."""
+    repeats = embeddings.shape[1]
+    pairs = draw_pairs(
+        repeats, min(config.multimodality_pairs, repeats // 2), stream(config.seed, "multimodality", replication)
+    )
+    return multimodality(embeddings, pairs.first, pairs.second)

@@ -1,0 +1,377 @@
+"""The text-to-motion benchmark (paper, Tables 1, 2 and 5).
+
+Work is cut into units: a replication of one setting (backbone, steps, guidance). A unit samples latents once and
+scores every variant of them (plain, realigned, controls in the projector's place), so all variants share captions,
+lengths and noise. A unit's records are written together when it is done; a run that starts again skips what is there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import torch
+from torch import Tensor
+
+from leadbench.benchmarks.controls import (
+    LatentStatistics,
+    derangement,
+    gaussian_latents,
+    latent_statistics,
+    standard_normal_latents,
+)
+from leadbench.benchmarks.scoring import (
+    Chunk,
+    Reference,
+    cut_chunks,
+    embed_drawn,
+    embed_motions,
+    make_reference,
+    score,
+    score_multimodality,
+)
+from leadbench.config import T2MConfig
+from leadbench.contracts import Backbone, Evaluator, MotionAutoencoder
+from leadbench.data.humanml3d import DrawnSample, HumanML3DFolder, MotionSample, collate, draw
+from leadbench.metrics.physical import foot_skating
+from leadbench.motion.features import features_to_joints
+from leadbench.pipeline import LatentMap, decode_latents, sample_latents
+from leadbench.random import NoiseSource, stream
+from leadbench.results import Record, RunStore
+from leadbench.skeleton import Skeleton, get_skeleton
+from leadbench.tensors import Latent, MotionBatch, lengths_to_mask
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A backbone at a number of steps and a guidance scale."""
+
+    backbone: str
+    display: str
+    steps: int
+    guidance: float | None
+
+    @property
+    def key(self) -> str:
+        """Part of record keys."""
+        return f"{self.backbone}/steps={self.steps}/guidance={self.guidance}"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A backbone with its settings and the maps that are tried in the projector's place.
+
+    Attributes:
+        variants: row name -> (projector name or None, latent map or None).
+    """
+
+    backbone: Backbone
+    settings: tuple[Setting, ...]
+    variants: Mapping[str, tuple[str | None, LatentMap | None]]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is done, recorded and resumed as a whole."""
+
+    label: str
+    replication: int
+    keys: tuple[str, ...]
+    work: Callable[[], list[Record]]
+
+
+@dataclass
+class T2MBenchmark:
+    """One run of the benchmark.
+
+    Args:
+        dataset: whose ``config.split`` is generated for.
+        evaluator: space in which everything is measured.
+        autoencoder: of the reconstruction and control rows.
+        entries: backbones.
+        config: protocol.
+        store: where records go.
+        controls: also score the control rows.
+        samples: the split, if it is loaded already.
+    """
+
+    dataset: HumanML3DFolder
+    evaluator: Evaluator
+    autoencoder: MotionAutoencoder
+    entries: Sequence[Entry]
+    config: T2MConfig
+    store: RunStore
+    controls: bool = False
+    samples: Sequence[MotionSample] = ()
+    _references: dict[int, Reference] = field(default_factory=dict)
+
+    def run(self, report: Report | None = None) -> list[Record]:
+        """Do every unit that is not recorded yet; return all records of the run."""
+        units = list(self.units())
+        for number, unit in enumerate(units):
+            if not all(self.store.done(key) for key in unit.keys):
+                for record in unit.work():
+                    self.store.append(record)
+            if report is not None:
+                report(unit.label, number + 1, len(units))
+        return self.store.records()
+
+    def units(self) -> Iterator[Unit]:
+        """All units, replications outermost so that an interrupted run holds whole replications."""
+        for replication in range(self.config.replications):
+            self._references.clear()
+            yield self._unit("Real", replication, [self._key("Real", replication)], self._real)
+            rows = ["Reconstruction", *(self._control_rows if self.controls else ())]
+            yield self._unit(
+                "Reconstruction", replication, [self._key(row, replication) for row in rows], self._autoencoder_rows
+            )
+            for entry in self.entries:
+                for setting in entry.settings:
+                    keys = [self._key(row, replication, setting) for row in entry.variants]
+                    label = f"{setting.display} {setting.steps} steps"
+                    yield self._unit(label, replication, keys, partial(self._generated, entry=entry, setting=setting))
+
+    _control_rows = (
+        "Real, shuffled captions",
+        "Train sample",
+        "Other test latents",
+        "Gaussian latents",
+        "N(0, I) latents",
+    )
+
+    # ------------------------------------------------------------------ rows
+
+    def _real(self, replication: int) -> list[Record]:
+        """Real motions against a second draw of themselves, as the official Real row."""
+        reference = self._reference(replication)
+        second = draw(self._samples, self.config.seed, replication + 1_000_000)
+        embeddings = embed_drawn(self.evaluator, second, self.config.chunk)
+        text = self.evaluator.embed_text([item.caption for item in second])
+        return [self._record("Real", replication, score(reference, embeddings, self.config, text))]
+
+    def _autoencoder_rows(self, replication: int) -> list[Record]:
+        """Reconstruction, and with controls the rows that need no backbone."""
+        reference = self._reference(replication)
+        latents = self._posterior(reference, replication)
+        rows = {"Reconstruction": latents}
+        records = []
+        if self.controls:
+            rows |= self._control_latents(reference, latents, replication)
+            order = torch.tensor(derangement(len(reference.drawn), self.config.seed, replication))
+            shuffled = score(reference, reference.motion, self.config, reference.text[order])
+            records.append(self._record("Real, shuffled captions", replication, shuffled))
+            records.append(self._record("Train sample", replication, self._train_sample(reference, replication)))
+        for row, latent in rows.items():
+            embeddings, details = self._decode_and_embed(reference, latent, None)
+            records.append(self._record(row, replication, score(reference, embeddings, self.config), details=details))
+        return records
+
+    def _control_latents(self, reference: Reference, latents: Tensor, replication: int) -> dict[str, Tensor]:
+        noise = self._noise(reference, replication)
+        order = torch.tensor(derangement(len(reference.drawn), self.config.seed, replication))
+        return {
+            "Other test latents": latents[order],
+            "Gaussian latents": gaussian_latents(self.latent_statistics, noise).values,
+            "N(0, I) latents": standard_normal_latents(self.latent_statistics, noise).values,
+        }
+
+    def _train_sample(self, reference: Reference, replication: int) -> dict[str, float | None]:
+        count = min(len(reference.drawn), len(self._train))
+        rows = stream(self.config.seed, "train-sample", replication).permutation(len(self._train))[:count]
+        drawn = draw([self._train[i] for i in rows], self.config.seed, replication)
+        metrics = score(
+            reference, _pad_rows(embed_drawn(self.evaluator, drawn, self.config.chunk), reference), self.config
+        )
+        # captions belong to other motions here, so nothing but FID and Diversity has a meaning
+        return {**metrics, "r_precision_1": None, "r_precision_2": None, "r_precision_3": None, "mm_dist": None}
+
+    def _generated(self, replication: int, entry: Entry, setting: Setting) -> list[Record]:
+        """All variants of one setting: latents are sampled once."""
+        began = time.perf_counter()
+        reference = self._reference(replication)
+        latents = self._sample(entry.backbone, reference, setting, replication, repeat=0)
+        limit = self.config.multimodality_replications
+        with_multimodality = limit is None or replication < limit
+        repeats = self._repeats(entry, setting, reference, replication) if with_multimodality else None
+        sampling = time.perf_counter() - began
+        records = []
+        for row, (projector, edit) in entry.variants.items():
+            began = time.perf_counter()
+            embeddings, details = self._decode_and_embed(reference, latents, edit)
+            metrics = score(reference, embeddings, self.config)
+            if repeats is not None:
+                embedded = torch.stack(
+                    [self._decode_and_embed(repeats[0], latent, edit)[0] for latent in repeats[1]], dim=1
+                )
+                metrics["multimodality"] = score_multimodality(embedded, self.config, replication)
+            seconds = {"sampling": sampling, "scoring": time.perf_counter() - began}
+            records.append(
+                self._record(
+                    row, replication, metrics, setting=setting, projector=projector, details=details, seconds=seconds
+                )
+            )
+        return records
+
+    # ------------------------------------------------------------------ parts
+
+    def _sample(
+        self, backbone: Backbone, reference: Reference, setting: Setting, replication: int, repeat: int
+    ) -> Tensor:
+        spec = self.autoencoder.latent
+        out = torch.empty(len(reference.drawn), spec.tokens, spec.width)
+        for chunk in cut_chunks(reference.drawn, self.config.chunk):
+            drawn = [reference.drawn[i] for i in chunk.rows]
+            noise = NoiseSource(self.config.seed, tuple(item.id for item in drawn), replication, repeat)
+            latent = sample_latents(
+                backbone,
+                [item.caption.caption for item in drawn],
+                _mask(drawn),
+                noise,
+                steps=setting.steps,
+                guidance=setting.guidance,
+            )
+            out[list(chunk.rows)] = latent.values
+        return out
+
+    def _repeats(
+        self, entry: Entry, setting: Setting, reference: Reference, replication: int
+    ) -> tuple[Reference, list[Tensor]]:
+        """Latents of the MultiModality captions, one tensor for each repeat."""
+        count = min(self.config.multimodality_captions, len(reference.drawn))
+        rows = stream(self.config.seed, "multimodality-captions", replication).permutation(len(reference.drawn))[:count]
+        subset = _subset(reference, [int(i) for i in rows])
+        latents = [
+            self._sample(entry.backbone, subset, setting, replication, repeat=k + 1)
+            for k in range(self.config.multimodality_repeats)
+        ]
+        return subset, latents
+
+    def _decode_and_embed(
+        self, reference: Reference, latents: Tensor, edit: LatentMap | None
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Embeddings [S, E] of decoded latents [S, N, M], with latent norm and foot skating."""
+        motions: list[tuple[Chunk, MotionBatch]] = []
+        norms, skating = [], []
+        skeleton = get_skeleton(self.dataset.motion.skeleton)
+        for chunk in cut_chunks(reference.drawn, self.config.chunk):
+            mask = _mask([reference.drawn[i] for i in chunk.rows])
+            plain = Latent.full(latents[list(chunk.rows)])
+            latent = plain if edit is None else edit(plain)
+            norms.append(latent.norm())
+            motion = decode_latents(self.autoencoder, latent, mask, None)
+            joints = features_to_joints(motion.denormalize().features, skeleton)
+            skating.append(foot_skating(joints, mask, _toes(skeleton))[0])
+            motions.append((chunk, motion))
+        embeddings = embed_motions(self.evaluator, motions, len(reference.drawn))
+        details = {"latent_norm": float(torch.cat(norms).mean()), "skating_ratio": float(torch.cat(skating).mean())}
+        return embeddings, details
+
+    def _posterior(self, reference: Reference, replication: int) -> Tensor:
+        """Posterior samples [S, N, M] of the reference crops (MLD's evaluation encodes samples, not means)."""
+        spec = self.autoencoder.latent
+        out = torch.empty(len(reference.drawn), spec.tokens, spec.width)
+        noise = self._noise(reference, replication).normal("posterior", (spec.tokens, spec.width))
+        for chunk in cut_chunks(reference.drawn, self.config.chunk):
+            batch = collate([reference.drawn[i].features for i in chunk.rows]).normalize(self.autoencoder.motion)
+            posterior = self.autoencoder.encode(batch)
+            rows = list(chunk.rows)
+            out[rows] = posterior.loc + posterior.scale * noise[rows]
+        return out
+
+    def _noise(self, reference: Reference, replication: int) -> NoiseSource:
+        return NoiseSource(self.config.seed, tuple(item.id for item in reference.drawn), replication)
+
+    def _reference(self, replication: int) -> Reference:
+        if replication not in self._references:
+            drawn = draw(self._samples, self.config.seed, replication)
+            self._references[replication] = make_reference(self.evaluator, drawn, self.config, replication)
+        return self._references[replication]
+
+    @cached_property
+    def _samples(self) -> Sequence[MotionSample]:
+        return self.samples or self.dataset.load(self.config.split, skip_bad=self.config.skip_bad_motions)[0]
+
+    @cached_property
+    def _train(self) -> list[MotionSample]:
+        return self.dataset.load("train", skip_bad=self.config.skip_bad_motions)[0]
+
+    @cached_property
+    def latent_statistics(self) -> LatentStatistics:
+        """Of the train split's latents; needed by controls."""
+        return latent_statistics(self.autoencoder, self._train, self.config.seed)
+
+    def _notes(self, replication: int) -> list[str]:
+        """What the reader of a table must know about reduced settings."""
+        note = self._reference(replication).pairs.note
+        modality = (
+            f"MultiModality: {min(self.config.multimodality_captions, len(self._samples))} captions x "
+            f"{self.config.multimodality_repeats} repeats x {self.config.multimodality_pairs} pairs"
+        )
+        return [f"pools of {self.config.pool}", modality, *([f"Diversity: {note}"] if note else [])]
+
+    def _unit(self, label: str, replication: int, keys: Sequence[str], work: Callable[[int], list[Record]]) -> Unit:
+        return Unit(f"replication {replication + 1}: {label}", replication, tuple(keys), lambda: work(replication))
+
+    def _key(self, row: str, replication: int, setting: Setting | None = None) -> str:
+        return f"{row}|{setting.key if setting else ''}|{replication}"
+
+    def _record(
+        self,
+        row: str,
+        replication: int,
+        metrics: dict[str, float | None],
+        *,
+        setting: Setting | None = None,
+        projector: str | None = None,
+        details: Mapping[str, object] | None = None,
+        seconds: Mapping[str, float] | None = None,
+    ) -> Record:
+        return Record(
+            dataset=self.dataset.name,
+            protocol=self.config.protocol,
+            evaluator=self.evaluator.identity,
+            row=row,
+            backbone=setting.backbone if setting else None,
+            display=setting.display if setting else None,
+            projector=projector,
+            steps=setting.steps if setting else None,
+            guidance=setting.guidance if setting else None,
+            replication=replication,
+            seed=self.config.seed,
+            metrics=metrics,
+            details={"samples": len(self._samples), "notes": self._notes(replication), **(details or {})},
+            chunk_size=self.config.chunk,
+            seconds=dict(seconds or {}),
+            key=self._key(row, replication, setting),
+        )
+
+
+def _mask(drawn: Sequence[DrawnSample]) -> Tensor:
+    return lengths_to_mask(torch.tensor([item.length for item in drawn]))
+
+
+def _toes(skeleton: Skeleton) -> tuple[int, int]:
+    """Last joint of each foot."""
+    return skeleton.left_foot[-1], skeleton.right_foot[-1]
+
+
+def _subset(reference: Reference, rows: list[int]) -> Reference:
+    """The same reference with some of its rows; pools and pairs are not used."""
+    return Reference(
+        tuple(reference.drawn[i] for i in rows),
+        reference.text[rows],
+        reference.motion[rows],
+        torch.arange(len(rows)),
+        reference.pairs,
+        reference.statistics,
+    )
+
+
+def _pad_rows(embeddings: Tensor, reference: Reference) -> Tensor:
+    """Repeat rows of a smaller set up to the reference's size, so that pools and pairs exist."""
+    count = len(reference.drawn)
+    return embeddings[torch.arange(count) % embeddings.shape[0]]

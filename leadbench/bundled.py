@@ -1,0 +1,54 @@
+"""What leadbench brings itself, through the same hooks as anybody's plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leadbench.hookspecs import Registration, hookimpl
+
+
+@hookimpl
+def leadbench_text_encoders() -> Sequence[Registration]:
+    """Encoders whose weights arrive as ordinary packages."""
+    return [
+        Registration(
+            "minilm",
+            "all-MiniLM-L6-v2 sentence embeddings, pooled, 384 wide",
+            "leadbench.text.sentence:minilm",
+            requires=("sentence_transformers",),
+        ),
+        Registration(
+            "wordllama",
+            "WordLlama static sub-token vectors, mean, 256 wide",
+            "leadbench.text.static:wordllama",
+            requires=("wordllama", "tokenizers"),
+        ),
+    ]
+
+
+@hookimpl
+def leadbench_datasets() -> Sequence[Registration]:
+    """The on-disk format of HumanML3D."""
+    return [
+        Registration(
+            "folder",
+            "any folder in HumanML3D's on-disk format (22 or 21 joints)",
+            "leadbench.data.humanml3d:HumanML3DFolder",
+        )
+    ]
+
+
+@hookimpl
+def leadbench_projectors() -> Sequence[Registration]:
+    """LEAD projectors in our own file format."""
+    return [Registration("lead", "LEAD projector (safetensors with card)", "leadbench.zoo.store:load_projector")]
+
+
+@hookimpl
+def leadbench_evaluators() -> Sequence[Registration]:
+    """Co-embedding networks of Guo et al."""
+    return [
+        Registration(
+            "guo", "text-motion co-embedding of Guo et al. 2022, from the model folder", "leadbench.zoo.evaluators:guo"
+        )
+    ]

@@ -1,0 +1,44 @@
+"""The command ``leadbench``: parses, calls, and turns errors into one line and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from leadbench.cli import data, plugin_commands, run, train
+from leadbench.errors import LeadbenchError
+
+app = typer.Typer(
+    name="leadbench",
+    help="Benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+app.add_typer(train.app, name="train")
+app.command("run")(run.run)
+app.command("tables")(run.tables)
+app.command("plugins")(plugin_commands.plugins)
+
+
+def main() -> None:
+    """Entry point of the console script.
+
+    Exit codes: 0 done; 1 a bug (traceback); 2 bad input, told in one line; 130 interrupted.
+    """
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        app()
+    except LeadbenchError as exc:
+        console.print(f"[red]error:[/red] {' '.join(str(exc).split())}", markup=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("interrupted; start the same command again to go on")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

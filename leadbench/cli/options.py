@@ -1,0 +1,73 @@
+"""Options that several commands share, and parsers of their values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from leadbench.cli.lazy import late
+from leadbench.errors import ConfigError
+
+DatasetOption = Annotated[
+    Path, typer.Option("--dataset", "-d", help="Dataset folder in HumanML3D's on-disk format.", show_default=False)
+]
+ModelsOption = Annotated[
+    Path | None,
+    typer.Option("--models", help="Folder of trained models [default: DATASET/models].", show_default=False),
+]
+PresetOption = Annotated[str, typer.Option("--preset", help="Size of the models.")]
+PluginOption = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="Also load this Python file as a plugin.", show_default=False)
+]
+StrictOption = Annotated[bool, typer.Option("--strict-plugins", help="A plugin that fails to load is an error.")]
+SkipBadOption = Annotated[
+    bool, typer.Option("--skip-bad-motions", help="Leave out motions with NaN instead of refusing the dataset.")
+]
+
+
+def open_store(models: Path, plugin: list[Path] | None, strict: bool) -> tuple[Any, Any]:
+    """Load plugins; return (plugins, model store) with text encoders from the plugins."""
+    plugins = late("leadbench.plugins:load_plugins")(plugin or (), strict=strict)
+    store = late("leadbench.zoo.store:ModelStore")(models, lambda name: plugins.create("text_encoder", name))
+    return plugins, store
+
+
+def parse_numbers(text: str, kind: type[int] | type[float], option: str) -> list[Any]:
+    """Parse ``1,2,4``.
+
+    Raises:
+        ConfigError: not a comma-separated list of numbers.
+
+    >>> parse_numbers("1,2,4", int, "--steps")
+    [1, 2, 4]
+    """
+    try:
+        values = [kind(part) for part in text.split(",") if part.strip()]
+    except ValueError as exc:
+        raise ConfigError(f"{option} {text!r}: must be numbers separated by commas, such as 1,2,4") from exc
+    if not values:
+        raise ConfigError(f"{option}: no value given")
+    return values
+
+
+def parse_steps(text: str | None) -> dict[str | None, list[int]]:
+    """Parse ``--steps``: ``1,2,4`` speaks to few-step backbones (key None), ``mld=10,50`` to one by name.
+
+    Several parts are separated by semicolons or spaces.
+
+    Raises:
+        ConfigError: not whole numbers of at least 1.
+
+    >>> parse_steps("1,2,4;mld=10,50")
+    {None: [1, 2, 4], 'mld': [10, 50]}
+    """
+    steps: dict[str | None, list[int]] = {}
+    for part in (text or "").replace(";", " ").split():
+        name, equals, values = part.rpartition("=")
+        numbers = parse_numbers(values, int, "--steps")
+        if min(numbers) < 1:
+            raise ConfigError(f"--steps {part}: steps must be at least 1")
+        steps[name if equals else None] = numbers
+    return steps

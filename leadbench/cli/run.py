@@ -1,0 +1,105 @@
+"""``leadbench run`` and ``leadbench tables``: the text-to-motion benchmark and its tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leadbench.cli.lazy import late
+from leadbench.cli.options import (
+    DatasetOption,
+    ModelsOption,
+    PluginOption,
+    SkipBadOption,
+    StrictOption,
+    open_store,
+    parse_numbers,
+    parse_steps,
+)
+from leadbench.cli.progress import progress
+
+FormatOption = Annotated[str, typer.Option("--format", "-f", help="github, latex, csv, json or plain.")]
+
+
+def run(
+    dataset: DatasetOption,
+    backbone: Annotated[str, typer.Option("--backbone", "-b", help="Backbones, separated by commas.")],
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            "--steps", help="Steps of few-step backbones (1,2,4), or by name (mld=10,50).", show_default=False
+        ),
+    ] = None,
+    guidance: Annotated[
+        str | None, typer.Option("--guidance", help="Guidance scales to sweep, such as 2.5,5,7.5.", show_default=False)
+    ] = None,
+    projector: Annotated[str, typer.Option("--projector", help="auto, none, or a file.")] = "auto",
+    models: ModelsOption = None,
+    out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("results"),
+    quick: Annotated[bool, typer.Option("--quick", help="3 replications, reduced MultiModality.")] = False,
+    controls: Annotated[bool, typer.Option("--controls", help="Score the controls too.")] = False,
+    replications: Annotated[int | None, typer.Option("--replications", min=1, show_default=False)] = None,
+    multimodality_replications: Annotated[
+        int | None,
+        typer.Option(
+            "--multimodality-replications", min=0, help="Replications that measure MultiModality [default: all]."
+        ),
+    ] = None,
+    chunk: Annotated[int, typer.Option("--chunk", min=1, help="Motions worked on together.")] = 128,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    allow_latent_mismatch: Annotated[
+        bool, typer.Option("--allow-latent-mismatch", help="Attach a projector of another latent space.")
+    ] = False,
+    format: FormatOption = "github",
+    plugin: PluginOption = None,
+    strict_plugins: StrictOption = False,
+    skip_bad_motions: SkipBadOption = False,
+) -> None:
+    """Text-to-motion benchmark: generate, score, and print Tables 1 and 5 of the paper.
+
+    Interrupt freely: the same command goes on where it stopped.
+
+    Example: leadbench run --dataset data/bnr --backbone mld,motionlcm --steps 1,2,4 --quick
+    """
+    changes = {
+        "seed": seed,
+        "chunk": chunk,
+        "skip_bad_motions": skip_bad_motions,
+        "allow_latent_mismatch": allow_latent_mismatch,
+    }
+    if replications is not None:
+        changes["replications"] = replications
+    if multimodality_replications is not None:
+        changes["multimodality_replications"] = multimodality_replications
+    config_class = late("leadbench.config:T2MConfig")
+    config = config_class.quick(**changes) if quick else config_class(**changes)
+    request = late("leadbench.benchmarks.assemble:T2MRequest")(
+        backbones=tuple(name.strip() for name in backbone.split(",") if name.strip()),
+        steps=parse_steps(steps),
+        guidance=tuple(parse_numbers(guidance, float, "--guidance")) if guidance else (),
+        projector=projector,
+        controls=controls,
+        config=config,
+    )
+    late("leadbench.table:check_format")(format)
+    folder = late("leadbench.data.humanml3d:HumanML3DFolder")(dataset)
+    plugins, store = open_store(models or dataset / "models", plugin, strict_plugins)
+    assembled = late("leadbench.benchmarks.assemble:assemble_t2m")(request, folder, plugins, store, out)
+    with progress() as reporter:
+        records = late("leadbench.benchmarks.assemble:execute")(
+            assembled, lambda label, done, total: reporter.show("benchmark", done, total, label)
+        )
+    typer.echo(late("leadbench.table:render_t2m")(records, format))
+    typer.echo(f"records: {out / folder.name / assembled.run}", err=True)
+
+
+def tables(
+    results: Annotated[Path, typer.Argument(help="Folder of a run, as `leadbench run` printed it.")],
+    format: FormatOption = "github",
+) -> None:
+    """Render the tables of a stored run again."""
+    late("leadbench.table:check_format")(format)
+    records = late("leadbench.results:RunStore")(results).records()
+    typer.echo(late("leadbench.table:render_t2m")(records, format))

@@ -1,0 +1,261 @@
+"""Frozen configuration models: the only home of defaults. Unknown keys are rejected."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class FrozenModel(BaseModel):
+    """Base of every configuration: immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --------------------------------------------------------------------------------------
+# Architectures
+# --------------------------------------------------------------------------------------
+
+
+class TransformerConfig(FrozenModel):
+    """A stack of post-norm transformer blocks; skip stacks need an odd number of layers.
+
+    ``attention_dropout`` drops attention weights in training. The official networks use 0.1 there too; it rules
+    out fused attention kernels on a CPU, so it is off by default.
+    """
+
+    width: int = Field(256, gt=0)
+    layers: int = Field(9, gt=0)
+    heads: int = Field(4, gt=0)
+    feedforward: int = Field(1024, gt=0)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    attention_dropout: float = Field(0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> TransformerConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not divisible by heads {self.heads}")
+        return self
+
+
+class AutoencoderConfig(FrozenModel):
+    """Motion VAE of MLD: frames to ``latent_tokens`` tokens of ``latent_width`` and back.
+
+    ``latent_width`` differing from the transformer width, or ``project_latent``, adds the linear maps of MotionLCM v2.
+    ``frames_per_token`` > 1 feeds the transformer groups of consecutive frames (ours, for speed on a CPU;
+    1 is the official layout). ``log_variance_offset`` is added to the posterior's log variance (ours; official 0): the
+    encoder's last layer norm moves by one learning rate a step, so a posterior that starts at deviation 1 drowns the
+    latent in noise for thousands of steps. ``sinusoidal_start`` starts the learned position tables at sines and cosines
+    (ours; official uniform). ``positions`` is the length of those tables: the longest sequence.
+    """
+
+    features: int = Field(263, gt=0)
+    latent_tokens: int = Field(1, gt=0)
+    latent_width: int = Field(256, gt=0)
+    frames_per_token: int = Field(1, gt=0)
+    project_latent: bool = False
+    log_variance_offset: float = 0.0
+    sinusoidal_start: bool = False
+    positions: int = Field(500, gt=0)
+    transformer: TransformerConfig = TransformerConfig()
+
+
+class DenoiserConfig(FrozenModel):
+    """Denoiser of MLD and MotionLCM: a skip transformer over [latent, time, text] tokens.
+
+    ``guidance_width`` is the width of MotionLCM's guidance features (None: no guidance input, as in MLD);
+    ``relu_text`` applies ReLU to the raw text embedding before its projection (MLD, MotionLCM v1).
+    ``project_latent``, or differing widths, adds the linear maps in and out of the hidden width (MotionLCM v2).
+    ``normalize_text`` brings each raw text token to mean 0 and deviation 1 first (ours: unit-norm sentence embeddings
+    have entries near 0.05, beside which position tables drown them).
+    ``project_text`` off feeds the text embedding as it is (MLD does so when its width equals the transformer's).
+    """
+
+    latent_tokens: int = Field(1, gt=0)
+    latent_width: int = Field(256, gt=0)
+    text_width: int = Field(768, gt=0)
+    time_width: int = Field(768, gt=0)
+    guidance_width: int | None = None
+    relu_text: bool = True
+    normalize_text: bool = False
+    project_text: bool = True
+    project_latent: bool = False
+    positions: int = Field(500, gt=0)
+    transformer: TransformerConfig = TransformerConfig()
+
+    @model_validator(mode="after")
+    def _widths_fit(self) -> DenoiserConfig:
+        if not self.project_text and self.text_width != self.transformer.width:
+            raise ValueError(
+                f"project_text off needs text_width {self.text_width} equal to the width {self.transformer.width}"
+            )
+        if self.guidance_width is not None and self.guidance_width < 4:
+            raise ValueError(f"guidance_width must be at least 4, got {self.guidance_width}")
+        return self
+
+
+class ProjectorConfig(FrozenModel):
+    """LEAD projector: latent [N, M] to ``tokens`` code tokens [K, C] and back (paper, section 4.1.1, 5.2).
+
+    ``transformer.width`` is the hidden width (``paper``: 256 with feed-forward 1024; ``paper-wide``: 1024).
+    ``split`` cuts every latent token into that many input tokens. ``queries`` reads codes and latents out of
+    learned query tokens even where input and output token counts agree and could be read in place.
+    """
+
+    architecture: Literal["transformer", "skip", "mlp"] = "transformer"
+    latent_tokens: int = Field(1, gt=0)
+    latent_width: int = Field(256, gt=0)
+    text_width: int = Field(768, gt=0)
+    tokens: int = Field(1, gt=0)
+    split: int = Field(1, gt=0)
+    queries: bool = False
+    transformer: TransformerConfig = TransformerConfig()
+
+    @model_validator(mode="after")
+    def _split_divides(self) -> ProjectorConfig:
+        if self.latent_width % self.split:
+            raise ValueError(f"latent_width {self.latent_width} is not divisible by split {self.split}")
+        if self.architecture == "mlp" and (self.split > 1 or self.queries):
+            raise ValueError("architecture 'mlp' has no tokens: leave split at 1 and queries off")
+        return self
+
+
+class EvaluatorConfig(FrozenModel):
+    """Text-motion co-embedding networks of Guo et al. (text-to-motion, networks/modules.py)."""
+
+    word_width: int = Field(300, gt=0)
+    pos_width: int = Field(15, gt=0)
+    text_hidden: int = Field(512, gt=0)
+    features: int = Field(263, gt=0)
+    movement_hidden: int = Field(512, gt=0)
+    movement_width: int = Field(512, gt=0)
+    motion_hidden: int = Field(1024, gt=0)
+    embedding: int = Field(512, gt=0)
+
+
+# --------------------------------------------------------------------------------------
+# Data
+# --------------------------------------------------------------------------------------
+
+
+class DatasetCard(BaseModel):
+    """``dataset.json`` of a dataset folder; keys beyond these are kept by the writer and ignored here."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    skeleton: Literal["humanml3d", "kit"] = "humanml3d"
+    fps: float = Field(20.0, gt=0)
+    tag_fps: float = Field(20.0, gt=0)  # officially 20 for KIT-ML too, although it runs at 12.5
+    min_frames: int = Field(40, gt=0)
+    max_frames: int = Field(200, gt=0)  # exclusive
+
+
+# --------------------------------------------------------------------------------------
+# Training
+# --------------------------------------------------------------------------------------
+
+
+class OptimizerConfig(FrozenModel):
+    """AdamW with linear warm-up and cosine decay to ``final_rate`` x the peak learning rate."""
+
+    learning_rate: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_steps: int = Field(200, ge=0)
+    final_rate: float = Field(0.05, ge=0, le=1)
+    gradient_clip: float = Field(1.0, gt=0)
+
+
+class LoopConfig(FrozenModel):
+    """Length and housekeeping of a training."""
+
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    validate_every: int = Field(500, gt=0)
+    seed: int = 0
+    ema: float = Field(0.0, ge=0, lt=1)  # 0: no moving average
+
+
+class AutoencoderStage(FrozenModel):
+    """Stage 1. ``loop.batch`` counts frames, not clips."""
+
+    architecture: AutoencoderConfig
+    optimizer: OptimizerConfig
+    loop: LoopConfig
+    kl_weight: float = Field(1e-4, ge=0)
+    joint_weight: float = Field(0.0, ge=0)  # per metre of recovered joints
+    standardize: bool = True  # expose per-dimension standardised latents
+
+
+class DiffusionStage(FrozenModel):
+    """Stage 2: noise prediction on pre-encoded latents."""
+
+    architecture: DenoiserConfig
+    optimizer: OptimizerConfig
+    loop: LoopConfig
+    caption_dropout: float = Field(0.1, ge=0, le=1)
+
+
+class ConsistencyStage(FrozenModel):
+    """Latent consistency distillation: guidance weight w = guidance - 1 drawn uniformly from a range."""
+
+    architecture: DenoiserConfig
+    optimizer: OptimizerConfig
+    loop: LoopConfig
+    guidance_weight: tuple[float, float] = (5.0, 15.0)
+    solver_steps: int = Field(50, gt=1)
+    huber: float = Field(1e-3, gt=0)
+
+
+class ProjectorStage(FrozenModel):
+    """Stage 3: loss weights as published (paper, section 5.2)."""
+
+    architecture: ProjectorConfig
+    optimizer: OptimizerConfig
+    loop: LoopConfig
+    align_weight: float = Field(2.1591, ge=0)
+    rec_weight: float = Field(4.7036, ge=0)
+    var_weight: float = Field(0.05960, ge=0)
+    posterior_samples: bool = True
+
+
+class EvaluatorStage(FrozenModel):
+    """Contrastive training of the co-embedding; ``temperature`` divides squared distances."""
+
+    architecture: EvaluatorConfig
+    optimizer: OptimizerConfig
+    loop: LoopConfig
+    word_vectors: Literal["wordllama"] = "wordllama"
+    max_tokens: int = Field(20, gt=0)
+    temperature: float = Field(1.0, gt=0)
+
+
+# --------------------------------------------------------------------------------------
+# Benchmarks
+# --------------------------------------------------------------------------------------
+
+
+class T2MConfig(FrozenModel):
+    """The text-to-motion protocol ``guo-2022``: what is drawn, how often, and in which pools."""
+
+    protocol: Literal["guo-2022"] = "guo-2022"
+    seed: int = 0
+    replications: int = Field(20, gt=0)
+    pool: int = Field(32, gt=1)
+    diversity_pairs: int = Field(300, gt=0)
+    multimodality_captions: int = Field(100, gt=0)
+    multimodality_repeats: int = Field(30, gt=1)
+    multimodality_pairs: int = Field(10, gt=0)
+    multimodality_replications: int | None = Field(None, ge=0)  # None: in every replication
+    chunk: int = Field(128, gt=0)
+    split: str = "test"
+    skip_bad_motions: bool = False
+    allow_latent_mismatch: bool = False
+
+    @classmethod
+    def quick(cls, **changes: object) -> T2MConfig:
+        """3 replications; MultiModality in the first only, with 100 x 20."""
+        return cls.model_validate(
+            {"replications": 3, "multimodality_repeats": 20, "multimodality_replications": 1, **changes}
+        )

@@ -1,0 +1,54 @@
+"""Deterministic, stratified splits of whole clips."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from leadbench.random import stream
+
+SHARES = {"train": 0.80, "val": 0.05, "test": 0.15}
+_STYLE_CELL = 20
+
+
+def split_clips(labels: Mapping[str, tuple[str, str]], seed: int = 0) -> dict[str, str]:
+    """Assign each clip to train, val or test: 80 / 5 / 15 %, stratified.
+
+    Strata are (content, style) cells of at least 20 clips; smaller cells of a content are pooled. Within a stratum the
+    order is a permutation keyed by seed and stratum, so clips of other strata change nothing. With three clips or
+    more no split is empty.
+
+    Args:
+        labels: clip -> (content, style).
+
+    >>> parts = list(split_clips({f"{i}": ("walk", "old") for i in range(100)}).values())
+    >>> parts.count("train"), parts.count("val"), parts.count("test")
+    (80, 5, 15)
+    """
+    cells: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for clip, label in labels.items():
+        cells[label].append(clip)
+    strata: dict[str, list[str]] = defaultdict(list)
+    for (content, style), clips in cells.items():
+        strata[f"{content}/{style}" if len(clips) >= _STYLE_CELL else content] += clips
+    assigned: dict[str, str] = {}
+    for name, clips in strata.items():
+        ordered = sorted(clips)
+        order = stream(seed, "split", name).permutation(len(ordered))
+        test = round(SHARES["test"] * len(ordered))
+        val = round(SHARES["val"] * len(ordered))
+        for place, index in enumerate(order):
+            assigned[ordered[index]] = "test" if place < test else "val" if place < test + val else "train"
+    _fill_empty(assigned, seed)
+    return assigned
+
+
+def _fill_empty(assigned: dict[str, str], seed: int) -> None:
+    """In a data set so small that rounding leaves a split without clips, give it one of the largest split's."""
+    if len(assigned) < len(SHARES):
+        return
+    for split in SHARES:
+        groups = {name: sorted(c for c, s in assigned.items() if s == name) for name in SHARES}
+        if not groups[split]:
+            donors = max(groups.values(), key=len)
+            assigned[donors[int(stream(seed, "split", "fill", split).integers(len(donors)))]] = split

@@ -1,0 +1,96 @@
+"""Part-of-speech tags and lemmas for the words that captions are made of.
+
+HumanML3D tags with spaCy; captions here come from a closed vocabulary, so a lexicon does it without a model. A word
+outside the lexicon is an error, not a guess.
+"""
+
+from __future__ import annotations
+
+from leadbench.errors import DataError
+
+_WORDS = {
+    "DET": "a an the both all some",
+    "PRON": "someone somebody anybody it",
+    "ADP": "of in on at with to for over up down out off through without under beside above near from of into while "
+    "after by along within about like as than",
+    "NUM": "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty zero",
+    "AUX": "is",
+    "ADJ": "normal old elderly young tough masculine feminine youthful lively very long short slow fast easy brisk "
+    "gentle good full straight quarter half wide bent quick calm top big small clear little quiet tight deep angry "
+    "childish happy sad low proud exhausted tired worn possible bouncy high level manly still close far",
+    "ADV": "normally energetically gracefully tiredly youthfully angrily happily sadly proudly shyly timidly "
+    "theatrically heavily slowly quickly briskly rather fairly almost slightly not only even quite about roughly so "
+    "ahead backward forward back again here first early soon late equally hardly barely nearly tightly widely gently "
+    "together apart away around neither nor more well usual goodbye higher upright anywhere tall too",
+    "OTHER": "and or but if that",
+}
+_NOUNS = (
+    "person figure actor hand arm foot step metre turn way walk run bow wave dance kick punch slash sign answer body "
+    "energy day lady woman man strength child thug swagger giant mood musical stage confidence pride anger pace speed "
+    "crawl hurry jog line waist bend chest shoulder height head face sky elbow side front middle swing movement flash "
+    "time lot top end hip stance knee spot place moment second while air street left right square bit running "
+    "jogging calling walking bouncing upper"
+)
+_VERBS = {
+    "walk": "walks walking", "run": "runs", "go": "goes going", "stroll": "strolls", "step": "", "move": "moves moving",
+    "turn": "turns turning", "dash": "dashes", "sprint": "sprints", "rush": "rushes", "bow": "bows", "make": "makes",
+    "take": "takes taking", "wave": "waves waving", "say": "says", "give": "gives", "keep": "keeps keeping",
+    "call": "calls", "beckon": "beckons", "show": "shows", "guide": "guides", "point": "points", "respond": "responds",
+    "dance": "dances dancing", "do": "does", "kick": "kicks", "punch": "punches", "throw": "throws", "box": "boxes",
+    "slash": "slashes", "cut": "cuts", "raise": "raises", "lift": "lifts", "put": "puts", "swing": "swings swinging",
+    "drag": "dragging", "swagger": "swaggering", "start": "starting", "begin": "beginning", "stay": "staying",
+    "rise": "rising", "fall": "falling", "drift": "drifting", "veer": "veering", "bend": "bending", "curve": "curving",
+    "cover": "covering", "lean": "leaning", "tilt": "tilted", "stoop": "stooping", "stand": "standing",
+    "push": "pushed", "pump": "pumping", "fold": "folding", "stretch": "stretching", "reach": "reaching",
+    "open": "open",
+}  # fmt: skip
+
+
+def _lexicon() -> dict[str, tuple[str, str]]:
+    lexicon: dict[str, tuple[str, str]] = {}
+    for noun in _NOUNS.split():
+        lexicon[noun] = (noun, "NOUN")
+        lexicon[f"{noun}s"] = (noun, "NOUN")
+    lexicon["feet"] = ("foot", "NOUN")
+    for verb, forms in _VERBS.items():
+        for form in (verb, *forms.split()):
+            if form not in (
+                "step",
+                "wave",
+                "bow",
+                "turn",
+                "punch",
+                "kick",
+                "slash",
+                "dance",
+                "walk",
+                "run",
+                "swing",
+                "bend",
+            ):
+                lexicon[form] = (verb, "VERB")
+    for tag, words in _WORDS.items():
+        for word in words.split():
+            lexicon[word] = ("be" if word == "is" else word, tag)
+    return lexicon
+
+
+_LEXICON = _lexicon()
+
+
+def tag(caption: str) -> list[str]:
+    """Tokens ``lemma/POS`` of a caption; punctuation is left out.
+
+    Raises:
+        DataError: a word is not in the lexicon.
+
+    >>> tag("A person walks slowly.")
+    ['a/DET', 'person/NOUN', 'walk/VERB', 'slowly/ADV']
+    """
+    tokens = []
+    for word in caption.lower().replace(",", " ").replace(".", " ").split():
+        if word not in _LEXICON:
+            raise DataError(f"tagging: the word {word!r} of caption {caption!r} is not in the lexicon")
+        tokens.append("/".join(_LEXICON[word]))
+    return tokens

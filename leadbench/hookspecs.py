@@ -1,0 +1,95 @@
+"""The hooks of the pluggy project ``leadbench``. Importing this module, or a plugin, must not import torch.
+
+A hook returns light registrations: name, one-line summary, packages it needs, and a factory given as
+``"package.module:attribute"`` (imported only when used) or as a callable.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pluggy
+
+PROJECT = "leadbench"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One thing that a plugin offers.
+
+    Args:
+        name: what users type; unique among registrations of the same kind.
+        summary: one line for listings.
+        factory: callable, or ``"module:attribute"`` imported on first use; its arguments are those that the
+            hook documents.
+        requires: import names that must be installed.
+    """
+
+    name: str
+    summary: str
+    factory: str | Callable[..., Any]
+    requires: tuple[str, ...] = ()
+
+    def load(self) -> Callable[..., Any]:
+        """Import and return the factory.
+
+        Raises:
+            ImportError, AttributeError: the factory's module or attribute does not exist.
+        """
+        if callable(self.factory):
+            return self.factory
+        module, _, attribute = self.factory.partition(":")
+        loaded: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+        return loaded
+
+
+@dataclass(frozen=True)
+class BackboneRegistration(Registration):
+    """A backbone.
+
+    Args:
+        display: name in tables.
+        few_step: whether ``--steps 1,2,4`` without a name speaks to it.
+        text_encoder: name of the text encoder it is conditioned on, for listings.
+    """
+
+    display: str = ""
+    few_step: bool = False
+    text_encoder: str = ""
+
+
+class LeadbenchHooks:
+    """Hook specifications; a plugin implements any subset with ``@leadbench.hookimpl``."""
+
+    @hookspec
+    def leadbench_backbones(self) -> Sequence[BackboneRegistration]:  # type: ignore[empty-body]
+        """Backbones; factory ``(models: leadbench.zoo.store.ModelStore) -> Backbone``."""
+
+    @hookspec
+    def leadbench_text_encoders(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Text encoders; factory ``() -> TextEncoder``."""
+
+    @hookspec
+    def leadbench_projectors(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Projector file formats; factory ``(path: pathlib.Path) -> Projector``."""
+
+    @hookspec
+    def leadbench_datasets(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Datasets; factory ``(root: pathlib.Path) -> MotionDataset``."""
+
+    @hookspec
+    def leadbench_evaluators(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Evaluators; factory ``(models: leadbench.zoo.store.ModelStore) -> Evaluator``."""
+
+    @hookspec
+    def leadbench_metrics(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Extra metrics; factory ``() -> Callable[[GeneratedMotions], float]``, see ``leadbench.metrics``."""
+
+    @hookspec
+    def leadbench_commands(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Command-line groups; factory ``() -> typer.Typer``, mounted under the registration's name."""

@@ -1,0 +1,118 @@
+"""Physical metrics on joint positions [B, F, J, 3] in metres, Y up: foot skating and joint error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool1d
+
+from leadbench.errors import DataError, NonFiniteError
+
+
+@dataclass(frozen=True)
+class SkatingRule:
+    """Thresholds of the foot skating ratio, as published (Karunratanakul et al. 2023, used by MotionLCM).
+
+    ``height`` in metres, ``speed`` in metres a second, ``fps`` frames a second, ``window`` frames of the
+    moving mean. The published code uses 20 fps and these metre thresholds for KIT-ML (12.5 fps) as well.
+    """
+
+    height: float = 0.05
+    speed: float = 0.5
+    fps: float = 20.0
+    window: int = 5
+
+
+def _real_joints(joints: Tensor, mask: Tensor, what: str) -> Tensor:
+    """Joints with padded frames set to 0; refuses non-finite real frames."""
+    if joints.ndim != 4 or joints.shape[-1] != 3 or joints.shape[:2] != mask.shape:
+        raise DataError(
+            f"{what}: joints {tuple(joints.shape)} and mask {tuple(mask.shape)}, expected [B, F, J, 3], [B, F]"
+        )
+    real = torch.where(mask[..., None, None], joints, joints.new_zeros(()))
+    bad = (~torch.isfinite(real)).flatten(1).any(dim=1).nonzero().flatten().tolist()
+    if bad:
+        rows = ", ".join(map(str, bad[:5]))
+        raise NonFiniteError(f"{what}: {len(bad)} of {len(real)} motions hold NaN or infinite joints (first: {rows})")
+    return real
+
+
+def foot_skating(
+    joints: Tensor, mask: Tensor, feet: Sequence[int] = (10, 11), rule: SkatingRule | None = None
+) -> tuple[Tensor, Tensor]:
+    """Share of frame pairs in which a foot slides over the ground.
+
+    A foot slides in a frame pair when its height is below ``rule.height`` in both frames, and both its
+    horizontal speed and the moving mean of that speed (zero padded at the ends) exceed ``rule.speed``.
+
+    Args:
+        joints: [B, F, J, 3] metres, Y up, floor at 0.
+        mask: [B, F], True on real frames, which come first.
+        feet: toe joints; (10, 11) for 22 joints, (15, 20) for KIT-ML's 21.
+        rule: thresholds; published ones by default.
+
+    Returns:
+        ratio [B], and contact speed [B, F - 1, len(feet)]: the mean speed where the foot is down, else 0.
+
+    Raises:
+        DataError: shapes do not fit, or a motion has fewer than 2 frames.
+        NonFiniteError: NaN or infinite joints in a real frame.
+
+    >>> slide = torch.zeros(1, 30, 22, 3)
+    >>> slide[0, :, :, 0] = torch.arange(30)[:, None] * 0.05
+    >>> ratio, speed = foot_skating(slide, torch.ones(1, 30, dtype=torch.bool))
+    >>> ratio.item(), round(speed[0, 10, 0].item(), 4)
+    (1.0, 1.0)
+    """
+    rule = rule or SkatingRule()
+    position = _real_joints(joints, mask, "foot skating")[:, :, list(feet)]
+    if position.shape[1] < 2 or int(mask.sum(dim=1).min()) < 2:
+        raise DataError("foot skating: every motion needs at least 2 frames")
+    pair = (mask[:, 1:] & mask[:, :-1]).unsqueeze(-1)
+    # Speeds outside the motion are 0, which is the published zero padding at the motion's own end.
+    step = (position[:, 1:] - position[:, :-1])[..., [0, 2]] * pair.unsqueeze(-1)
+    speed = step.norm(dim=-1) * rule.fps
+    mean_speed = avg_pool1d(speed.transpose(1, 2), rule.window, stride=1, padding=rule.window // 2).transpose(1, 2)
+    low = position[..., 1] < rule.height
+    contact = low[:, 1:] & low[:, :-1] & pair
+    slides = contact & (speed > rule.speed) & (mean_speed > rule.speed)
+    ratio = slides.any(dim=-1).sum(dim=1) / pair.squeeze(-1).sum(dim=1)
+    return ratio, contact * mean_speed
+
+
+def mpjpe(predicted: Tensor, target: Tensor, mask: Tensor, *, root_aligned: bool, root: int = 0) -> Tensor:
+    """Mean per-joint position error of each motion over its real frames, [B] in metres.
+
+    ``root_aligned`` subtracts each frame's own root position first; otherwise the error is global and drifts
+    with the trajectory. The mean over a set of frames is the mean of these values weighted by lengths.
+
+    Args:
+        predicted: [B, F, J, 3] metres.
+        target: [B, F, J, 3] metres.
+        mask: [B, F], True on real frames; padded frames may hold anything.
+        root_aligned: compare poses (True) or places (False).
+        root: index of the root joint.
+
+    Raises:
+        DataError: shapes do not fit, or a motion has no frame.
+        NonFiniteError: NaN or infinite joints in a real frame.
+
+    >>> pose = torch.zeros(1, 2, 22, 3)
+    >>> moved = pose + torch.tensor([0.0, 0.0, 0.5])
+    >>> valid = torch.ones(1, 2, dtype=torch.bool)
+    >>> mpjpe(moved, pose, valid, root_aligned=True).item(), mpjpe(moved, pose, valid, root_aligned=False).item()
+    (0.0, 0.5)
+    """
+    if predicted.shape != target.shape:
+        raise DataError(f"MPJPE: predicted {tuple(predicted.shape)} and target {tuple(target.shape)} differ")
+    a, b = _real_joints(predicted, mask, "MPJPE, predicted"), _real_joints(target, mask, "MPJPE, target")
+    if int(mask.sum(dim=1).min()) < 1:
+        raise DataError("MPJPE: every motion needs at least 1 frame")
+    if root_aligned:
+        a, b = a - a[:, :, root : root + 1], b - b[:, :, root : root + 1]
+    error = (a - b).norm(dim=-1).mean(dim=-1)  # 0 on padded frames
+    mean: Tensor = error.sum(dim=1) / mask.sum(dim=1)
+    return mean

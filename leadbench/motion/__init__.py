@@ -1,0 +1,1 @@
+"""Motion representation: quaternions, joints <-> features, mirroring, normalisation, motion files."""

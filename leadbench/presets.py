@@ -1,0 +1,153 @@
+"""Named sizes: ``small`` trains on a CPU in about an hour and a half, ``paper`` is the published architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from leadbench.config import (
+    AutoencoderConfig,
+    AutoencoderStage,
+    ConsistencyStage,
+    DenoiserConfig,
+    DiffusionStage,
+    EvaluatorConfig,
+    EvaluatorStage,
+    FrozenModel,
+    LoopConfig,
+    OptimizerConfig,
+    ProjectorConfig,
+    ProjectorStage,
+    TransformerConfig,
+)
+from leadbench.errors import unknown_name
+
+
+class Preset(FrozenModel):
+    """Configuration of every stage. Widths that depend on data or encoder are filled in when a stage starts.
+
+    ``teacher_encoder`` conditions MLD (and is what projectors are aligned to), ``student_encoder`` MotionLCM.
+    """
+
+    name: str
+    autoencoder: AutoencoderStage
+    diffusion: DiffusionStage
+    consistency: ConsistencyStage
+    projector: ProjectorStage
+    evaluator: EvaluatorStage
+    teacher_encoder: str
+    student_encoder: str
+
+
+def _small() -> Preset:
+    blocks = TransformerConfig(width=256, layers=5, heads=4, feedforward=512, dropout=0.0)
+    denoiser = DenoiserConfig(
+        text_width=384,
+        time_width=256,
+        relu_text=False,
+        normalize_text=True,
+        transformer=blocks.model_copy(update={"dropout": 0.1}),
+    )
+    return Preset(
+        name="small",
+        autoencoder=AutoencoderStage(
+            architecture=AutoencoderConfig(
+                frames_per_token=4, log_variance_offset=-5.0, sinusoidal_start=True, transformer=blocks
+            ),
+            optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=200),
+            loop=LoopConfig(steps=5500, batch=1024, validate_every=500, ema=0.998),
+            joint_weight=1.0,
+        ),
+        diffusion=DiffusionStage(
+            architecture=denoiser,
+            optimizer=OptimizerConfig(learning_rate=5e-4),
+            loop=LoopConfig(steps=8000, batch=128, validate_every=1000, ema=0.999),
+        ),
+        consistency=ConsistencyStage(
+            architecture=denoiser.model_copy(update={"guidance_width": 256}),
+            optimizer=OptimizerConfig(learning_rate=2e-4, weight_decay=0.0),
+            loop=LoopConfig(steps=4000, batch=128, validate_every=500, ema=0.95),
+        ),
+        projector=ProjectorStage(
+            architecture=ProjectorConfig(text_width=384, transformer=blocks.model_copy(update={"dropout": 0.1})),
+            optimizer=OptimizerConfig(learning_rate=3e-4),
+            loop=LoopConfig(steps=4000, batch=256, validate_every=500, ema=0.99),
+        ),
+        evaluator=EvaluatorStage(
+            architecture=EvaluatorConfig(
+                word_width=256,
+                text_hidden=256,
+                movement_hidden=256,
+                movement_width=256,
+                motion_hidden=256,
+                embedding=256,
+            ),
+            optimizer=OptimizerConfig(learning_rate=5e-4),
+            loop=LoopConfig(steps=2500, batch=64, validate_every=250, ema=0.99),
+            max_tokens=40,
+        ),
+        teacher_encoder="minilm",
+        student_encoder="wordllama",
+    )
+
+
+def _tiny() -> Preset:
+    """Seconds instead of minutes: for tests of the whole chain. Its numbers mean nothing."""
+    small = _small()
+    blocks = TransformerConfig(width=32, layers=3, heads=2, feedforward=64, dropout=0.0)
+    loop = {"steps": 4, "validate_every": 2}
+    denoiser = small.diffusion.architecture.model_copy(
+        update={"latent_width": 32, "time_width": 32, "transformer": blocks}
+    )
+    return small.model_copy(
+        update={
+            "name": "tiny",
+            "autoencoder": small.autoencoder.model_copy(
+                update={
+                    "architecture": AutoencoderConfig(latent_width=32, frames_per_token=4, transformer=blocks),
+                    "loop": LoopConfig(batch=256, **loop),
+                }
+            ),
+            "diffusion": small.diffusion.model_copy(
+                update={"architecture": denoiser, "loop": LoopConfig(batch=8, ema=0.9, **loop)}
+            ),
+            "consistency": small.consistency.model_copy(
+                update={
+                    "architecture": denoiser.model_copy(update={"guidance_width": 32}),
+                    "loop": LoopConfig(batch=8, ema=0.9, **loop),
+                }
+            ),
+            "projector": small.projector.model_copy(
+                update={
+                    "architecture": ProjectorConfig(latent_width=32, text_width=384, transformer=blocks),
+                    "loop": LoopConfig(batch=8, ema=0.9, **loop),
+                }
+            ),
+            "evaluator": small.evaluator.model_copy(
+                update={
+                    "architecture": EvaluatorConfig(
+                        word_width=256,
+                        text_hidden=16,
+                        movement_hidden=16,
+                        movement_width=16,
+                        motion_hidden=16,
+                        embedding=16,
+                    ),
+                    "loop": LoopConfig(batch=8, ema=0.9, **loop),
+                }
+            ),
+        }
+    )
+
+
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (_small(), _tiny())}
+
+
+def get_preset(name: str) -> Preset:
+    """A preset by name.
+
+    Raises:
+        UnknownNameError: no such preset.
+    """
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS, where="--preset")
+    return PRESETS[name]

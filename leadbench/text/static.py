@@ -1,0 +1,82 @@
+"""Static word vectors: ``wordllama`` (256 wide), the mean of a caption's sub-token vectors."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from leadbench.errors import WeightsError
+from leadbench.tensors import Condition
+
+_PACKAGE = "wordllama"
+_WEIGHTS = "weights/l2_supercat_256.safetensors"
+_TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
+
+
+class StaticTable:
+    """Sub-token vectors [V, C] with their tokenizer.
+
+    WordLlama's own loader looks in another folder and then asks the network, so its two files are read here.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        weights, tokenizer = folder / _WEIGHTS, folder / _TOKENIZER
+        for path in (weights, tokenizer):
+            if not path.is_file():
+                raise WeightsError(
+                    f"text encoder 'wordllama': missing {path.name} in the package (pip install wordllama)"
+                )
+        (self.vectors,) = (t.float() for t in load_file(weights).values())
+        self.tokenizer = Tokenizer.from_file(str(tokenizer))
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+
+    def mean(self, text: str) -> Tensor:
+        """Mean vector [C] of the text's sub-tokens; zero for text without any."""
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        if not ids:
+            return torch.zeros(self.vectors.shape[1])
+        return self.vectors[torch.tensor(ids)].mean(dim=0)
+
+
+@lru_cache(maxsize=1)
+def wordllama_table() -> StaticTable:
+    """The table that the package ``wordllama`` carries; read once.
+
+    Raises:
+        WeightsError: the package is not installed, or lacks its files.
+    """
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError("text encoder 'wordllama': package wordllama is not installed (pip install wordllama)")
+    return StaticTable(Path(spec.submodule_search_locations[0]))
+
+
+class StaticEncoder:
+    """Mean of static sub-token vectors: tokens [B, 1, 256] float32."""
+
+    def __init__(self, name: str, table: StaticTable) -> None:
+        self.name = name
+        self._table = table
+        self.dim = int(table.vectors.shape[1])
+
+    def encode(self, captions: Sequence[str]) -> Condition:
+        """Embed captions, [B, 1, C]."""
+        tokens = torch.stack([self._table.mean(caption) for caption in captions]).unsqueeze(1)
+        return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), self.name)
+
+    def null(self, batch: int) -> Condition:
+        """Embedding of the empty caption (zeros), repeated."""
+        return self.encode([""]).expand(batch)
+
+
+def wordllama() -> StaticEncoder:
+    """WordLlama l2_supercat, 256 wide, from the installed package."""
+    return StaticEncoder("wordllama", wordllama_table())

@@ -1,0 +1,142 @@
+"""Stage 1: the motion VAE (paper, section 4.1.2): MSE + KL, and for our presets a loss on recovered joints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from leadbench.config import AutoencoderStage
+from leadbench.data.humanml3d import UNIT, MotionSample, collate
+from leadbench.motion.features import features_to_joints
+from leadbench.nn.autoencoder import MotionVAE
+from leadbench.skeleton import get_skeleton
+from leadbench.tensors import MotionBatch, MotionSpec
+from leadbench.training.batches import LengthBatches
+
+
+def kl_to_standard_normal(posterior: Normal) -> Tensor:
+    """Mean over batch and dimensions of KL(posterior || N(0, 1)).
+
+    >>> float(kl_to_standard_normal(Normal(torch.zeros(2, 3), torch.ones(2, 3))))
+    0.0
+    """
+    variance = posterior.scale**2
+    return 0.5 * (posterior.loc**2 + variance - variance.log() - 1).mean()
+
+
+@dataclass(frozen=True)
+class ReconstructionError:
+    """Mean per-joint position errors in metres over real frames: global, and with the roots put together."""
+
+    global_mpjpe: float
+    root_aligned_mpjpe: float
+    feature_mse: float
+
+
+class AutoencoderTask:
+    """Trains a :class:`MotionVAE` on batches without padding; validates on whole clips with posterior means."""
+
+    name = "autoencoder"
+
+    def __init__(
+        self, stage: AutoencoderStage, spec: MotionSpec, train: Sequence[MotionSample], val: Sequence[MotionSample]
+    ) -> None:
+        self._stage, self._spec = stage, spec
+        self._skeleton = get_skeleton(spec.skeleton)
+        self.model: nn.Module = MotionVAE(stage.architecture)
+        normalized = [(sample.features - spec.mean) / spec.std for sample in train]
+        self._batches = LengthBatches(normalized, stage.loop.batch, stage.loop.seed)
+        self._val = list(val)
+
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+        """MSE of normalised features + KL + distances of recovered joints (metres)."""
+        features = self._batches.get(step)
+        mask = torch.ones(features.shape[:2], dtype=torch.bool)
+        posterior = self.model.encode(features, mask)  # type: ignore[operator]
+        decoded = self.model.decode(posterior.rsample(), mask)  # type: ignore[operator]
+        mse = (decoded - features).square().mean()
+        kl = kl_to_standard_normal(posterior)
+        joints = self._joint_distance(decoded, features)
+        stage = self._stage
+        total = mse + stage.kl_weight * kl + stage.joint_weight * joints
+        return total, {"mse": float(mse.detach()), "kl": float(kl.detach()), "joints_m": float(joints.detach())}
+
+    def validate(self, model: nn.Module) -> Mapping[str, float]:
+        """Reconstruction error on the validation split."""
+        assert isinstance(model, MotionVAE)
+        error = reconstruction_error(model, self._spec, self._val)
+        return {
+            "score": error.global_mpjpe + error.root_aligned_mpjpe,
+            "global_mpjpe": error.global_mpjpe,
+            "root_aligned_mpjpe": error.root_aligned_mpjpe,
+            "feature_mse": error.feature_mse,
+        }
+
+    def _joint_distance(self, decoded: Tensor, target: Tensor) -> Tensor:
+        if self._stage.joint_weight == 0:
+            return decoded.new_zeros(())
+        mean, std = self._spec.mean, self._spec.std
+        mine = features_to_joints(decoded * std + mean, self._skeleton)
+        theirs = features_to_joints(target * std + mean, self._skeleton)
+        # sqrt's gradient is infinite at 0; the padding of the distance keeps it finite
+        return ((mine - theirs).square().sum(-1) + 1e-8).sqrt().mean()
+
+
+def whole_clips(samples: Sequence[MotionSample], batch: int = 32) -> list[tuple[list[int], MotionBatch]]:
+    """Raw batches of whole clips cut to multiples of 4 frames, sorted by length so that little is padded."""
+    order = sorted(range(len(samples)), key=lambda i: (samples[i].frames, samples[i].id))
+    chunks = [order[start : start + batch] for start in range(0, len(order), batch)]
+    return [
+        (chunk, collate([samples[i].features[: samples[i].frames // UNIT * UNIT] for i in chunk])) for chunk in chunks
+    ]
+
+
+@torch.no_grad()
+def reconstruction_error(model: MotionVAE, spec: MotionSpec, samples: Sequence[MotionSample]) -> ReconstructionError:
+    """Errors of posterior means, averaged over all real frames of all clips."""
+    skeleton = get_skeleton(spec.skeleton)
+    totals = torch.zeros(3, dtype=torch.float64)
+    frames = 0
+    for _, raw in whole_clips(samples):
+        batch = raw.normalize(spec)
+        decoded = model.decode(model.encode(batch.features, batch.mask).loc, batch.mask)
+        mine = features_to_joints(MotionBatch(decoded, batch.mask, spec).denormalize().features, skeleton)
+        theirs = features_to_joints(raw.features, skeleton)
+        aligned = (mine - mine[..., :1, :]) - (theirs - theirs[..., :1, :])
+        per_frame = torch.stack(
+            [
+                (mine - theirs).norm(dim=-1).mean(-1)[raw.mask].sum(),
+                aligned.norm(dim=-1).mean(-1)[raw.mask].sum(),
+                (decoded - batch.features).square().mean(-1)[raw.mask].sum(),
+            ]
+        )
+        totals += per_frame.double()
+        frames += int(raw.mask.sum())
+    means = (totals / frames).tolist()
+    return ReconstructionError(*means)
+
+
+@torch.no_grad()
+def encode_samples(
+    encode: Callable[[Tensor, Tensor], Normal], spec: MotionSpec, samples: Sequence[MotionSample]
+) -> Normal:
+    """Posteriors of whole clips, loc and scale [S, N, M], in the order of ``samples``."""
+    locs: list[Tensor] = [torch.empty(0)] * len(samples)
+    scales = list(locs)
+    for chunk, raw in whole_clips(samples):
+        batch = raw.normalize(spec)
+        posterior = encode(batch.features, batch.mask)
+        for row, index in enumerate(chunk):
+            locs[index], scales[index] = posterior.loc[row], posterior.scale[row]
+    return Normal(torch.stack(locs), torch.stack(scales), validate_args=False)
+
+
+def standardize_latents(model: MotionVAE, spec: MotionSpec, train: Sequence[MotionSample]) -> None:
+    """Set the model's latent shift and scale to the mean and deviation of posterior samples of the train split."""
+    posterior = encode_samples(model.encode, spec, train)
+    variance = posterior.loc.var(dim=0, unbiased=False) + posterior.scale.square().mean(dim=0)
+    model.set_latent_statistics(posterior.loc.mean(dim=0), variance.sqrt())

@@ -1,0 +1,54 @@
+"""Stage 2: the latent denoiser (paper, Eq. 2): noise-prediction MSE with caption dropout for guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from leadbench.config import DiffusionStage
+from leadbench.nn.denoiser import Denoiser
+from leadbench.sampling import NoiseSchedule
+from leadbench.training.latents import LatentSet, drop_captions
+from leadbench.training.loop import epoch_batch
+
+
+class DiffusionTask:
+    """Trains a :class:`Denoiser` on pre-encoded latents."""
+
+    def __init__(self, stage: DiffusionStage, train: LatentSet, val: LatentSet) -> None:
+        self._stage, self._train, self._val = stage, train, val
+        self._schedule = NoiseSchedule.scaled_linear()
+        self.name = f"diffusion-{train.text.encoder}"
+        self.model: nn.Module = Denoiser(stage.architecture)
+
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+        """MSE between drawn and predicted noise at uniform timesteps."""
+        loop = self._stage.loop
+        rows = epoch_batch(loop.seed, self.name, step, loop.batch, len(self._train))
+        clean = self._train.sample(rows)
+        condition = self._train.text[self._train.caption_rows(rows, loop.seed, self.name, step)]
+        condition = drop_captions(condition, self._train.null, self._stage.caption_dropout)
+        noise = torch.randn_like(clean)
+        timestep = torch.randint(self._schedule.timesteps, (len(rows),))
+        predicted = self.model(
+            self._schedule.add_noise(clean, noise, timestep), timestep, condition.tokens, text_mask=condition.mask
+        )
+        return nn.functional.mse_loss(predicted, noise), {}
+
+    def validate(self, model: nn.Module) -> Mapping[str, float]:
+        """Noise MSE on the validation split, with the same noise and timesteps every time."""
+        generator = torch.Generator().manual_seed(self._stage.loop.seed)
+        total, rounds = 0.0, 4
+        rows = list(range(len(self._val)))
+        for number in range(rounds):
+            clean = self._val.sample(rows, generator)
+            noise = torch.randn(clean.shape, generator=generator)
+            timestep = torch.randint(self._schedule.timesteps, (len(rows),), generator=generator)
+            condition = self._val.text[self._val.caption_rows(rows, 0, "validate", number)]
+            predicted = model(
+                self._schedule.add_noise(clean, noise, timestep), timestep, condition.tokens, text_mask=condition.mask
+            )
+            total += float((predicted - noise).square().mean())
+        return {"score": total / rounds}

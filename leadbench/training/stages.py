@@ -1,0 +1,205 @@
+"""One function per ``leadbench train`` command: load what the stage needs, train, write weights and card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import nn
+
+from leadbench.config import (
+    AutoencoderStage,
+    ConsistencyStage,
+    DiffusionStage,
+    EvaluatorStage,
+    FrozenModel,
+    ProjectorStage,
+)
+from leadbench.data.humanml3d import HumanML3DFolder, MotionSample
+from leadbench.errors import unknown_name
+from leadbench.nn.autoencoder import MotionVAE
+from leadbench.presets import Preset
+from leadbench.provenance import collect_provenance
+from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error, standardize_latents
+from leadbench.training.consistency import ConsistencyTask
+from leadbench.training.diffusion import DiffusionTask
+from leadbench.training.evaluator import EvaluatorTask
+from leadbench.training.latents import LatentSet, build_latent_set
+from leadbench.training.loop import Progress, Task, Trainer, TrainState
+from leadbench.training.projector import ProjectorTask
+from leadbench.zoo.files import ModelCard, save_model
+from leadbench.zoo.store import ModelStore, latent_fingerprint, with_statistics
+
+Report = Callable[[Progress], None]
+AnyStage = AutoencoderStage | DiffusionStage | ConsistencyStage | ProjectorStage | EvaluatorStage
+
+# the ablation of Table 6: each removes one loss
+PROJECTOR_VARIANTS: Mapping[str, dict[str, float]] = {
+    "full": {},
+    "no-align": {"align_weight": 0.0},
+    "no-rec": {"rec_weight": 0.0},
+    "no-var": {"var_weight": 0.0},
+}
+
+
+@dataclass
+class Workshop:
+    """What the stages of one preset share: dataset, preset, model folder.
+
+    Args:
+        dataset: training data.
+        preset: configuration of all stages.
+        store: model folder; stages read their predecessors from it and write to it.
+        report: called after every step.
+        skip_bad: leave out motions with NaN instead of refusing them.
+    """
+
+    dataset: HumanML3DFolder
+    preset: Preset
+    store: ModelStore
+    report: Report | None = None
+    skip_bad: bool = False
+    _splits: dict[str, list[MotionSample]] = field(default_factory=dict)
+    _latents: dict[str, tuple[LatentSet, LatentSet]] = field(default_factory=dict)
+
+    def split(self, name: str) -> list[MotionSample]:
+        """Samples of a split, read once."""
+        if name not in self._splits:
+            self._splits[name] = self.dataset.load(name, skip_bad=self.skip_bad)[0]
+        return self._splits[name]
+
+    def latents(self, encoder: str) -> tuple[LatentSet, LatentSet]:
+        """Train and validation latents with the captions embedded by ``encoder``, made once."""
+        if encoder not in self._latents:
+            text, autoencoder = self.store.text_encoder(encoder), self.store.autoencoder()
+            train, val = (build_latent_set(autoencoder, text, self.split(s)) for s in ("train", "val"))
+            self._latents[encoder] = (train, val)
+        return self._latents[encoder]
+
+    def train(self, task: Task, stage: AnyStage) -> TrainState:
+        """Run the shared loop with a checkpoint under the model folder."""
+        checkpoint = self.store.folder / "checkpoints" / f"{task.name}.pt"
+        return Trainer(stage.optimizer, stage.loop, checkpoint).run(task, self.report)
+
+    def save(self, task: Task, model: nn.Module, stage: FrozenModel, state: TrainState, links: dict[str, str]) -> Path:
+        """Write the weights with their card."""
+        path = self.store.path(task.name)
+        tensors = dict(model.state_dict())
+        if task.name in ("autoencoder", "evaluator"):
+            tensors = with_statistics(model, self.dataset.motion)
+        card = ModelCard(
+            stage=task.name.partition("-")[0],
+            preset=self.preset.name,
+            config=stage.model_dump(mode="json"),
+            links={"dataset": self.dataset.name, "dataset_identity": self.dataset.identity, **links},
+            metrics={
+                "best_step": state.best_step,
+                "best_score": state.best_score,
+                "history": state.history,
+                "parameters": sum(p.numel() for p in model.parameters()),
+            },
+            provenance={
+                "training_seconds": round(state.seconds, 1),
+                "finished": time.strftime("%Y-%m-%d"),
+                **collect_provenance(),
+            },
+        )
+        save_model(path, tensors, card)
+        return path
+
+
+def train_autoencoder(shop: Workshop) -> Path:
+    """Stage 1: writes ``autoencoder.safetensors``."""
+    width = shop.dataset.motion.width
+    stage = shop.preset.autoencoder
+    stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update={"features": width})})
+    spec = shop.dataset.motion
+    task = AutoencoderTask(stage, spec, shop.split("train"), shop.split("val"))
+    state = shop.train(task, stage)
+    assert isinstance(task.model, MotionVAE)
+    if stage.standardize:
+        standardize_latents(task.model, spec, shop.split("train"))
+    final = reconstruction_error(task.model, spec, shop.split("val"))
+    state.history.append({"step": float(state.best_step), "selected": 1.0, **vars(final)})
+    links = {
+        "latent": latent_fingerprint(task.model, spec),
+        "skeleton": spec.skeleton,
+        "fps": str(spec.fps),
+    }
+    return shop.save(task, task.model, stage, state, links)
+
+
+def train_diffusion(shop: Workshop, encoder: str) -> Path:
+    """Stage 2: writes ``diffusion-ENCODER.safetensors``."""
+    train, val = shop.latents(encoder)
+    stage = shop.preset.diffusion
+    architecture = stage.architecture.model_copy(update=_denoiser_widths(shop, encoder))
+    stage = stage.model_copy(update={"architecture": architecture})
+    task = DiffusionTask(stage, train, val)
+    state = shop.train(task, stage)
+    return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
+
+
+def train_consistency(shop: Workshop, encoder: str) -> Path:
+    """Distil ``diffusion-ENCODER`` to ``consistency-ENCODER.safetensors``."""
+    teacher, _ = shop.store.denoiser(f"diffusion-{encoder}")
+    train, val = shop.latents(encoder)
+    stage = shop.preset.consistency
+    architecture = stage.architecture.model_copy(update=_denoiser_widths(shop, encoder))
+    stage = stage.model_copy(update={"architecture": architecture})
+    task = ConsistencyTask(stage, teacher, train, val)
+    state = shop.train(task, stage)
+    return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
+
+
+def train_projector(shop: Workshop, encoder: str, variant: str = "full") -> Path:
+    """Stage 3: writes ``projector.safetensors``, or ``projector-VARIANT``, aligned to the text space of ``encoder``.
+
+    Raises:
+        UnknownNameError: no such variant.
+    """
+    if variant not in PROJECTOR_VARIANTS:
+        raise unknown_name("projector variant", variant, PROJECTOR_VARIANTS, where="--variant")
+    train, val = shop.latents(encoder)
+    stage = shop.preset.projector.model_copy(update=PROJECTOR_VARIANTS[variant])
+    architecture = stage.architecture.model_copy(
+        update={
+            "text_width": shop.store.text_encoder(encoder).dim,
+            "latent_width": shop.store.autoencoder().latent.width,
+        }
+    )
+    stage = stage.model_copy(update={"architecture": architecture})
+    task = ProjectorTask(stage, train, val, "projector" if variant == "full" else f"projector-{variant}")
+    state = shop.train(task, stage)
+    return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
+
+
+def train_evaluator(shop: Workshop) -> Path:
+    """The evaluator: writes ``evaluator.safetensors``."""
+    stage = shop.preset.evaluator
+    architecture = stage.architecture.model_copy(update={"features": shop.dataset.motion.width})
+    stage = stage.model_copy(update={"architecture": architecture})
+    spec = shop.dataset.motion
+    task = EvaluatorTask(stage, spec, shop.split("train"), shop.split("val"))
+    state = shop.train(task, stage)
+    links = {
+        "name": f"guo-{shop.preset.name}",
+        "skeleton": spec.skeleton,
+        "fps": str(spec.fps),
+    }
+    return shop.save(task, task.model, stage, state, links)
+
+
+def _denoiser_widths(shop: Workshop, encoder: str) -> dict[str, int]:
+    latent = shop.store.autoencoder().latent
+    return {
+        "latent_tokens": latent.tokens,
+        "latent_width": latent.width,
+        "text_width": shop.store.text_encoder(encoder).dim,
+    }
+
+
+def _latent_links(shop: Workshop, encoder: str) -> dict[str, str]:
+    return {"latent": shop.store.autoencoder().fingerprint, "text_encoder": encoder}

@@ -1,0 +1,1 @@
+"""Adapters that read official checkpoints into our modules."""

@@ -1,0 +1,10 @@
+"""Factories of bundled evaluators."""
+
+from __future__ import annotations
+
+from leadbench.zoo.store import LoadedEvaluator, ModelStore
+
+
+def guo(models: ModelStore) -> LoadedEvaluator:
+    """The co-embedding networks that ``leadbench train evaluator`` wrote."""
+    return models.evaluator()

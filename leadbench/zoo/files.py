@@ -1,0 +1,85 @@
+"""Model files: weights as safetensors, beside them a JSON card that says what they are and where they come from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from leadbench.config import FrozenModel
+from leadbench.errors import WeightsError
+
+
+class ModelCard(FrozenModel):
+    """Card of a model file.
+
+    Attributes:
+        stage: ``autoencoder``, ``diffusion``, ``consistency``, ``projector`` or ``evaluator``.
+        config: resolved configuration of architecture and training.
+        links: what the weights depend on (latent fingerprint, text encoder, dataset, evaluator's words...).
+        metrics: measured when the training ended, on the validation split unless the key says otherwise.
+        provenance: versions, hardware, revision, seconds.
+    """
+
+    stage: str
+    preset: str
+    config: dict[str, Any]
+    links: dict[str, str] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write a file so that a reader never sees half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def card_path(weights: Path) -> Path:
+    """Where the card of a weights file lies."""
+    return weights.with_suffix(".json")
+
+
+def save_model(path: Path, tensors: Mapping[str, Tensor], card: ModelCard) -> None:
+    """Write weights and card; each replaces its predecessor in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    save_file({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, temporary)
+    os.replace(temporary, path)
+    write_text_atomic(card_path(path), json.dumps(card.model_dump(), indent=2, sort_keys=True) + "\n")
+
+
+def load_model(path: Path) -> tuple[dict[str, Tensor], ModelCard]:
+    """Read weights and card.
+
+    Raises:
+        WeightsError: a file is missing, is not safetensors, or its card is not valid.
+    """
+    card = load_card(path)
+    try:
+        return load_file(path), card
+    except (OSError, SafetensorError) as exc:
+        raise WeightsError(f"{path}: not a readable safetensors file ({exc})") from exc
+
+
+def load_card(path: Path) -> ModelCard:
+    """Read the card of a weights file.
+
+    Raises:
+        WeightsError: weights or card are missing, or the card is not valid.
+    """
+    for needed in (path, card_path(path)):
+        if not needed.is_file():
+            raise WeightsError(f"missing model file {needed}")
+    try:
+        return ModelCard.model_validate(json.loads(card_path(path).read_text(encoding="utf-8")))
+    except (ValidationError, json.JSONDecodeError) as exc:
+        raise WeightsError(f"{card_path(path)}: not a valid model card ({str(exc).splitlines()[0]})") from exc

@@ -1,0 +1,85 @@
+"""MLD (Chen et al., CVPR 2023) behind the backbone contract."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from leadbench.contracts import MotionAutoencoder, TextEncoder
+from leadbench.nn.denoiser import Denoiser
+from leadbench.random import NoiseSource
+from leadbench.sampling import Branches, NoiseSchedule, ddim_sample
+from leadbench.tensors import Condition, Latent, Prediction
+from leadbench.zoo.store import ModelStore
+
+
+class MLDBackbone:
+    """A noise-predicting latent denoiser with DDIM sampling and classifier-free guidance.
+
+    Args:
+        denoiser: without guidance input.
+        autoencoder, text_encoder: the latent and text spaces that the denoiser was trained in.
+        guidance: default guidance scale (MLD: 7.5).
+    """
+
+    name = "mld"
+    default_steps = 50
+
+    def __init__(
+        self, denoiser: Denoiser, autoencoder: MotionAutoencoder, text_encoder: TextEncoder, guidance: float = 7.5
+    ) -> None:
+        self.denoiser = denoiser
+        self.autoencoder = autoencoder
+        self.text_encoder = text_encoder
+        self._guidance = guidance
+        self._schedule = NoiseSchedule.scaled_linear()
+        self.timesteps = self._schedule.timesteps
+
+    def supports_steps(self, steps: int) -> bool:
+        """1 to 1,000 DDIM steps."""
+        return 1 <= steps <= self.timesteps
+
+    def default_guidance(self, steps: int) -> float:
+        """The same at every number of steps."""
+        return self._guidance
+
+    @torch.no_grad()
+    def sample(
+        self, condition: Condition, motion_mask: Tensor, noise: NoiseSource, *, steps: int, guidance: float | None
+    ) -> Latent:
+        """DDIM from the noise stream ``initial``; the latent does not depend on the motion's length."""
+        spec = self.autoencoder.latent
+        start = noise.normal("initial", (spec.tokens, spec.width)).to(condition.tokens.device)
+        branches = Branches(condition, self.text_encoder.null(len(noise)).to(start.device))
+        return Latent.full(ddim_sample(self._denoise, start, steps=steps, guidance=guidance, branches=branches))
+
+    def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
+        """Forward process."""
+        return self._schedule.add_noise(clean, noise, timestep)
+
+    def predict(
+        self, noisy: Tensor, timestep: Tensor, condition: Condition, *, guidance: float | None = None
+    ) -> Prediction:
+        """Noise and the clean latent that it implies."""
+        null = self.text_encoder.null(noisy.shape[0]) if guidance is not None and guidance > 1 else None
+        # the branches run as one batch, so timesteps are repeated for the unconditional half
+        predicted = Branches(condition, null).guided(
+            lambda x, t, c: self._denoise(x, t.repeat(x.shape[0] // t.shape[0]) if t.ndim else t, c), guidance
+        )(noisy, timestep)
+        return Prediction(self._schedule.clean_from_noise(noisy, predicted, timestep), predicted)
+
+    def training_loss(self, clean: Tensor, condition: Condition, noise: Tensor, timestep: Tensor) -> Tensor:
+        """MSE between true and predicted noise (paper, Eq. 2)."""
+        noisy = self.add_noise(clean, noise, timestep)
+        return mse_loss(self.predict(noisy, timestep, condition).noise, noise)
+
+    def _denoise(self, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
+        predicted: Tensor = self.denoiser(noisy, timestep, condition.tokens, text_mask=condition.mask)
+        return predicted
+
+
+def load(models: ModelStore) -> MLDBackbone:
+    """MLD from a model folder: the denoiser of the preset's teacher encoder."""
+    denoiser, card = models.denoiser("diffusion-minilm")
+    return MLDBackbone(denoiser, models.autoencoder(), models.text_encoder(card.links["text_encoder"]))

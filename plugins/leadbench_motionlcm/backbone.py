@@ -1,0 +1,81 @@
+"""MotionLCM, version 1 (Dai et al., ECCV 2024), behind the backbone contract."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from leadbench.contracts import MotionAutoencoder, TextEncoder
+from leadbench.nn.denoiser import Denoiser
+from leadbench.random import NoiseSource
+from leadbench.sampling import NoiseSchedule, lcm_guidance, lcm_sample, lcm_timesteps
+from leadbench.tensors import Condition, Latent, Prediction
+from leadbench.zoo.store import ModelStore
+
+
+class MotionLCMBackbone:
+    """A latent consistency model: the guidance scale is an input of the network, so one call makes one step.
+
+    Args:
+        denoiser: with guidance input.
+        autoencoder, text_encoder: the latent and text spaces that the denoiser was distilled in.
+    """
+
+    name = "motionlcm"
+    default_steps = 1
+
+    def __init__(self, denoiser: Denoiser, autoencoder: MotionAutoencoder, text_encoder: TextEncoder) -> None:
+        self.denoiser = denoiser
+        self.autoencoder = autoencoder
+        self.text_encoder = text_encoder
+        self._schedule = NoiseSchedule.scaled_linear()
+        self.timesteps = self._schedule.timesteps
+
+    def supports_steps(self, steps: int) -> bool:
+        """1 to 50: the steps of the solver that was distilled."""
+        return 1 <= steps <= 50
+
+    def default_guidance(self, steps: int) -> float:
+        """7.5 at every number of steps."""
+        return lcm_guidance("v1", steps)
+
+    @torch.no_grad()
+    def sample(
+        self, condition: Condition, motion_mask: Tensor, noise: NoiseSource, *, steps: int, guidance: float | None
+    ) -> Latent:
+        """Multi-step consistency sampling; step i adds the noise of stream ``lcm`` at i."""
+        spec = self.autoencoder.latent
+        shape, device = (spec.tokens, spec.width), condition.tokens.device
+        weight = self._weight(guidance, steps, len(noise), device)
+
+        def denoise(noisy: Tensor, timestep: Tensor) -> Tensor:
+            predicted: Tensor = self.denoiser(noisy, timestep, condition.tokens, weight, condition.mask)
+            return predicted
+
+        start = noise.normal("initial", shape).to(device)
+        fresh = [noise.normal("lcm", shape, step).to(device) for step in range(steps - 1)]
+        return Latent.full(
+            lcm_sample(denoise, start, timesteps=lcm_timesteps("v1", steps), fresh_noise=fresh.__getitem__)
+        )
+
+    def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
+        """Forward process."""
+        return self._schedule.add_noise(clean, noise, timestep)
+
+    def predict(
+        self, noisy: Tensor, timestep: Tensor, condition: Condition, *, guidance: float | None = None
+    ) -> Prediction:
+        """Noise and the clean latent that it implies; guidance None is the distilled default."""
+        weight = self._weight(guidance, 1, noisy.shape[0], noisy.device)
+        predicted = self.denoiser(noisy, timestep, condition.tokens, weight, condition.mask)
+        return Prediction(self._schedule.clean_from_noise(noisy, predicted, timestep), predicted)
+
+    def _weight(self, guidance: float | None, steps: int, batch: int, device: torch.device) -> Tensor:
+        scale = self.default_guidance(steps) if guidance is None else guidance
+        return torch.full((batch,), scale - 1.0, device=device)
+
+
+def load(models: ModelStore) -> MotionLCMBackbone:
+    """MotionLCM from a model folder: the student of the preset's student encoder."""
+    denoiser, card = models.denoiser("consistency-wordllama")
+    return MotionLCMBackbone(denoiser, models.autoencoder(), models.text_encoder(card.links["text_encoder"]))

@@ -1,0 +1,87 @@
+"""Foot skating and joint errors: masks, thresholds, slow references."""
+
+from __future__ import annotations
+
+import pytest
+import reference_metrics
+import torch
+from torch import Tensor
+
+from leadbench.errors import DataError, NonFiniteError
+from leadbench.metrics.physical import foot_skating, mpjpe
+from leadbench.tensors import lengths_to_mask
+
+LENGTHS = torch.tensor([40, 25, 2])
+MASK = lengths_to_mask(LENGTHS)
+
+
+@pytest.fixture
+def joints() -> Tensor:
+    """Feet near the floor that stop and go; padding holds NaN."""
+    speed = torch.rand(3, 40, 22, 3) * (torch.rand(3, 40, 1, 1) > 0.4) * 0.1
+    motion = speed.cumsum(dim=1)
+    motion[..., 1] = torch.rand(3, 40, 22) * 0.07
+    motion[~MASK] = float("nan")
+    return motion
+
+
+def test_skating_agrees_with_the_slow_reference_motion_by_motion(joints: Tensor) -> None:
+    ratio, contact_speed = foot_skating(joints, MASK)
+    assert contact_speed.shape == (3, 39, 2)
+    assert torch.isfinite(contact_speed).all()
+    assert 0.05 < float(ratio[0]) < 0.95
+    for row, length in enumerate(LENGTHS.tolist()):
+        expected = reference_metrics.skating_ratio(joints[row, :length].double().numpy(), (10, 11))
+        assert float(ratio[row]) == pytest.approx(expected, abs=1e-6)
+        assert not contact_speed[row, length - 1 :].any()
+
+
+def slide(speed: float, height: float) -> float:
+    """Skating ratio of a body that moves along x at ``speed`` m/s, feet at ``height``."""
+    motion = torch.zeros(1, 60, 22, 3, dtype=torch.float64)
+    motion[0, :, :, 0] = torch.arange(60)[:, None] * speed / 20
+    motion[..., 1] = height
+    ratio, _ = foot_skating(motion, torch.ones(1, 60, dtype=torch.bool))
+    return float(ratio)
+
+
+def test_thresholds() -> None:
+    assert slide(1.0, 0.04) == 1
+    assert slide(1.0, 0.06) == 0
+    assert slide(0.4, 0.04) == 0
+    # just above the threshold the zero-padded moving mean keeps both ends out: 2 of 59 pairs on each side
+    assert slide(0.55, 0.0) == pytest.approx(55 / 59)
+
+
+def test_one_foot_is_enough() -> None:
+    motion = torch.zeros(1, 30, 22, 3)
+    motion[0, :, 11, 2] = torch.arange(30) * 0.05
+    ratio, speed = foot_skating(motion, torch.ones(1, 30, dtype=torch.bool))
+    assert float(ratio) == 1
+    assert not speed[..., 0].any()
+
+
+@pytest.mark.parametrize("root", [0, None])
+def test_mpjpe_agrees_with_the_slow_reference(joints: Tensor, root: int | None) -> None:
+    other = joints + torch.randn_like(joints) * 0.1
+    values = mpjpe(joints, other, MASK, root_aligned=root is not None)
+    for row, length in enumerate(LENGTHS.tolist()):
+        a, b = joints[row, :length].double().numpy(), other[row, :length].double().numpy()
+        assert float(values[row]) == pytest.approx(reference_metrics.mpjpe(a, b, root), rel=1e-5)
+
+
+def test_nan_in_a_real_frame_is_refused(joints: Tensor) -> None:
+    joints[1, 24, 3, 0] = float("nan")
+    with pytest.raises(NonFiniteError, match=r"1 of 3 motions .* \(first: 1\)"):
+        foot_skating(joints, MASK)
+    with pytest.raises(NonFiniteError, match="MPJPE, target"):
+        mpjpe(torch.zeros_like(joints), joints, MASK, root_aligned=True)
+
+
+def test_bad_input_is_refused(joints: Tensor) -> None:
+    with pytest.raises(DataError, match="at least 2 frames"):
+        foot_skating(joints, lengths_to_mask(torch.tensor([40, 25, 1])))
+    with pytest.raises(DataError, match=r"expected \[B, F, J, 3\]"):
+        foot_skating(joints, MASK[:, :-1])
+    with pytest.raises(DataError, match="differ"):
+        mpjpe(joints, joints[:, :, :-1], MASK, root_aligned=True)
