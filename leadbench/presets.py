@@ -54,7 +54,7 @@ def _small() -> Preset:
                 frames_per_token=4, log_variance_offset=-5.0, sinusoidal_start=True, transformer=blocks
             ),
             optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=200),
-            loop=LoopConfig(steps=5500, batch=1024, validate_every=500, ema=0.998),
+            loop=LoopConfig(steps=4000, batch=1024, validate_every=500, ema=0.998),
             joint_weight=1.0,
         ),
         diffusion=DiffusionStage(
@@ -81,8 +81,8 @@ def _small() -> Preset:
                 motion_hidden=256,
                 embedding=256,
             ),
-            optimizer=OptimizerConfig(learning_rate=5e-4),
-            loop=LoopConfig(steps=2500, batch=64, validate_every=250, ema=0.99),
+            optimizer=OptimizerConfig(learning_rate=8e-4, warmup_steps=50),
+            loop=LoopConfig(steps=1100, batch=64, validate_every=100, ema=0.99),
             max_tokens=40,
         ),
         teacher_encoder="minilm",

@@ -33,7 +33,12 @@ _LIMBS = {
 }  # fmt: skip
 CONTENTS = ("walk", "walk-turn-left", "walk-turn-right", "run", "raise-up-right-hand", "wave-left-hand")
 # style: pace, lean in degrees, swing
-STYLES = {"normal": (1.0, 1.0, 1.0), "active": (1.3, 5.0, 1.4), "elderly": (0.7, 16.0, 0.6), "exhausted": (0.8, 9.0, 0.8)}
+STYLES = {
+    "normal": (1.0, 1.0, 1.0),
+    "active": (1.3, 5.0, 1.4),
+    "elderly": (0.7, 16.0, 0.6),
+    "exhausted": (0.8, 9.0, 0.8),
+}
 
 
 def skeleton() -> list[tuple[str, str | None, tuple[float, float, float]]]:
@@ -82,7 +87,12 @@ def clip(
 
 
 def _travel(
-    content: str, time: NDArray[np.float64], pace: float, swing: float, rng: np.random.Generator, angles: dict[str, Angles]
+    content: str,
+    time: NDArray[np.float64],
+    pace: float,
+    swing: float,
+    rng: np.random.Generator,
+    angles: dict[str, Angles],
 ) -> NDArray[np.float64]:
     speed = (280.0 if content == "run" else 110.0) * pace
     length = 78.0  # of a leg
@@ -103,7 +113,12 @@ def _travel(
 
 
 def _raise_hand(
-    content: str, time: NDArray[np.float64], pace: float, swing: float, rng: np.random.Generator, angles: dict[str, Angles]
+    content: str,
+    time: NDArray[np.float64],
+    pace: float,
+    swing: float,
+    rng: np.random.Generator,
+    angles: dict[str, Angles],
 ) -> None:
     letter, sign = ("L", 1.0) if "left" in content else ("R", -1.0)
     share = time / time[-1]

@@ -218,14 +218,15 @@ class _Parser:
                 raise self.fail(self.line, f"found {found!r} where JOINT, End Site or }} is needed")
 
     def open_joint(self, parent: int) -> int:
-        words = []
+        words, line = [], self.line
         while (found := self.word("{")) != "{":
             words.append(found)
+            line = self.line
         name = " ".join(words)
         if not name:
             raise self.fail(self.line, "a joint has no name")
         if name in self.names:
-            raise self.fail(self.line, f"joint {name!r} is defined twice")
+            raise self.fail(line, f"joint {name!r} is defined twice")
         self.names.append(name)
         self.parents.append(parent)
         self.expect("OFFSET")

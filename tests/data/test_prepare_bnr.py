@@ -1,0 +1,247 @@
+"""Preparing BVH files into HumanML3D's on-disk format: content, splits, mirrors, long, short and broken clips."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bvh_files import bvh_text, clip, write_bnr_like
+
+from leadbench.data.humanml3d import SPLITS, HumanML3DFolder
+from leadbench.data.prepare.bnr import PrepareOptions, PrepareReport, prepare_bnr, segments
+from leadbench.data.prepare.writer import fresh_folder, train_statistics
+from leadbench.errors import DataError
+from leadbench.motion.features import features_to_joints
+from leadbench.skeleton import feature_slices, get_skeleton
+
+SKELETON = get_skeleton("humanml3d")
+ALONE = PrepareOptions(workers=1)
+
+
+def walk(path: Path, seconds: float) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(bvh_text(*clip("walk", "normal", seconds, np.random.default_rng(7))))
+    return path
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source")
+    write_bnr_like(folder, 18, seed=1)
+    walk(folder / "dataset-1_walk_proud_001.bvh", 1.0)
+    walk(folder / "dataset-1_walk_proud_002.bvh", 14.0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PrepareReport]:
+    out = tmp_path_factory.mktemp("prepared") / "bnr"
+    return out, prepare_bnr(source, out, ALONE)
+
+
+def ids(folder: Path, split: str) -> list[str]:
+    return (folder / f"{split}.txt").read_text().split()
+
+
+def clip_of(name: str) -> str:
+    found = re.match(r"M?(\d_[a-z-]+_[a-z-]+_\d+)", name)
+    assert found is not None
+    return found[1]
+
+
+def test_the_folder_loads_and_its_files_agree(prepared: tuple[Path, PrepareReport]) -> None:
+    out, report = prepared
+    folder = HumanML3DFolder(out)
+    assert (folder.name, folder.card.fps, folder.skeleton.name) == ("bnr", 20.0, "humanml3d")
+    names = [name for split in SPLITS for name in ids(out, split)]
+    assert sorted(names) == ids(out, "all")
+    assert len(names) == len(set(names)) == sum(report.splits.values()) == 2 * (18 + 2)
+    for split in SPLITS:
+        samples, left = folder.load(split)
+        assert len(samples) == left.kept == report.splits[split] > 0
+        for sample in samples:
+            assert 40 <= sample.frames < 200
+            assert len(sample.captions) == 4
+            joints = np.load(out / "new_joints" / f"{sample.id}.npy")
+            np.testing.assert_allclose(features_to_joints(sample.features, SKELETON).numpy(), joints, atol=1e-6)
+            assert joints[..., 1].min() > -1e-5
+            np.testing.assert_allclose(joints[0, 0, [0, 2]], 0, atol=1e-6)
+
+
+def test_short_and_long_clips_are_reported(prepared: tuple[Path, PrepareReport]) -> None:
+    out, report = prepared
+    assert report.files == 20
+    assert report.short == {"1_walk_proud_001": 19}
+    assert report.cut == {"1_walk_proud_002": 2}
+    assert (report.broken, report.duplicates, report.broken_fraction) == ({}, {}, 0.0)
+    assert report.round_trip < 1e-4
+    stored = json.loads((out / "report.json").read_text())
+    assert stored["short"] == report.short
+    assert stored["splits"] == report.splits
+    card = json.loads((out / "dataset.json").read_text())
+    assert (card["feature_mode"], card["mirrored"], card["licence"][:11]) == ("corrected", 20, "CC BY-NC 4.")
+
+
+def test_a_clip_its_segments_and_mirrors_share_a_split(prepared: tuple[Path, PrepareReport]) -> None:
+    out, _ = prepared
+    places: dict[str, set[str]] = {}
+    for split in SPLITS:
+        for name in ids(out, split):
+            places.setdefault(clip_of(name), set()).add(split)
+            other = name.removeprefix("M") if name.startswith("M") else f"M{name}"
+            assert other in ids(out, split)
+    assert all(len(splits) == 1 for splits in places.values())
+    assert {"1_walk_proud_002_1", "1_walk_proud_002_2"} < set(ids(out, "all"))
+
+
+def test_a_mirrored_copy_is_mirrored_and_says_so(prepared: tuple[Path, PrepareReport]) -> None:
+    out, _ = prepared
+    swap = list(SKELETON.mirror_joints)
+    for name in (n for n in ids(out, "all") if not n.startswith("M")):
+        joints, mirrored = (np.load(out / "new_joints" / f"{n}.npy") for n in (name, f"M{name}"))
+        np.testing.assert_allclose(mirrored, joints[:, swap] * [-1, 1, 1], atol=2e-4)
+        text, other = ((out / "texts" / f"{n}.txt").read_text() for n in (name, f"M{name}"))
+        if "turn-left" in name or "left-hand" in name:
+            assert all(re.search(r"turns (to the )?left|the left (hand|arm)", line) for line in text.splitlines())
+            assert all(re.search(r"turns (to the )?right|the right (hand|arm)", line) for line in other.splitlines())
+
+
+def test_labels_agree_with_the_motion(prepared: tuple[Path, PrepareReport]) -> None:
+    out, _ = prepared
+    for name in (n for n in ids(out, "all") if "turn" in n):
+        joints = np.load(out / "new_joints" / f"{name}.npy")
+        left = "turn-left" in name
+        assert (joints[-1, 0, 0] > 0.2) == (left != name.startswith("M"))  # +x is the left of somebody who faces +z
+
+
+def test_captions_are_distinct(prepared: tuple[Path, PrepareReport]) -> None:
+    out, _ = prepared
+    captions = [
+        line.split("#")[0]
+        for name in ids(out, "all")
+        for line in (out / "texts" / f"{name}.txt").open(encoding="utf-8")
+    ]
+    assert len(set(captions)) >= 0.9 * len(captions)
+
+
+def test_statistics_are_those_of_the_train_split(prepared: tuple[Path, PrepareReport]) -> None:
+    out, _ = prepared
+    rows = np.concatenate([np.load(out / "new_joint_vecs" / f"{n}.npy") for n in ids(out, "train")]).astype(np.float64)
+    mean, std = np.load(out / "Mean.npy"), np.load(out / "Std.npy")
+    np.testing.assert_allclose(mean, rows.mean(0), atol=1e-5)
+    for block in feature_slices(SKELETON).values():
+        np.testing.assert_allclose(std[block], rows[:, block].std(0).mean(), rtol=1e-3)
+
+
+def test_a_constant_block_gets_a_positive_deviation(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((5, 263), dtype=np.float32))
+    mean, std = train_statistics([tmp_path / "a.npy"], SKELETON)
+    assert (mean == 1).all()
+    assert (std > 0).all()
+
+
+def test_processes_and_repetitions_give_the_same_bytes(
+    source: Path, prepared: tuple[Path, PrepareReport], tmp_path: Path
+) -> None:
+    out, report = prepared
+    again = tmp_path / "again"
+    assert prepare_bnr(source, again, PrepareOptions(workers=2)) == report
+    files = sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
+    for name in files:
+        assert (again / name).read_bytes() == (out / name).read_bytes(), name
+
+
+def test_bad_files_are_named_counted_and_skipped(tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    paths = write_bnr_like(folder, 6, seed=5)
+    (folder / "dataset-2_walk_old_900.bvh").write_text("HIERARCHY\nnonsense\n")
+    text = paths[0].read_text()
+    rows = text.splitlines()
+    rows[-3] = rows[-3].replace(rows[-3].split()[9], "nan", 1)
+    (folder / "dataset-2_walk_old_901.bvh").write_text("\n".join(rows))
+    (folder / "dataset-2_walk_old_902.bvh").write_text(text.replace("Hand_L", "Palm_L"))
+    walk(folder / "dataset-2_fly_old_903.bvh", 3.0)
+    walk(folder / "dataset-2_walk_wild_904.bvh", 3.0)
+    (folder / "dataset-2_walk_old_905.bvh").write_text(flat(text))
+    (folder / "notes.bvh").write_text("not of the data set")
+    calls: list[tuple[int, int]] = []
+    report = prepare_bnr(folder, tmp_path / "out", ALONE, lambda done, total: calls.append((done, total)))
+    assert calls == [(i + 1, 12) for i in range(12)]
+    assert report.files == 12
+    assert report.broken_fraction == 0.5
+    assert set(report.broken) == {f"2_{n}" for n in (
+        "walk_old_900", "walk_old_901", "walk_old_902", "fly_old_903", "walk_wild_904", "walk_old_905",
+    )}  # fmt: skip
+    for name, words in (("walk_old_900", "line 2"), ("walk_old_901", "is nan"), ("walk_old_902", "Hand_L"),
+                        ("fly_old_903", "'fly'"), ("walk_wild_904", "'wild'"), ("walk_old_905", "NaN")):  # fmt: skip
+        assert words in report.broken[f"2_{name}"]
+        assert str(tmp_path) not in report.broken[f"2_{name}"]
+    assert sum(report.splits.values()) == 12
+
+
+def flat(text: str) -> str:
+    """The file with every position 0, so that no bone has a length."""
+    head, _, body = text.partition("Frame Time:")
+    first, *rows = body.splitlines()
+    values = np.array([row.split() for row in rows], dtype=float).reshape(len(rows), -1, 6)
+    values[..., :3] = 0
+    lines = [" ".join(map(str, row)) for row in values.reshape(len(rows), -1)]
+    return f"{head}Frame Time:{first}\n" + "\n".join(lines) + "\n"
+
+
+def test_the_same_file_twice_counts_once(tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    paths = write_bnr_like(folder, 4, seed=6)
+    copy = folder / "dataset-2_walk_normal_900.bvh"
+    copy.write_bytes(paths[0].read_bytes())
+    (folder / "more").mkdir()
+    (folder / "more" / paths[1].name).write_bytes(paths[2].read_bytes())
+    report = prepare_bnr(folder, tmp_path / "out", ALONE)
+    assert set(report.duplicates) == {copy.stem.removeprefix("dataset-"), paths[1].stem.removeprefix("dataset-")}
+    assert sum(report.splits.values()) == 8
+
+
+def test_nothing_is_left_of_a_failure(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    with pytest.raises(DataError, match="no file named like"):
+        prepare_bnr(tmp_path / "absent", out, ALONE)
+    walk(tmp_path / "source" / "dataset-1_walk_proud_001.bvh", 1.0)
+    with pytest.raises(DataError, match="none of 1 files"):
+        prepare_bnr(tmp_path / "source", out, ALONE)
+    assert not out.exists()
+    assert list((tmp_path / "deep").iterdir()) == []
+    out.mkdir()
+    with pytest.raises(DataError, match="exists already"), fresh_folder(out):
+        pass
+
+
+def test_the_official_mode_and_other_bones(source: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    paths = write_bnr_like(folder, 3, seed=2)
+    longer = tuple(tuple(row) for row in (1.1 * SKELETON.offsets).tolist())
+    prepare_bnr(folder, tmp_path / "plain", ALONE)
+    prepare_bnr(folder, tmp_path / "long", PrepareOptions(workers=1, target_offsets=longer))  # type: ignore[arg-type]
+    prepare_bnr(folder, tmp_path / "official", PrepareOptions(workers=1, mode="official"))
+    name = paths[1].stem.removeprefix("dataset-")  # a turn: there the modes differ
+    plain, larger, official = (
+        np.load(tmp_path / kind / "new_joint_vecs" / f"{name}.npy") for kind in ("plain", "long", "official")
+    )
+    height = feature_slices(SKELETON)["root_height"]
+    np.testing.assert_allclose(larger[:, height], 1.1 * plain[:, height], rtol=1e-4)
+    assert json.loads((tmp_path / "official" / "dataset.json").read_text())["feature_mode"] == "official"
+    assert np.abs(official - plain).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("frames", "kept"), [(40, [40]), (199, [199]), (200, [196]), (235, [196]), (236, [196, 40]), (432, [196, 196, 40])]
+)
+def test_long_clips_are_cut(frames: int, kept: list[int]) -> None:
+    pieces = segments(frames)
+    assert [stop - start for _, start, stop in pieces] == kept
+    assert pieces[0][1] == 0
+    assert all(before[2] == after[1] for before, after in pairwise(pieces))
