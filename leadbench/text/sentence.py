@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
+from transformers.utils import logging as transformers_logging
 
 from leadbench.errors import WeightsError
 from leadbench.tensors import Condition
@@ -30,6 +31,8 @@ class SentenceEncoder:
     """
 
     def __init__(self, name: str, model: str | Path) -> None:
+        # leadbench has its own progress bars; this one would also stand between an error and its single line
+        transformers_logging.disable_progress_bar()
         try:
             self._model = SentenceTransformer(str(model), device="cpu")
         except Exception as exc:  # the library raises many types: missing files, no network, bad config

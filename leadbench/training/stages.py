@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from leadbench.config import (
@@ -17,11 +18,13 @@ from leadbench.config import (
     FrozenModel,
     ProjectorStage,
 )
-from leadbench.data.humanml3d import HumanML3DFolder, MotionSample
+from leadbench.data.humanml3d import HumanML3DFolder, MotionSample, collate, draw
 from leadbench.errors import unknown_name
+from leadbench.metrics.retrieval import r_precision
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.presets import Preset
 from leadbench.provenance import collect_provenance
+from leadbench.random import stream
 from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error, standardize_latents
 from leadbench.training.consistency import ConsistencyTask
 from leadbench.training.diffusion import DiffusionTask
@@ -29,7 +32,7 @@ from leadbench.training.evaluator import EvaluatorTask
 from leadbench.training.latents import LatentSet, build_latent_set
 from leadbench.training.loop import Progress, Task, Trainer, TrainState
 from leadbench.training.projector import ProjectorTask
-from leadbench.zoo.files import ModelCard, save_model
+from leadbench.zoo.files import ModelCard, load_model, save_model
 from leadbench.zoo.store import ModelStore, latent_fingerprint, with_statistics
 
 Report = Callable[[Progress], None]
@@ -189,7 +192,26 @@ def train_evaluator(shop: Workshop) -> Path:
         "skeleton": spec.skeleton,
         "fps": str(spec.fps),
     }
-    return shop.save(task, task.model, stage, state, links)
+    path = shop.save(task, task.model, stage, state, links)
+    _add_real_row(shop, path)
+    return path
+
+
+def _add_real_row(shop: Workshop, path: Path) -> None:
+    """Write R-precision and MM-Dist of the test split's real motions into the evaluator's card.
+
+    It is a report, not a selection: weights are chosen on the validation split.
+    """
+    evaluator = shop.store.evaluator()
+    drawn = draw(shop.split("test"), seed=0, replication=0)
+    text = evaluator.embed_text([item.caption for item in drawn])
+    motions = [collate([item.features]).normalize(evaluator.motion) for item in drawn]
+    motion = torch.cat([evaluator.embed_motion(batch) for batch in motions])
+    order = torch.from_numpy(stream(0, "pools", 0).permutation(len(drawn)))
+    found = r_precision(text, motion, order=order)
+    real = None if found is None else {"r_precision": list(found.top), "mm_dist": found.matching_score}
+    tensors, card = load_model(path)
+    save_model(path, tensors, card.model_copy(update={"metrics": {**card.metrics, "real_test": real}}))
 
 
 def _denoiser_widths(shop: Workshop, encoder: str) -> dict[str, int]:

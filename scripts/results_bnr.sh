@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Regenerates results/bnr: prepare, train every stage of preset `small`, run the benchmark, draw the pose strips.
+# Usage: scripts/results_bnr.sh SOURCE [DATA]
+#   SOURCE  checkout of Bandai-Namco-Research-Motiondataset with its archives unpacked
+#   DATA    dataset folder to make (default data/bnr); an existing one is used as it is
+# Every step resumes: start the script again after an interruption.
+set -euo pipefail
+SOURCE=$1
+DATA=${2:-data/bnr}
+BIN=${BIN:-.venv/bin}
+# glibc hands freed tensors back to the kernel and faults them in again: up to half of the time on a CPU
+export MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456
+
+[ -d "$DATA" ] || "$BIN/leadbench" data prepare bnr --source "$SOURCE" --out "$DATA"
+
+train() { OMP_NUM_THREADS=1 "$BIN/leadbench" train "$@" --dataset "$DATA"; }
+# These networks are small: two trainings of one thread each are faster than one of two threads.
+train evaluator &
+train autoencoder
+train diffusion --text-encoder minilm &
+train diffusion --text-encoder wordllama
+train consistency &
+wait -n || true
+train projector
+train projector --variant no-align
+wait
+
+"$BIN/leadbench" run --dataset "$DATA" --backbone mld,motionlcm --steps 1,2,4 --controls \
+  --multimodality-replications 3 --out results
+"$BIN/leadbench" strips --dataset "$DATA" --backbone mld --out results/bnr/strips.png
