@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from leadbench.contracts import TextEncoder
@@ -17,12 +22,17 @@ class CachedTextEncoder:
     Captions are encoded one by one unless :meth:`warm` is given many: a row then never depends on the
     padding of its neighbours, so a resumed run sees the same bits as an uninterrupted one.
 
+    Args:
+        encoder: what is wrapped.
+        file: where :meth:`warm` keeps embeddings between trainings; None: nowhere.
+
     Attributes:
         encoded: how many captions the wrapped encoder has really embedded.
     """
 
-    def __init__(self, encoder: TextEncoder) -> None:
+    def __init__(self, encoder: TextEncoder, file: Path | None = None) -> None:
         self._encoder = encoder
+        self._file = file
         self.name = encoder.name
         self.dim = encoder.dim
         self.encoded = 0
@@ -30,9 +40,12 @@ class CachedTextEncoder:
 
     def warm(self, captions: Sequence[str], batch: int = 64) -> None:
         """Embed many captions at once, sorted by length: for training, where the last bit does not matter."""
+        self._read(set(captions))
         new = sorted({c for c in captions if c not in self._rows}, key=lambda c: (len(c), c))
         for start in range(0, len(new), batch):
             self._store(new[start : start + batch])
+        if new:
+            self._write()
 
     def encode(self, captions: Sequence[str]) -> Condition:
         """Embed captions [B, L, C]; rows are padded to the longest, with a mask."""
@@ -57,3 +70,29 @@ class CachedTextEncoder:
         self.encoded += len(captions)
         for caption, tokens, mask in zip(captions, condition.tokens, condition.mask, strict=True):
             self._rows[caption] = tokens[mask].clone()
+
+    def _read(self, wanted: set[str]) -> None:
+        """Take embeddings from the file, if the encoder still embeds the empty caption as it did then."""
+        if self._file is None or not self._file.is_file():
+            return
+        null = self.encode([""])
+        with safe_open(self._file, framework="pt") as stored:  # type: ignore[no-untyped-call]
+            rows, lengths = stored.get_tensor("rows"), stored.get_tensor("lengths").tolist()
+            captions = json.loads(stored.metadata()["captions"])
+        kept = dict(zip(captions, rows.split(lengths), strict=True))
+        same = "" in kept and kept[""].shape == null.tokens[0].shape
+        if not same or not torch.allclose(kept[""], null.tokens[0], atol=1e-5):
+            return
+        self._rows.update({caption: row for caption, row in kept.items() if caption in wanted})
+
+    def _write(self) -> None:
+        if self._file is None:
+            return
+        self.encode([""])
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        captions = list(self._rows)
+        rows = [self._rows[caption] for caption in captions]
+        tensors = {"rows": torch.cat(rows), "lengths": torch.tensor([len(row) for row in rows])}
+        temporary = self._file.with_name(f".{self._file.name}.{os.getpid()}.tmp")
+        save_file(tensors, temporary, metadata={"captions": json.dumps(captions)})
+        os.replace(temporary, self._file)
