@@ -37,7 +37,9 @@ def write_folder(root: Path, ids: dict[str, list[str]], frames: int = 60) -> Pat
         (root / name).mkdir(parents=True)
     every = []
     for number, name in enumerate(i for split in ids.values() for i in split):
-        features = joints_to_features(smooth_joints(frames + 1 + number % 20, number), HUMANML3D, mode="corrected").features
+        features = joints_to_features(
+            smooth_joints(frames + 1 + number % 20, number), HUMANML3D, mode="corrected"
+        ).features
         np.save(root / "new_joint_vecs" / f"{name}.npy", features.numpy())
         caption, tokens = CAPTIONS[number % len(CAPTIONS)]
         (root / "texts" / f"{name}.txt").write_text(f"{caption}#{tokens}#0.0#0.0\n")

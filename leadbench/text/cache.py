@@ -76,7 +76,7 @@ class CachedTextEncoder:
         if self._file is None or not self._file.is_file():
             return
         null = self.encode([""])
-        with safe_open(self._file, framework="pt") as stored:  # type: ignore[no-untyped-call]
+        with safe_open(self._file, framework="pt") as stored:
             rows, lengths = stored.get_tensor("rows"), stored.get_tensor("lengths").tolist()
             captions = json.loads(stored.metadata()["captions"])
         kept = dict(zip(captions, rows.split(lengths), strict=True))

@@ -129,7 +129,9 @@ class ModelStore:
     def text_encoder(self, name: str) -> CachedTextEncoder:
         """The encoder with its cache, shared by everybody who asks for that name."""
         if name not in self._encoders:
-            self._encoders[name] = CachedTextEncoder(self._make_encoder(name), self.folder / "cache" / f"text-{name}.safetensors")
+            self._encoders[name] = CachedTextEncoder(
+                self._make_encoder(name), self.folder / "cache" / f"text-{name}.safetensors"
+            )
         return self._encoders[name]
 
     @property
