@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Regenerates results/bnr: prepare, train every stage of preset `small`, run the benchmark, draw the pose strips.
+# Regenerates results/bnr: prepare, train every stage of preset `small`, run the benchmark, draw pose strips.
 # Usage: scripts/results_bnr.sh SOURCE [DATA]
 #   SOURCE  checkout of Bandai-Namco-Research-Motiondataset with its archives unpacked
 #   DATA    dataset folder to make (default data/bnr); an existing one is used as it is
@@ -13,18 +13,20 @@ export MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_
 
 [ -d "$DATA" ] || "$BIN/leadbench" data prepare bnr --source "$SOURCE" --out "$DATA"
 
-train() { OMP_NUM_THREADS=1 "$BIN/leadbench" train "$@" --dataset "$DATA"; }
 # These networks are small: two trainings of one thread each are faster than one of two threads.
-train evaluator &
+train() { OMP_NUM_THREADS=1 "$BIN/leadbench" train "$@" --dataset "$DATA"; }
+train evaluator & evaluator=$!
 train autoencoder
-train diffusion --text-encoder minilm &
+wait "$evaluator"
+train diffusion --text-encoder minilm & teacher=$!
 train diffusion --text-encoder wordllama
-train consistency &
-wait -n || true
-train projector
+train consistency
+wait "$teacher"
+train projector & full=$!
 train projector --variant no-align
-wait
+wait "$full"
 
-"$BIN/leadbench" run --dataset "$DATA" --backbone mld,motionlcm --steps 1,2,4 --controls \
-  --multimodality-replications 3 --out results
-"$BIN/leadbench" strips --dataset "$DATA" --backbone mld --out results/bnr/strips.png
+"$BIN/leadbench" run --dataset "$DATA" --backbone mld,motionlcm --steps 1,2,4 --quick --out results
+"$BIN/leadbench" run --dataset "$DATA" --backbone mld,motionlcm --steps 1,4 --controls --replications 5 \
+  --multimodality-replications 0 --out results
+"$BIN/leadbench" strips --dataset "$DATA" --id 2_walk-turn-left_elderly_003 --out results/bnr/strips.png

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from bvh_files import write_bnr_like
+
 from leadbench.cli.main import main
 from leadbench.results import RunStore
 
@@ -145,3 +145,11 @@ def test_preparing_over_an_existing_folder_is_refused(chain: Path, capsys: pytes
     capsys.readouterr()
     assert call("data", "prepare", "bnr", "--source", chain / "source", "--out", chain / "bnr") == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_strips_are_drawn(chain: Path, tmp_path: Path) -> None:
+    test_id = (chain / "bnr" / "test.txt").read_text().split()[0]
+    path = tmp_path / "strips.png"
+    assert call("strips", "--dataset", chain / "bnr", "--id", test_id, "--steps", "1;mld=2", "--out", path) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert call("strips", "--dataset", chain / "bnr", "--id", "nobody", "--out", tmp_path / "no.png") == 2

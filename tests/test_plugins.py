@@ -70,6 +70,9 @@ def test_missing_packages_are_named(tmp_path: Path) -> None:
 
 
 def test_loading_plugins_does_not_import_torch() -> None:
-    code = "import sys; from leadbench.plugins import load_plugins; load_plugins(strict=True); print('torch' in sys.modules)"
+    code = (
+        "import sys\nfrom leadbench.plugins import load_plugins\n"
+        "load_plugins(strict=True); print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -44,8 +44,8 @@ def bnr(
         + ", ".join(f"{split} {count}" for split, count in report.splits.items())
     )
     typer.echo(
-        f"left out: {len(report.short)} clips under 40 frames, {len(report.broken)} broken; {len(report.cut)} long clips "
-        f"cut; all are named in {out / 'report.json'}"
+        f"left out: {len(report.short)} clips under 40 frames, {len(report.duplicates)} duplicates, "
+        f"{len(report.broken)} broken; {len(report.cut)} long clips cut; all are named in {out / 'report.json'}"
     )
     for name, why in list(report.broken.items())[:10]:
         typer.echo(f"broken: {name}: {why}", err=True)

@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from leadbench.cli import data, plugin_commands, run, train
+from leadbench.cli import data, plugin_commands, run, strips, train
 from leadbench.errors import LeadbenchError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.command("run")(run.run)
 app.command("tables")(run.tables)
+app.command("strips")(strips.strips)
 app.command("plugins")(plugin_commands.plugins)
 
 

@@ -179,8 +179,8 @@ class ModelStore:
         mine = self.autoencoder().fingerprint
         if card.links.get("latent") != mine:
             raise LatentMismatchError(
-                f"{self.path(name)}: trained on latent space {card.links.get('latent', 'unknown')[:12]}, the autoencoder "
-                f"here has {mine[:12]}; train it again on this autoencoder"
+                f"{self.path(name)}: trained on latent space {card.links.get('latent', 'unknown')[:12]}, the "
+                f"autoencoder here has {mine[:12]}; train it again on this autoencoder"
             )
 
     def _load(self, name: str) -> tuple[dict[str, Tensor], ModelCard]:

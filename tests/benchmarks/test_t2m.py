@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from fakes import FakeAutoencoder, FakeBackbone, FakeEvaluator
 from folders import write_folder
+
 from leadbench.benchmarks.controls import clamp_to_train, derangement, latent_statistics, rescale_to_train
 from leadbench.benchmarks.t2m import Entry, Setting, T2MBenchmark
 from leadbench.config import T2MConfig
@@ -54,7 +54,7 @@ def _numbers(records: list[Record]) -> dict[str, tuple[object, object]]:
     return {record.key: (record.metrics, record.details) for record in records}
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -63,9 +63,9 @@ def test_a_killed_run_ends_with_the_same_records(dataset: HumanML3DFolder, tmp_p
 
     def kill(label: str, done: int, total: int) -> None:
         if done == total // 2:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         _benchmark(dataset, tmp_path / "halves").run(kill)
     before = len(RunStore(tmp_path / "halves").records())
     resumed = _benchmark(dataset, tmp_path / "halves").run()

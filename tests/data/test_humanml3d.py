@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from folders import write_folder
 
 from leadbench.data.humanml3d import HumanML3DFolder, MotionSample, collate, draw, parse_caption
 from leadbench.errors import DataError, NonFiniteError
 from leadbench.tensors import TextSample
-
-from folders import write_folder
 
 
 @pytest.fixture

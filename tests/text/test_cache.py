@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-
 from fakes import FakeTextEncoder
+
 from leadbench.tensors import Condition
 from leadbench.text.cache import CachedTextEncoder
 
