@@ -65,12 +65,12 @@ def _small() -> Preset:
         consistency=ConsistencyStage(
             architecture=denoiser.model_copy(update={"guidance_width": 256}),
             optimizer=OptimizerConfig(learning_rate=2e-4, weight_decay=0.0),
-            loop=LoopConfig(steps=2500, batch=128, validate_every=250, ema=0.95),
+            loop=LoopConfig(steps=1000, batch=128, validate_every=250, ema=0.95),
         ),
         projector=ProjectorStage(
             architecture=ProjectorConfig(text_width=384, transformer=blocks.model_copy(update={"dropout": 0.1})),
             optimizer=OptimizerConfig(learning_rate=3e-4),
-            loop=LoopConfig(steps=3000, batch=256, validate_every=250, ema=0.99),
+            loop=LoopConfig(steps=2000, batch=256, validate_every=250, ema=0.99),
         ),
         evaluator=EvaluatorStage(
             architecture=EvaluatorConfig(
