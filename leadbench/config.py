@@ -175,6 +175,7 @@ class LoopConfig(FrozenModel):
     validate_every: int = Field(500, gt=0)
     seed: int = 0
     ema: float = Field(0.0, ge=0, lt=1)  # 0: no moving average
+    select: Literal["best", "last"] = "best"  # weights to keep: of the lowest validation score, or of the last step
 
 
 class AutoencoderStage(FrozenModel):

@@ -65,7 +65,7 @@ def _small() -> Preset:
         consistency=ConsistencyStage(
             architecture=denoiser.model_copy(update={"guidance_width": 256}),
             optimizer=OptimizerConfig(learning_rate=2e-4, weight_decay=0.0),
-            loop=LoopConfig(steps=1000, batch=128, validate_every=250, ema=0.95),
+            loop=LoopConfig(steps=1000, batch=128, validate_every=250, ema=0.95, select="last"),
         ),
         projector=ProjectorStage(
             architecture=ProjectorConfig(text_width=384, transformer=blocks.model_copy(update={"dropout": 0.1})),

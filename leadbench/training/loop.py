@@ -119,6 +119,9 @@ class Trainer:
                 last_save = time.monotonic()
         if self.checkpoint is not None:
             self._save(task, optimizer, average, state)
+        if self.loop.select == "last":
+            state.best = dict((task.model if average is None else average).state_dict())
+            state.best_step, state.best_score = state.step, state.history[-1]["score"]
         task.model.load_state_dict(state.best)
         task.model.eval()
         return state

@@ -68,6 +68,14 @@ def test_the_weights_of_the_best_validation_are_kept() -> None:
     assert state.best_score < state.history[0]["score"]
 
 
+def test_the_last_moving_average_is_kept_on_request() -> None:
+    task = Regression()
+    trainer = _trainer(None)
+    state = Trainer(trainer.optimizer, trainer.loop.model_copy(update={"select": "last"})).run(task)
+    assert state.best_step == 40
+    assert task.validate(task.model)["score"] == pytest.approx(state.history[-1]["score"])
+
+
 def test_a_loss_of_nan_stops_and_names_the_step() -> None:
     task = Regression()
     good = task.loss
