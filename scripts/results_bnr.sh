@@ -27,6 +27,8 @@ train projector --variant no-align
 wait "$full"
 
 "$BIN/leadbench" run --dataset "$DATA" --backbone mld,motionlcm --steps 1,2,4 --quick --out results
-"$BIN/leadbench" run --dataset "$DATA" --backbone mld,motionlcm --steps 1,4 --controls --replications 5 \
+"$BIN/leadbench" run --dataset "$DATA" --backbone mld,motionlcm --steps 1,4 --controls --replications 3 \
   --multimodality-replications 0 --out results
-"$BIN/leadbench" strips --dataset "$DATA" --id 2_walk-turn-left_elderly_003 --out results/bnr/strips.png
+"$BIN/leadbench" strips --dataset "$DATA" --id 2_walk-turn-left_active_012 --steps 4 --out results/bnr/walk-turn-left.png
+"$BIN/leadbench" strips --dataset "$DATA" --id 2_raise-up-right-hand_elderly_007 --steps 4 \
+  --out results/bnr/raise-up-right-hand.png
