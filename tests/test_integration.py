@@ -59,6 +59,10 @@ def test_the_table_has_the_papers_rows(finished: Path, capsys: pytest.CaptureFix
     for row in ("Real", "Reconstruction", "MLD", "LEAD (MLD)", "MotionLCM", "LEAD (MotionLCM)", "LEAD w/o align (MLD)"):
         assert f"| {row}" in printed
     assert "layout of Table 5" in printed
+    assert call("tables", finished, "--diagnostics", "--format", "json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert {"MLD", "LEAD (MLD)", "Reconstruction"} <= {entry["row"] for entry in shown}
+    assert all(entry["latent_norm"] > 0 and 0 <= entry["skating_ratio"] <= 1 for entry in shown)
     records = RunStore(finished).records()
     steps = {(record.backbone, record.steps) for record in records if record.backbone}
     assert steps == {("mld", 3), ("motionlcm", 1), ("motionlcm", 2)}

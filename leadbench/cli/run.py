@@ -98,8 +98,12 @@ def run(
 def tables(
     results: Annotated[Path, typer.Argument(help="Folder of a run, as `leadbench run` printed it.")],
     format: FormatOption = "github",
+    diagnostics: Annotated[
+        bool, typer.Option("--diagnostics", help="Latent norms and foot skating instead of the metrics.")
+    ] = False,
 ) -> None:
     """Render the tables of a stored run again."""
     late("leadbench.table:check_format")(format)
     records = late("leadbench.results:RunStore")(results).records()
-    typer.echo(late("leadbench.table:render_t2m")(records, format))
+    render = "leadbench.diagnostics:render_diagnostics" if diagnostics else "leadbench.table:render_t2m"
+    typer.echo(late(render)(records, format))
