@@ -9,7 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from leadbench.data.prepare.captions import CAPTIONS, hand_facts, moving_facts, swap_sides, write_captions
+from leadbench.data.prepare.captions import (
+    CAPTIONS,
+    content_as_measured,
+    hand_facts,
+    moving_facts,
+    swap_sides,
+    write_captions,
+)
 from leadbench.data.prepare.measure import Hand, Measured, measure
 from leadbench.data.prepare.tagging import tag
 from leadbench.data.prepare.wording_bnr import BANDAI_NAMCO_WORDING as WORDING
@@ -210,3 +217,32 @@ def test_a_mirrored_motion_measures_mirrored() -> None:
     assert there.distance == pytest.approx(here.distance)
     for a, b in zip(here.hands, reversed(there.hands), strict=True):
         assert (a.path, a.top, a.sideways) == pytest.approx((b.path, b.top, b.sideways))
+
+
+@pytest.mark.parametrize(
+    ("label", "turn", "expected"),
+    [
+        ("walk-turn-left", 80.0, "walk-turn-left"),
+        ("walk-turn-left", -80.0, "walk-turn-right"),
+        ("walk-turn-right", -1.0, "walk"),
+        ("walk-left", -80.0, "walk-left"),
+        ("raise-up-left-hand", -80.0, "raise-up-left-hand"),
+    ],
+)
+def test_side_of_a_turn_is_the_measured_one(label: str, turn: float, expected: str) -> None:
+    assert content_as_measured(label, replace(WALK, turn=turn)) == expected
+
+
+@pytest.mark.parametrize(
+    ("caption", "tokens"),
+    [
+        ("a person is running.", "a/DET person/NOUN be/AUX run/VERB"),
+        ("at a good running speed", "at/ADP a/DET good/ADJ running/NOUN speed/NOUN"),
+        ("someone steps backward, with two steps", "someone/PRON step/VERB backward/ADV with/ADP two/NUM step/NOUN"),
+        ("with a straight back", "with/ADP a/DET straight/ADJ back/NOUN"),
+        ("the person goes back", "the/DET person/NOUN go/VERB back/ADV"),
+        ("as if very old", "as/ADP if/OTHER very/ADV old/ADJ"),
+    ],
+)
+def test_words_of_two_classes_are_tagged_by_what_stands_before_them(caption: str, tokens: str) -> None:
+    assert " ".join(tag(caption)) == tokens

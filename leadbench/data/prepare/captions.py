@@ -2,7 +2,8 @@
 
 A caption joins who, how (style), what (content) and several measured facts, in varying order. Words are drawn from a
 stream keyed by the clip's id;
-facts are measured anew in a mirrored clip, so its captions say left where the original's say right. Version 1.
+facts are measured anew in a mirrored clip, so its captions say left where the original's say right. Where a label names
+the side of a turn, the measured turn has the last word. Version 2.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import numpy as np
 from leadbench.data.prepare.measure import Hand, Measured
 from leadbench.random import stream
 
-VERSION = 1
+VERSION = 2
 CAPTIONS = 4
 FACTS = 4
+STRAIGHT = 6.0
+"""Degrees of turn below which a walk is called straight."""
 
 Choices = tuple[str, ...]
 
@@ -41,6 +44,7 @@ class Wording:
 def write_captions(content: str, style: str, measured: Measured, wording: Wording, seed_id: str) -> list[str]:
     """Captions of a clip; ``seed_id`` chooses the words."""
     facts = hand_facts(content, measured) if content in wording.hands else moving_facts(measured)
+    content = content_as_measured(content, measured)
     captions = []
     for number in range(CAPTIONS):
         rng = stream(VERSION, "captions", seed_id, number)
@@ -56,6 +60,20 @@ def write_captions(content: str, style: str, measured: Measured, wording: Wordin
             )
         )
     return captions
+
+
+def content_as_measured(content: str, m: Measured) -> str:
+    """The label of a turning walk with the side that is seen: some actors turn against the label, some not at all.
+
+    A label without a turn stays as it is.
+    """
+    walk, turn, side = content.partition("-turn-")
+    if not turn:
+        return content
+    if abs(m.turn) < STRAIGHT:
+        return walk
+    seen = "left" if m.turn > 0 else "right"
+    return content if side == seen else f"{walk}{turn}{seen}"
 
 
 def _join(rng: np.random.Generator, subject: str, verb: str, style: str, facts: Sequence[str]) -> str:
@@ -126,7 +144,7 @@ def _speed(speed: float) -> Choices:
 def _turn(turn: float) -> Choices:
     side = "left" if turn > 0 else "right"
     size = abs(turn)
-    if size < 6:
+    if size < STRAIGHT:
         return ("straight ahead", "in a straight line", "without turning")
     if size < 20:
         return (f"drifting slightly to the {side}", f"almost straight but a little {side}", f"veering a bit {side}")

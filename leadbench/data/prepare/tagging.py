@@ -16,13 +16,13 @@ _WORDS = {
     "NUM": "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty zero",
     "AUX": "is",
-    "ADJ": "normal old elderly young tough masculine feminine youthful lively very long short slow fast easy brisk "
+    "ADJ": "normal old elderly young tough masculine feminine youthful lively long short slow fast easy brisk "
     "gentle good full straight quarter half wide bent quick calm top big small clear little quiet tight deep angry "
-    "childish happy sad low proud exhausted tired worn possible bouncy high level manly still close far",
-    "ADV": "normally energetically gracefully tiredly youthfully angrily happily sadly proudly shyly timidly "
+    "childish happy sad low proud exhausted tired worn possible bouncy open high level manly still close far",
+    "ADV": "very normally energetically gracefully tiredly youthfully angrily happily sadly proudly shyly timidly "
     "theatrically heavily slowly quickly briskly rather fairly almost slightly not only even quite about roughly so "
     "ahead backward forward back again here first early soon late equally hardly barely nearly tightly widely gently "
-    "together apart away around neither nor more well usual goodbye higher upright anywhere tall too",
+    "together apart away around neither nor more well usual goodbye higher upright anywhere tall too left right",
     "OTHER": "and or but if that",
 }
 _NOUNS = (
@@ -30,53 +30,42 @@ _NOUNS = (
     "energy day lady woman man strength child thug swagger giant mood musical stage confidence pride anger pace speed "
     "crawl hurry jog line waist bend chest shoulder height head face sky elbow side front middle swing movement flash "
     "time lot top end hip stance knee spot place moment second while air street left right square bit running "
-    "jogging calling walking bouncing upper"
+    "jogging running calling upper"
 )
 _VERBS = {
-    "walk": "walks walking", "run": "runs", "go": "goes going", "stroll": "strolls", "step": "", "move": "moves moving",
-    "turn": "turns turning", "dash": "dashes", "sprint": "sprints", "rush": "rushes", "bow": "bows", "make": "makes",
-    "take": "takes taking", "wave": "waves waving", "say": "says", "give": "gives", "keep": "keeps keeping",
-    "call": "calls", "beckon": "beckons", "show": "shows", "guide": "guides", "point": "points", "respond": "responds",
-    "dance": "dances dancing", "do": "does", "kick": "kicks", "punch": "punches", "throw": "throws", "box": "boxes",
-    "slash": "slashes", "cut": "cuts", "raise": "raises", "lift": "lifts", "put": "puts", "swing": "swings swinging",
-    "drag": "dragging", "swagger": "swaggering", "start": "starting", "begin": "beginning", "stay": "staying",
-    "rise": "rising", "fall": "falling", "drift": "drifting", "veer": "veering", "bend": "bending", "curve": "curving",
-    "cover": "covering", "lean": "leaning", "tilt": "tilted", "stoop": "stooping", "stand": "standing",
-    "push": "pushed", "pump": "pumping", "fold": "folding", "stretch": "stretching", "reach": "reaching",
-    "open": "open",
+    "walk": "walks walking", "run": "runs running", "go": "goes going", "stroll": "strolls", "step": "steps",
+    "move": "moves moving", "turn": "turns turning", "dash": "dashes", "sprint": "sprints", "rush": "rushes",
+    "bow": "bows", "make": "makes", "take": "takes taking", "wave": "waves waving", "say": "says", "give": "gives",
+    "keep": "keeps keeping", "call": "calls calling", "beckon": "beckons", "show": "shows", "guide": "guides",
+    "point": "points", "respond": "responds", "dance": "dances dancing", "do": "does", "kick": "kicks",
+    "punch": "punches", "throw": "throws", "box": "boxes", "slash": "slashes", "cut": "cuts", "raise": "raises",
+    "lift": "lifts", "put": "puts", "swing": "swings swinging", "drag": "dragging", "swagger": "swaggering",
+    "start": "starting", "begin": "beginning", "stay": "staying", "rise": "rising", "fall": "falling",
+    "drift": "drifting", "veer": "veering", "bend": "bending", "curve": "curving", "cover": "covering",
+    "lean": "leaning", "tilt": "tilted", "stoop": "stooping", "stand": "standing", "push": "pushed",
+    "bounce": "bouncing", "pump": "pumping", "fold": "folding", "stretch": "stretching", "reach": "reaching",
 }  # fmt: skip
 
 
-def _lexicon() -> dict[str, tuple[str, str]]:
-    lexicon: dict[str, tuple[str, str]] = {}
-    for noun in _NOUNS.split():
-        lexicon[noun] = (noun, "NOUN")
-        lexicon[f"{noun}s"] = (noun, "NOUN")
-    lexicon["feet"] = ("foot", "NOUN")
-    for verb, forms in _VERBS.items():
-        for form in (verb, *forms.split()):
-            if form not in (
-                "step",
-                "wave",
-                "bow",
-                "turn",
-                "punch",
-                "kick",
-                "slash",
-                "dance",
-                "walk",
-                "run",
-                "swing",
-                "bend",
-            ):
-                lexicon[form] = (verb, "VERB")
-    for tag, words in _WORDS.items():
-        for word in words.split():
-            lexicon[word] = ("be" if word == "is" else word, tag)
-    return lexicon
+_NOMINAL = frozenset({"DET", "ADJ", "NUM", "ADP"})
+"""Tags after which a word that could be either is a noun: "two steps", but "a person steps"."""
 
 
-_LEXICON = _lexicon()
+def _nouns() -> dict[str, tuple[str, str]]:
+    singular = {noun: (noun, "NOUN") for noun in _NOUNS.split()}
+    plural = {f"{noun}s": (noun, "NOUN") for noun in _NOUNS.split()}
+    return {**singular, **plural, "punches": ("punch", "NOUN"), "slashes": ("slash", "NOUN"), "feet": ("foot", "NOUN")}
+
+
+def _others() -> dict[str, tuple[str, str]]:
+    """Verbs in the forms that captions use (never the bare form of one that is a noun too) and the closed classes."""
+    verbs = {form: (verb, "VERB") for verb, forms in _VERBS.items() for form in forms.split()}
+    closed = {word: (word, tag) for tag, words in _WORDS.items() for word in words.split()}
+    return {**verbs, **closed, "is": ("be", "AUX")}
+
+
+_LEXICON = {**_nouns(), **_others()}
+_EITHER = {word: noun for word, noun in {**_nouns(), "back": ("back", "NOUN")}.items() if word in _others()}
 
 
 def tag(caption: str) -> list[str]:
@@ -85,12 +74,15 @@ def tag(caption: str) -> list[str]:
     Raises:
         DataError: a word is not in the lexicon.
 
-    >>> tag("A person walks slowly.")
-    ['a/DET', 'person/NOUN', 'walk/VERB', 'slowly/ADV']
+    >>> tag("A person walks slowly, with two steps and a straight back.")[2:7]
+    ['walk/VERB', 'slowly/ADV', 'with/ADP', 'two/NUM', 'step/NOUN']
     """
-    tokens = []
+    tokens: list[str] = []
+    before = ""
     for word in caption.lower().replace(",", " ").replace(".", " ").split():
         if word not in _LEXICON:
             raise DataError(f"tagging: the word {word!r} of caption {caption!r} is not in the lexicon")
-        tokens.append("/".join(_LEXICON[word]))
+        noun = _EITHER.get(word)
+        lemma, before = noun if noun is not None and before in _NOMINAL else _LEXICON[word]
+        tokens.append(f"{lemma}/{before}")
     return tokens
