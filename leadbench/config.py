@@ -186,6 +186,7 @@ class AutoencoderStage(FrozenModel):
     loop: LoopConfig
     kl_weight: float = Field(1e-4, ge=0)
     joint_weight: float = Field(0.0, ge=0)  # per metre of recovered joints
+    pose_weight: float = Field(0.0, ge=0)  # per metre of recovered joints with the roots put together
     standardize: bool = True  # expose per-dimension standardised latents
 
 

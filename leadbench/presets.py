@@ -51,11 +51,12 @@ def _small() -> Preset:
         name="small",
         autoencoder=AutoencoderStage(
             architecture=AutoencoderConfig(
-                frames_per_token=4, log_variance_offset=-5.0, sinusoidal_start=True, transformer=blocks
+                frames_per_token=8, log_variance_offset=-5.0, sinusoidal_start=True, transformer=blocks
             ),
             optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=200),
-            loop=LoopConfig(steps=4000, batch=1024, validate_every=500, ema=0.998),
-            joint_weight=1.0,
+            loop=LoopConfig(steps=14000, batch=2048, validate_every=1000, ema=0.998),
+            joint_weight=0.05,
+            pose_weight=5.0,
         ),
         diffusion=DiffusionStage(
             architecture=denoiser,

@@ -60,10 +60,11 @@ class AutoencoderTask:
         decoded = self.model.decode(posterior.rsample(), mask)  # type: ignore[operator]
         mse = (decoded - features).square().mean()
         kl = kl_to_standard_normal(posterior)
-        joints = self._joint_distance(decoded, features)
+        joints, pose = self._distances(decoded, features)
         stage = self._stage
-        total = mse + stage.kl_weight * kl + stage.joint_weight * joints
-        return total, {"mse": float(mse.detach()), "kl": float(kl.detach()), "joints_m": float(joints.detach())}
+        total = mse + stage.kl_weight * kl + stage.joint_weight * joints + stage.pose_weight * pose
+        figures = {"mse": mse, "kl": kl, "joints_m": joints, "pose_m": pose}
+        return total, {name: float(value.detach()) for name, value in figures.items()}
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """Reconstruction error on the validation split."""
@@ -76,14 +77,24 @@ class AutoencoderTask:
             "feature_mse": error.feature_mse,
         }
 
-    def _joint_distance(self, decoded: Tensor, target: Tensor) -> Tensor:
-        if self._stage.joint_weight == 0:
-            return decoded.new_zeros(())
+    def _distances(self, decoded: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean distances of recovered joints in metres: as they are, and with the roots put together.
+
+        The root's place is a sum over all frames before, so the first is large and noisy: with a weight of 1 it
+        drowns every other loss, and poses are learned at half the speed.
+        """
+        if self._stage.joint_weight == 0 and self._stage.pose_weight == 0:
+            return decoded.new_zeros(()), decoded.new_zeros(())
         mean, std = self._spec.mean, self._spec.std
         mine = features_to_joints(decoded * std + mean, self._skeleton)
         theirs = features_to_joints(target * std + mean, self._skeleton)
-        # sqrt's gradient is infinite at 0; the padding of the distance keeps it finite
-        return ((mine - theirs).square().sum(-1) + 1e-8).sqrt().mean()
+        poses = (mine - mine[..., :1, :]) - (theirs - theirs[..., :1, :])
+        return _mean_length(mine - theirs), _mean_length(poses)
+
+
+def _mean_length(offsets: Tensor) -> Tensor:
+    # sqrt's gradient is infinite at 0; the padding keeps it finite
+    return (offsets.square().sum(-1) + 1e-8).sqrt().mean()
 
 
 def whole_clips(samples: Sequence[MotionSample], batch: int = 32) -> list[tuple[list[int], MotionBatch]]:
