@@ -1,0 +1,95 @@
+"""The official GloVe vocabulary: ``our_vab_data.npy``, ``our_vab_words.pkl``, ``our_vab_idx.pkl``."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leadbench.errors import WeightsError
+
+_FILES = ("our_vab_data.npy", "our_vab_words.pkl", "our_vab_idx.pkl")
+
+
+class GloveVectors:
+    """Word vectors of the official evaluators; keeps ``WordVectors``.
+
+    A word of the list has the row that the index file gives it, which is not its place in the list.
+
+    Args:
+        folder: holds the three files of the T2M release.
+
+    Raises:
+        WeightsError: a file is missing, holds more than lists, dictionaries, text and numbers, or does not fit.
+    """
+
+    name = "glove"
+
+    def __init__(self, folder: Path) -> None:
+        data, words, index = (Path(folder) / name for name in _FILES)
+        for path in (data, words, index):
+            if not path.is_file():
+                raise WeightsError(f"GloVe vocabulary: {path} not found (needs {', '.join(_FILES)})")
+        self._table = _table(data)
+        self._rows = _rows(words, index, len(self._table))
+        self.width = int(self._table.shape[1])
+        digest = hashlib.sha256(self._table.numpy().tobytes())
+        digest.update("\n".join(f"{word} {row}" for word, row in sorted(self._rows.items())).encode())
+        self.identity = digest.hexdigest()
+
+    def lookup(self, word: str) -> Tensor | None:
+        """Vector [300] of a word of the vocabulary, else None."""
+        row = self._rows.get(word)
+        return None if row is None else self._table[row]
+
+    def special(self, name: str) -> Tensor:
+        """Vector of ``sos``, ``eos`` or ``unk``, which are words of the vocabulary."""
+        return self._table[self._rows[name]]
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Reads containers, text and numbers; refuses everything that would import or call something."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}; only plain lists and dictionaries are read")
+
+
+def load_plain_pickle(path: Path) -> Any:
+    """Contents of a pickle of plain containers, text and numbers.
+
+    Raises:
+        WeightsError: the file holds anything else; nothing of it is executed.
+    """
+    try:
+        with path.open("rb") as file:
+            return _PlainUnpickler(file).load()
+    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, AttributeError, TypeError) as exc:
+        raise WeightsError(f"{path}: cannot be read safely: {exc}") from exc
+
+
+def _table(path: Path) -> Tensor:
+    try:
+        table = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as exc:
+        raise WeightsError(f"{path}: not a plain NumPy table: {exc}") from exc
+    if table.ndim != 2 or not np.isfinite(table).all():
+        raise WeightsError(f"{path}: must be a finite table [words, width], got shape {list(table.shape)}")
+    return torch.from_numpy(table.astype(np.float32))
+
+
+def _rows(words: Path, index: Path, count: int) -> dict[str, int]:
+    listed, rows = load_plain_pickle(words), load_plain_pickle(index)
+    if not isinstance(listed, list) or not isinstance(rows, dict):
+        raise WeightsError(f"{words.parent}: {words.name} must hold a list and {index.name} a dictionary")
+    known = {str(word): rows.get(word) for word in listed}
+    bad = [word for word, row in known.items() if not isinstance(row, int) or not 0 <= row < count]
+    missing = [name for name in ("sos", "eos", "unk") if name not in known]
+    if bad or missing:
+        what = f"no row for {bad[:3]}" if bad else f"no entry {missing}"
+        raise WeightsError(f"{index}: does not fit the other files: {what}")
+    return {word: row for word, row in known.items() if row is not None}
