@@ -94,6 +94,23 @@ def test_a_second_start_does_nothing_twice(chain: Path, finished: Path) -> None:
     assert (finished / "records.jsonl").read_bytes() == before
 
 
+def test_two_processes_make_the_same_records(
+    chain: Path, finished: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert call("run", "--dataset", chain / "bnr", *RUN, "--jobs", "2", "--out", tmp_path) == 0
+    error = capfd.readouterr().err
+    assert "captions encoded, each once" in error
+    (run,) = (tmp_path / "bnr").iterdir()
+    assert run.name == finished.name
+    alone = {record.key: record for record in RunStore(finished).records()}
+    together = {record.key: record for record in RunStore(run).records()}
+    assert together.keys() == alone.keys()
+    for key, record in together.items():
+        for name, value in record.metrics.items():
+            expected = alone[key].metrics[name]
+            assert value == (None if expected is None else pytest.approx(expected, rel=1e-4, abs=1e-5))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

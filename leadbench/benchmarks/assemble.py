@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from leadbench.benchmarks.controls import clamp_to_train, latent_statistics, rescale_to_train
-from leadbench.benchmarks.t2m import Entry, Report, Setting, T2MBenchmark
+from leadbench.benchmarks.t2m import Entry, Setting, T2MBenchmark
 from leadbench.config import T2MConfig
 from leadbench.contracts import Backbone, Projector
 from leadbench.data.humanml3d import HumanML3DFolder
@@ -18,8 +18,8 @@ from leadbench.errors import ConfigError, WeightsError, unknown_name
 from leadbench.hookspecs import BackboneRegistration
 from leadbench.pipeline import LatentMap, realign
 from leadbench.plugins import Plugins
-from leadbench.provenance import collect_provenance, sha256_file
-from leadbench.results import Record, RunStore
+from leadbench.provenance import sha256_file
+from leadbench.results import RunStore
 from leadbench.zoo.store import ModelStore, load_projector
 
 ABLATED = "projector-no-align"
@@ -87,6 +87,7 @@ def assemble_t2m(
         store=RunStore(out / dataset.name / run),
         controls=request.controls,
         samples=samples,
+        stamps=_stamps(request, models),
     )
     return Assembled(benchmark, description, run)
 
@@ -131,7 +132,7 @@ def _latent_maps(
         maps["clamp"] = (None, clamp_to_train(statistics))
         maps["rescale"] = (None, rescale_to_train(statistics))
         if models.has(ABLATED):
-            ablated = load_projector(models.path(ABLATED))
+            ablated = models.projector(ABLATED)
             maps["lead w/o align"] = (
                 f"without alignment to {ablated.text_encoder}",
                 _realign(ablated, models, request),
@@ -143,11 +144,19 @@ def _projector(request: T2MRequest, models: ModelStore) -> Projector | None:
     if request.projector == "none":
         return None
     if request.projector == "auto":
-        return load_projector(models.path("projector")) if models.has("projector") else None
+        return models.projector() if models.has("projector") else None
     path = Path(request.projector)
     if not path.is_file():
         raise WeightsError(f"--projector {path}: no such file (allowed: auto, none, or a .safetensors file)")
     return load_projector(path)
+
+
+def _stamps(request: T2MRequest, models: ModelStore) -> tuple[str, ...]:
+    """Warnings for every record of the run."""
+    projector = _projector(request, models)
+    if projector is None or projector.latent_fingerprint == models.autoencoder().fingerprint:
+        return ()
+    return ("the projector was trained on another latent space (--allow-latent-mismatch)",)
 
 
 def _realign(projector: Projector, models: ModelStore, request: T2MRequest) -> LatentMap:
@@ -162,8 +171,8 @@ def _row(label: str, display: str) -> str:
 def _description(
     request: T2MRequest, dataset: HumanML3DFolder, models: ModelStore, settings: Sequence[tuple[Setting, ...]]
 ) -> dict[str, Any]:
-    """What makes two runs the same: protocol, settings, data and weights."""
-    weights = {path.stem: sha256_file(path) for path in sorted(models.folder.glob("*.safetensors"))}
+    """What makes two runs the same: protocol, settings, data and the weights in use."""
+    weights = {name: sha256_file(models.path(name)) for name in models.loaded}
     projector = Path(request.projector)
     return {
         "benchmark": "t2m",
@@ -174,10 +183,3 @@ def _description(
         "dataset": {"name": dataset.name, "identity": dataset.identity},
         "weights": weights,
     }
-
-
-def execute(assembled: Assembled, report: Report | None = None) -> list[Record]:
-    """Start or resume the run and do all of it."""
-    store = assembled.benchmark.store
-    store.start(assembled.description, collect_provenance())
-    return assembled.benchmark.run(report)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from leadbench.benchmarks.memory import Chunk, ChunkedWork
 from leadbench.config import T2MConfig
 from leadbench.contracts import Evaluator
 from leadbench.data.humanml3d import DrawnSample, collate
@@ -17,19 +18,6 @@ from leadbench.metrics.frechet import FeatureStatistics, frechet_distance
 from leadbench.metrics.retrieval import r_precision
 from leadbench.random import stream
 from leadbench.tensors import MotionBatch
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Rows of a replication that are worked on together; fixed by the draw, not by the machine."""
-
-    rows: tuple[int, ...]
-
-
-def cut_chunks(drawn: Sequence[DrawnSample], size: int) -> list[Chunk]:
-    """Cut a replication into chunks of equal size, sorted by (length, id) so that little is padded."""
-    order = sorted(range(len(drawn)), key=lambda i: (drawn[i].length, drawn[i].id))
-    return [Chunk(tuple(order[start : start + size])) for start in range(0, len(order), size)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,47 +40,66 @@ class Reference:
     statistics: FeatureStatistics
 
 
-def embed_motions(evaluator: Evaluator, motions: Sequence[tuple[Chunk, MotionBatch]], count: int) -> Tensor:
-    """Embeddings [count, E] of chunks of motions in any normalisation, back in split order.
+def embed_checked(evaluator: Evaluator, motion: MotionBatch) -> Tensor:
+    """Embeddings [B, E] of motions in any normalisation.
 
     Raises:
         NonFiniteError: a motion holds NaN or infinity.
     """
-    out = torch.full((count, evaluator.dim), float("nan"))
-    for chunk, batch in motions:
-        if not bool(torch.isfinite(batch.features).all()):
-            raise NonFiniteError("a generated motion holds NaN or infinity; nothing was recorded for this unit")
-        out[list(chunk.rows)] = evaluator.embed_motion(batch.normalize(evaluator.motion))
+    if not bool(torch.isfinite(motion.features).all()):
+        raise NonFiniteError("a generated motion holds NaN or infinity; nothing was recorded for this unit")
+    return evaluator.embed_motion(motion.normalize(evaluator.motion))
+
+
+def embed_drawn(evaluator: Evaluator, drawn: Sequence[DrawnSample], chunks: ChunkedWork) -> Tensor:
+    """Embeddings [S, E] of the real crops."""
+    out = torch.full((len(drawn), evaluator.dim), float("nan"))
+
+    def work(chunk: Chunk) -> None:
+        out[list(chunk.rows)] = embed_checked(evaluator, collate([drawn[i].features for i in chunk.rows]))
+
+    chunks.run(drawn, work)
     return out
 
 
-def embed_drawn(evaluator: Evaluator, drawn: Sequence[DrawnSample], size: int) -> Tensor:
-    """Embeddings [S, E] of the real crops."""
-    chunks = cut_chunks(drawn, size)
-    return embed_motions(evaluator, [(c, collate([drawn[i].features for i in c.rows])) for c in chunks], len(drawn))
-
-
 def make_reference(
-    evaluator: Evaluator, drawn: Sequence[DrawnSample], config: T2MConfig, replication: int
+    evaluator: Evaluator, drawn: Sequence[DrawnSample], config: T2MConfig, replication: int, chunks: ChunkedWork
 ) -> Reference:
     """Embed a replication's draw and fix its pools and pairs."""
     count = len(drawn)
-    motion = embed_drawn(evaluator, drawn, config.chunk)
+    motion = embed_drawn(evaluator, drawn, chunks)
     order = stream(config.seed, "pools", replication).permutation(count)
-    pairs = draw_pairs(
-        count,
-        diversity_pair_count(count, config.diversity_pairs),
-        stream(config.seed, "diversity", replication),
-        wanted=config.diversity_pairs,
-    )
     return Reference(
         drawn=tuple(drawn),
         text=evaluator.embed_text([item.caption for item in drawn]),
         motion=motion,
         order=torch.from_numpy(order),
-        pairs=pairs,
+        pairs=_diversity_pairs(count, config, replication),
         statistics=FeatureStatistics.from_embeddings(motion),
     )
+
+
+def _diversity_pairs(count: int, config: T2MConfig, replication: int) -> Pairs:
+    return draw_pairs(
+        count,
+        diversity_pair_count(count, config.diversity_pairs),
+        stream(config.seed, "diversity", replication),
+        wanted=config.diversity_pairs,
+    )
+
+
+def score_without_captions(
+    reference: Reference, motion: Tensor, config: T2MConfig, replication: int
+) -> dict[str, float | None]:
+    """FID and Diversity of embeddings [S', E] of other motions, of any number; the rest is not available."""
+    pairs = _diversity_pairs(len(motion), config, replication)
+    nothing: dict[str, float | None] = dict.fromkeys(("r_precision_1", "r_precision_2", "r_precision_3", "mm_dist"))
+    return {
+        "fid": frechet_distance(reference.statistics, FeatureStatistics.from_embeddings(motion)),
+        **nothing,
+        "diversity": diversity(motion, pairs.first, pairs.second),
+        "multimodality": None,
+    }
 
 
 def score(

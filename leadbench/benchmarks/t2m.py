@@ -22,15 +22,15 @@ from leadbench.benchmarks.controls import (
     latent_statistics,
     standard_normal_latents,
 )
+from leadbench.benchmarks.memory import Chunk, ChunkedWork
 from leadbench.benchmarks.scoring import (
-    Chunk,
     Reference,
-    cut_chunks,
+    embed_checked,
     embed_drawn,
-    embed_motions,
     make_reference,
     score,
     score_multimodality,
+    score_without_captions,
 )
 from leadbench.config import T2MConfig
 from leadbench.contracts import Backbone, Evaluator, MotionAutoencoder
@@ -41,7 +41,7 @@ from leadbench.pipeline import LatentMap, decode_latents, sample_latents
 from leadbench.random import NoiseSource, stream
 from leadbench.results import Record, RunStore
 from leadbench.skeleton import Skeleton, get_skeleton
-from leadbench.tensors import Latent, MotionBatch, lengths_to_mask
+from leadbench.tensors import Latent, lengths_to_mask
 
 Report = Callable[[str, int, int], None]
 
@@ -97,6 +97,7 @@ class T2MBenchmark:
         store: where records go.
         controls: also score the control rows.
         samples: the split, if it is loaded already.
+        stamps: warnings that go into every record.
     """
 
     dataset: HumanML3DFolder
@@ -107,23 +108,27 @@ class T2MBenchmark:
     store: RunStore
     controls: bool = False
     samples: Sequence[MotionSample] = ()
+    stamps: tuple[str, ...] = ()
     _references: dict[int, Reference] = field(default_factory=dict)
 
     def run(self, report: Report | None = None) -> list[Record]:
         """Do every unit that is not recorded yet; return all records of the run."""
         units = list(self.units())
         for number, unit in enumerate(units):
-            if not all(self.store.done(key) for key in unit.keys):
+            if not self.recorded(unit):
                 for record in unit.work():
                     self.store.append(record)
             if report is not None:
                 report(unit.label, number + 1, len(units))
         return self.store.records()
 
+    def recorded(self, unit: Unit) -> bool:
+        """Whether nothing of a unit is left to do."""
+        return all(self.store.done(key) for key in unit.keys)
+
     def units(self) -> Iterator[Unit]:
         """All units, replications outermost so that an interrupted run holds whole replications."""
         for replication in range(self.config.replications):
-            self._references.clear()
             yield self._unit("Real", replication, [self._key("Real", replication)], self._real)
             rows = ["Reconstruction", *(self._control_rows if self.controls else ())]
             yield self._unit(
@@ -149,7 +154,7 @@ class T2MBenchmark:
         """Real motions against a second draw of themselves, as the official Real row."""
         reference = self._reference(replication)
         second = draw(self._samples, self.config.seed, replication + 1_000_000)
-        embeddings = embed_drawn(self.evaluator, second, self.config.chunk)
+        embeddings = embed_drawn(self.evaluator, second, self._chunks)
         text = self.evaluator.embed_text([item.caption for item in second])
         return [self._record("Real", replication, score(reference, embeddings, self.config, text))]
 
@@ -180,14 +185,12 @@ class T2MBenchmark:
         }
 
     def _train_sample(self, reference: Reference, replication: int) -> dict[str, float | None]:
+        """As many train motions as there are test motions, or all if there are fewer; their captions are others."""
         count = min(len(reference.drawn), len(self._train))
         rows = stream(self.config.seed, "train-sample", replication).permutation(len(self._train))[:count]
         drawn = draw([self._train[i] for i in rows], self.config.seed, replication)
-        metrics = score(
-            reference, _pad_rows(embed_drawn(self.evaluator, drawn, self.config.chunk), reference), self.config
-        )
-        # captions belong to other motions here, so nothing but FID and Diversity has a meaning
-        return {**metrics, "r_precision_1": None, "r_precision_2": None, "r_precision_3": None, "mm_dist": None}
+        embeddings = embed_drawn(self.evaluator, drawn, self._chunks)
+        return score_without_captions(reference, embeddings, self.config, replication)
 
     def _generated(self, replication: int, entry: Entry, setting: Setting) -> list[Record]:
         """All variants of one setting: latents are sampled once."""
@@ -223,18 +226,16 @@ class T2MBenchmark:
     ) -> Tensor:
         spec = self.autoencoder.latent
         out = torch.empty(len(reference.drawn), spec.tokens, spec.width)
-        for chunk in cut_chunks(reference.drawn, self.config.chunk):
+
+        def work(chunk: Chunk) -> None:
             drawn = [reference.drawn[i] for i in chunk.rows]
             noise = NoiseSource(self.config.seed, tuple(item.id for item in drawn), replication, repeat)
-            latent = sample_latents(
-                backbone,
-                [item.caption.caption for item in drawn],
-                _mask(drawn),
-                noise,
-                steps=setting.steps,
-                guidance=setting.guidance,
-            )
+            captions = [item.caption.caption for item in drawn]
+            steps, guidance = setting.steps, setting.guidance
+            latent = sample_latents(backbone, captions, _mask(drawn), noise, steps=steps, guidance=guidance)
             out[list(chunk.rows)] = latent.values
+
+        self._chunks.run(reference.drawn, work)
         return out
 
     def _repeats(
@@ -254,32 +255,37 @@ class T2MBenchmark:
         self, reference: Reference, latents: Tensor, edit: LatentMap | None
     ) -> tuple[Tensor, dict[str, float]]:
         """Embeddings [S, E] of decoded latents [S, N, M], with latent norm and foot skating."""
-        motions: list[tuple[Chunk, MotionBatch]] = []
-        norms, skating = [], []
+        count = len(reference.drawn)
+        embeddings = torch.full((count, self.evaluator.dim), float("nan"))
+        norms, skating = torch.empty(count), torch.empty(count)
         skeleton = get_skeleton(self.dataset.motion.skeleton)
-        for chunk in cut_chunks(reference.drawn, self.config.chunk):
-            mask = _mask([reference.drawn[i] for i in chunk.rows])
-            plain = Latent.full(latents[list(chunk.rows)])
+
+        def work(chunk: Chunk) -> None:
+            rows = list(chunk.rows)
+            mask = _mask([reference.drawn[i] for i in rows])
+            plain = Latent.full(latents[rows])
             latent = plain if edit is None else edit(plain)
-            norms.append(latent.norm())
             motion = decode_latents(self.autoencoder, latent, mask, None)
+            embeddings[rows] = embed_checked(self.evaluator, motion)
             joints = features_to_joints(motion.denormalize().features, skeleton)
-            skating.append(foot_skating(joints, mask, _toes(skeleton))[0])
-            motions.append((chunk, motion))
-        embeddings = embed_motions(self.evaluator, motions, len(reference.drawn))
-        details = {"latent_norm": float(torch.cat(norms).mean()), "skating_ratio": float(torch.cat(skating).mean())}
-        return embeddings, details
+            norms[rows], skating[rows] = latent.norm(), foot_skating(joints, mask, _toes(skeleton))[0]
+
+        self._chunks.run(reference.drawn, work)
+        return embeddings, {"latent_norm": float(norms.mean()), "skating_ratio": float(skating.mean())}
 
     def _posterior(self, reference: Reference, replication: int) -> Tensor:
         """Posterior samples [S, N, M] of the reference crops (MLD's evaluation encodes samples, not means)."""
         spec = self.autoencoder.latent
         out = torch.empty(len(reference.drawn), spec.tokens, spec.width)
         noise = self._noise(reference, replication).normal("posterior", (spec.tokens, spec.width))
-        for chunk in cut_chunks(reference.drawn, self.config.chunk):
-            batch = collate([reference.drawn[i].features for i in chunk.rows]).normalize(self.autoencoder.motion)
-            posterior = self.autoencoder.encode(batch)
+
+        def work(chunk: Chunk) -> None:
             rows = list(chunk.rows)
+            batch = collate([reference.drawn[i].features for i in rows]).normalize(self.autoencoder.motion)
+            posterior = self.autoencoder.encode(batch)
             out[rows] = posterior.loc + posterior.scale * noise[rows]
+
+        self._chunks.run(reference.drawn, work)
         return out
 
     def _noise(self, reference: Reference, replication: int) -> NoiseSource:
@@ -288,8 +294,13 @@ class T2MBenchmark:
     def _reference(self, replication: int) -> Reference:
         if replication not in self._references:
             drawn = draw(self._samples, self.config.seed, replication)
-            self._references[replication] = make_reference(self.evaluator, drawn, self.config, replication)
+            made = make_reference(self.evaluator, drawn, self.config, replication, self._chunks)
+            self._references = {replication: made}  # one at a time: units come replication by replication
         return self._references[replication]
+
+    @cached_property
+    def _chunks(self) -> ChunkedWork:
+        return ChunkedWork(self.config.chunk)
 
     @cached_property
     def _samples(self) -> Sequence[MotionSample]:
@@ -311,7 +322,12 @@ class T2MBenchmark:
             f"MultiModality: {min(self.config.multimodality_captions, len(self._samples))} captions x "
             f"{self.config.multimodality_repeats} repeats x {self.config.multimodality_pairs} pairs"
         )
-        return [f"pools of {self.config.pool}", modality, *([f"Diversity: {note}"] if note else [])]
+        measured = self.config.multimodality_replications != 0
+        return [
+            f"pools of {self.config.pool}",
+            *([modality] if measured else []),
+            *([f"Diversity: {note}"] if note else []),
+        ]
 
     def _unit(self, label: str, replication: int, keys: Sequence[str], work: Callable[[int], list[Record]]) -> Unit:
         return Unit(f"replication {replication + 1}: {label}", replication, tuple(keys), lambda: work(replication))
@@ -343,8 +359,13 @@ class T2MBenchmark:
             replication=replication,
             seed=self.config.seed,
             metrics=metrics,
-            details={"samples": len(self._samples), "notes": self._notes(replication), **(details or {})},
-            chunk_size=self.config.chunk,
+            details={
+                "samples": len(self._samples),
+                "notes": self._notes(replication),
+                **({"stamps": list(self.stamps)} if self.stamps else {}),
+                **(details or {}),
+            },
+            chunk_size=self._chunks.size,
             seconds=dict(seconds or {}),
             key=self._key(row, replication, setting),
         )
@@ -369,9 +390,3 @@ def _subset(reference: Reference, rows: list[int]) -> Reference:
         reference.pairs,
         reference.statistics,
     )
-
-
-def _pad_rows(embeddings: Tensor, reference: Reference) -> Tensor:
-    """Repeat rows of a smaller set up to the reference's size, so that pools and pairs exist."""
-    count = len(reference.drawn)
-    return embeddings[torch.arange(count) % embeddings.shape[0]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +14,6 @@ from leadbench.cli.options import (
     PluginOption,
     SkipBadOption,
     StrictOption,
-    open_store,
     parse_numbers,
     parse_steps,
 )
@@ -49,6 +48,7 @@ def run(
     ] = None,
     chunk: Annotated[int, typer.Option("--chunk", min=1, help="Motions worked on together.")] = 128,
     seed: Annotated[int, typer.Option("--seed")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")] = 1,
     allow_latent_mismatch: Annotated[
         bool, typer.Option("--allow-latent-mismatch", help="Attach a projector of another latent space.")
     ] = False,
@@ -63,36 +63,46 @@ def run(
 
     Example: leadbench run --dataset data/bnr --backbone mld,motionlcm --steps 1,2,4 --quick
     """
+    late("leadbench.table:check_format")(format)
     changes = {
         "seed": seed,
         "chunk": chunk,
         "skip_bad_motions": skip_bad_motions,
         "allow_latent_mismatch": allow_latent_mismatch,
+        **({} if replications is None else {"replications": replications}),
+        **({} if multimodality_replications is None else {"multimodality_replications": multimodality_replications}),
     }
-    if replications is not None:
-        changes["replications"] = replications
-    if multimodality_replications is not None:
-        changes["multimodality_replications"] = multimodality_replications
     config_class = late("leadbench.config:T2MConfig")
-    config = config_class.quick(**changes) if quick else config_class(**changes)
     request = late("leadbench.benchmarks.assemble:T2MRequest")(
         backbones=tuple(name.strip() for name in backbone.split(",") if name.strip()),
         steps=parse_steps(steps),
         guidance=tuple(parse_numbers(guidance, float, "--guidance")) if guidance else (),
         projector=projector,
         controls=controls,
-        config=config,
+        config=config_class.quick(**changes) if quick else config_class(**changes),
     )
-    late("leadbench.table:check_format")(format)
-    folder = late("leadbench.data.humanml3d:HumanML3DFolder")(dataset)
-    plugins, store = open_store(models or dataset / "models", plugin, strict_plugins)
-    assembled = late("leadbench.benchmarks.assemble:assemble_t2m")(request, folder, plugins, store, out)
+    recipe = late("leadbench.benchmarks.workers:Recipe")(
+        request, dataset, models or dataset / "models", out, tuple(plugin or ())
+    )
+    _run(recipe, strict_plugins, jobs, format)
+
+
+def _run(recipe: Any, strict: bool, jobs: int, form: str) -> None:
+    """Check everything, start or resume the run, print its tables and where the records are."""
+    late("leadbench.plugins:load_plugins")(recipe.plugins, strict=strict)
+    assembled, models = recipe.assemble()
     with progress() as reporter:
-        records = late("leadbench.benchmarks.assemble:execute")(
-            assembled, lambda label, done, total: reporter.show("benchmark", done, total, label)
+        records = late("leadbench.benchmarks.workers:execute")(
+            assembled,
+            recipe,
+            models,
+            jobs,
+            lambda label, done, total: reporter.show("benchmark", done, total, label),
         )
-    typer.echo(late("leadbench.table:render_t2m")(records, format))
-    typer.echo(f"records: {out / folder.name / assembled.run}", err=True)
+    typer.echo(late("leadbench.table:render_t2m")(records, form))
+    encoded = ", ".join(f"{encoder.encoded} by {name}" for name, encoder in models.text_encoders.items())
+    typer.echo(f"captions encoded, each once: {encoded}", err=True)
+    typer.echo(f"records: {assembled.benchmark.store.folder}", err=True)
 
 
 def tables(

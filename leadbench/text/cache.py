@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -46,6 +46,15 @@ class CachedTextEncoder:
             self._store(new[start : start + batch])
         if new:
             self._write()
+
+    @property
+    def rows(self) -> Mapping[str, Tensor]:
+        """Caption -> tokens [L, C], of all captions embedded so far."""
+        return dict(self._rows)
+
+    def preload(self, rows: Mapping[str, Tensor]) -> None:
+        """Take embeddings that another process made."""
+        self._rows.update(rows)
 
     def encode(self, captions: Sequence[str]) -> Condition:
         """Embed captions [B, L, C]; rows are padded to the longest, with a mask."""

@@ -117,6 +117,12 @@ class ModelStore:
         self._make_encoder = text_encoder
         self._encoders: dict[str, CachedTextEncoder] = {}
         self._autoencoder: LoadedAutoencoder | None = None
+        self._loaded: set[str] = set()
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Names of the models read so far, sorted."""
+        return tuple(sorted(self._loaded))
 
     def path(self, name: str) -> Path:
         """File of a model, e.g. ``diffusion-minilm``."""
@@ -175,6 +181,12 @@ class ModelStore:
         _fill(network, tensors, self.path(name))
         return LoadedEvaluator(card.links["name"], network, motion, stage)
 
+    def projector(self, name: str = "projector") -> LoadedProjector:
+        """A projector of the folder; whether it fits the latent space is checked where it is attached."""
+        self._need(name)
+        self._loaded.add(name)
+        return load_projector(self.path(name))
+
     def _check_latent(self, name: str, card: ModelCard) -> None:
         mine = self.autoencoder().fingerprint
         if card.links.get("latent") != mine:
@@ -185,6 +197,7 @@ class ModelStore:
 
     def _load(self, name: str) -> tuple[dict[str, Tensor], ModelCard]:
         self._need(name)
+        self._loaded.add(name)
         return load_model(self.path(name))
 
     def _need(self, name: str) -> None:

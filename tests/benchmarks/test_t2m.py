@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,37 @@ def test_chunks_do_not_change_the_numbers(dataset: HumanML3DFolder, tmp_path: Pa
             for name, value in metrics.items():  # type: ignore[attr-defined]
                 other = b[key][0][name]  # type: ignore[index]
                 assert other == (None if value is None else pytest.approx(value, rel=1e-5, abs=1e-6))
+
+
+def test_running_out_of_memory_halves_the_chunk_and_changes_no_number(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    whole = {record.key: record for record in _benchmark(dataset, tmp_path / "whole", replications=1).run()}
+    benchmark = _benchmark(dataset, tmp_path / "small", replications=1)
+    good = benchmark.autoencoder.decode
+
+    def tight(latent: Latent, mask: torch.Tensor) -> MotionBatch:
+        if len(mask) > 3:
+            raise MemoryError
+        return good(latent, mask)
+
+    benchmark.autoencoder.decode = tight  # type: ignore[method-assign]
+    for record in benchmark.run():
+        assert "latent_norm" not in record.details or record.chunk_size <= 3
+        for name, value in record.metrics.items():
+            expected = whole[record.key].metrics[name]
+            assert value == (None if expected is None else pytest.approx(expected, rel=1e-5, abs=1e-6))
+
+
+def test_a_train_split_smaller_than_the_test_split_is_not_repeated(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    records = _benchmark(dataset, tmp_path / "run", replications=1).run()
+    row = next(record for record in records if record.row == "Train sample")
+    assert len(IDS["train"]) < len(IDS["test"])
+    assert row.metrics["fid"] is not None
+    assert row.metrics["mm_dist"] is None
+
+
+def test_stamps_go_into_every_record(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    benchmark = replace(_benchmark(dataset, tmp_path / "run", replications=1), stamps=("not comparable",))
+    assert {tuple(record.details["stamps"]) for record in benchmark.run()} == {("not comparable",)}
 
 
 def test_rows_and_metrics(dataset: HumanML3DFolder, tmp_path: Path) -> None:

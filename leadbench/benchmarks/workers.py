@@ -1,0 +1,107 @@
+"""Several processes on one run: each works on whole units and hands their records back to one writer."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from leadbench.benchmarks.assemble import Assembled, T2MRequest, assemble_t2m
+from leadbench.benchmarks.t2m import Report, Unit
+from leadbench.data.humanml3d import HumanML3DFolder
+from leadbench.plugins import load_plugins
+from leadbench.provenance import collect_provenance
+from leadbench.results import Record
+from leadbench.zoo.store import ModelStore
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a process needs to assemble the same benchmark; all of it can be pickled.
+
+    Args:
+        request: what the user asked for.
+        dataset, models, out: folders.
+        plugins: files given with ``--plugin``.
+    """
+
+    request: T2MRequest
+    dataset: Path
+    models: Path
+    out: Path
+    plugins: tuple[Path, ...] = ()
+
+    def assemble(self) -> tuple[Assembled, ModelStore]:
+        """Load everything."""
+        plugins = load_plugins(self.plugins)
+        models = ModelStore(self.models, lambda name: plugins.create("text_encoder", name))  # type: ignore[arg-type,return-value]
+        return assemble_t2m(self.request, HumanML3DFolder(self.dataset), plugins, models, self.out), models
+
+
+Embeddings = Mapping[str, Mapping[str, Tensor]]
+"""Encoder's name -> caption -> tokens [L, C]."""
+
+_units: list[Unit] = []  # of this worker process
+
+
+def execute(assembled: Assembled, recipe: Recipe, models: ModelStore, jobs: int, report: Report) -> list[Record]:
+    """Start or resume a run, in this process or with ``jobs`` processes; return all its records."""
+    benchmark = assembled.benchmark
+    benchmark.store.start(assembled.description, collect_provenance())
+    if jobs == 1:
+        return benchmark.run(report)
+    _run_in_processes(assembled, recipe, models, jobs, report)
+    return benchmark.store.records()
+
+
+def _run_in_processes(assembled: Assembled, recipe: Recipe, models: ModelStore, jobs: int, report: Report) -> None:
+    """Do what is left of a run with ``jobs`` processes; every caption is encoded once, before they start.
+
+    Raises:
+        Whatever a unit raises; units that other processes had finished by then are recorded.
+    """
+    benchmark = assembled.benchmark
+    units = list(benchmark.units())
+    left = [number for number, unit in enumerate(units) if not benchmark.recorded(unit)]
+    done = len(units) - len(left)
+    if not left:
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    embeddings = _embed_captions(assembled, models)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _start, (recipe, embeddings, threads)) as pool:
+        futures = {pool.submit(_work, number): units[number] for number in left}
+        try:
+            for future in as_completed(futures):
+                for record in future.result():
+                    benchmark.store.append(record)
+                done += 1
+                report(futures[future].label, done, len(units))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _embed_captions(assembled: Assembled, models: ModelStore) -> Embeddings:
+    captions = sorted({caption.caption for sample in assembled.benchmark.samples for caption in sample.captions})
+    for encoder in models.text_encoders.values():
+        encoder.encode(["", *captions])
+    return {name: encoder.rows for name, encoder in models.text_encoders.items()}
+
+
+def _start(recipe: Recipe, embeddings: Embeddings, threads: int) -> None:
+    torch.set_num_threads(threads)
+    assembled, models = recipe.assemble()
+    for name, rows in embeddings.items():
+        models.text_encoder(name).preload(rows)
+    _units[:] = assembled.benchmark.units()
+
+
+def _work(number: int) -> list[Record]:
+    return _units[number].work()
