@@ -52,3 +52,18 @@ def leadbench_evaluators() -> Sequence[Registration]:
             "guo", "text-motion co-embedding of Guo et al. 2022, from the model folder", "leadbench.zoo.evaluators:guo"
         )
     ]
+
+
+@hookimpl
+def leadbench_metrics() -> Sequence[Registration]:
+    """Physical plausibility."""
+    return [
+        Registration(
+            "skating-ratio", "share of frames in which a foot slides", "leadbench.metrics.bundled:make_skating_ratio"
+        ),
+        Registration(
+            "penetration",
+            "mean depth of the lowest joint under the floor, metres",
+            "leadbench.metrics.bundled:make_penetration_depth",
+        ),
+    ]

@@ -6,7 +6,8 @@ A class keeps a contract by having its attributes and methods; nothing needs to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -184,6 +185,29 @@ class MotionDataset(Protocol):
     def ids(self, split: str) -> tuple[str, ...]:
         """Ids of a split (``train``, ``val``, ``test``), in file order."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedMotions:
+    """Decoded motions as metrics of motions see them.
+
+    Attributes:
+        joints: [B, F, J, 3] metres, Y up, floor at 0.
+        mask: [B, F], True on real frames.
+        skeleton: name of the skeleton (``humanml3d``, ``kit``).
+        fps: frames a second.
+        latent: what they were decoded from.
+    """
+
+    joints: Tensor
+    mask: Tensor
+    skeleton: str
+    fps: float
+    latent: Latent
+
+
+MotionMetric = Callable[[GeneratedMotions], Tensor]
+"""A metric of single motions: one value each, [B]; the benchmark records the mean over all test motions."""
 
 
 def device_of(module: torch.nn.Module) -> torch.device:

@@ -88,7 +88,7 @@ class LeadbenchHooks:
 
     @hookspec
     def leadbench_metrics(self) -> Sequence[Registration]:  # type: ignore[empty-body]
-        """Extra metrics; factory ``() -> Callable[[GeneratedMotions], float]``, see ``leadbench.metrics``."""
+        """Metrics of single motions; factory ``() -> leadbench.contracts.MotionMetric``."""
 
     @hookspec
     def leadbench_commands(self) -> Sequence[Registration]:  # type: ignore[empty-body]

@@ -25,11 +25,11 @@ FORMATS = ("github", "latex", "csv", "json", "plain")
 
 @dataclass(frozen=True)
 class Column:
-    """A metric's column: sign of better (+1 higher, -1 lower, 0 nearest to Real)."""
+    """A metric's column: sign of better (+1 higher, -1 lower, 0 nearest to Real, None not ranked)."""
 
     metric: str
     title: str
-    better: int
+    better: int | None
 
 
 COLUMNS = (
@@ -41,6 +41,13 @@ COLUMNS = (
     Column("diversity", "Diversity →", 0),
     Column("multimodality", "MModality ↑", 1),
 )
+
+
+def columns_of(rows: Sequence[TableRow]) -> list[Column]:
+    """The paper's columns, then one for every further metric of the rows; those are not ranked."""
+    known = {column.metric for column in COLUMNS}
+    extra = dict.fromkeys(metric for row in rows for metric in row.estimates if metric not in known)
+    return [*COLUMNS, *(Column(metric, metric, None) for metric in extra)]
 
 
 @dataclass(frozen=True)
@@ -116,10 +123,10 @@ def render_t2m(records: Sequence[Record], form: str = "github") -> str:
 
 def _row(group: Sequence[Record]) -> TableRow:
     estimates = {}
-    for column in COLUMNS:
-        values = [value for record in group if (value := record.metrics.get(column.metric)) is not None]
+    for metric in dict.fromkeys(name for record in group for name in record.metrics):
+        values = [value for record in group if (value := record.metrics.get(metric)) is not None]
         if values:
-            estimates[column.metric] = estimate(values)
+            estimates[metric] = estimate(values)
     first = group[0]
     plain_or_lead = first.backbone is not None and first.row in (first.display, f"LEAD ({first.display})")
     return TableRow(first.row, first.steps, first.guidance, estimates, plain_or_lead, first.backbone, first.projector)
@@ -157,12 +164,13 @@ def _render(title: str, rows: Sequence[TableRow], form: str, *, with_steps: bool
     marks = _marks(rows, by_steps=with_steps)
     guidances = {row.guidance for row in rows if row.backbone is not None and row.backbone in _swept(rows)}
     twins = Counter((row.name, row.steps, row.guidance) for row in rows)
-    header = [*(["Steps"] if with_steps else []), "Model", *(column.title for column in COLUMNS)]
+    columns = columns_of(rows)
+    header = [*(["Steps"] if with_steps else []), "Model", *(column.title for column in columns)]
     body = []
     for index, row in enumerate(rows):
         name = f"{row.name}, guidance {row.guidance:g}" if guidances and row.guidance is not None else row.name
         name = f"{name}, {row.projector}" if twins[row.name, row.steps, row.guidance] > 1 else name
-        cells = [_cell(row.estimates.get(c.metric), marks.get((index, c.metric)), form) for c in COLUMNS]
+        cells = [_cell(row.estimates.get(c.metric), marks.get((index, c.metric)), form) for c in columns]
         body.append([*([_steps(row)] if with_steps else []), name, *cells])
     style = {"github": "github", "latex": "latex_raw", "plain": "simple"}[form]
     head = f"**{title}**\n\n" if form == "github" else f"% {title}\n" if form == "latex" else f"{title}\n"
@@ -191,6 +199,8 @@ def _marks(rows: Sequence[TableRow], *, by_steps: bool) -> dict[tuple[int, str],
         for index, row in enumerate(rows):
             found = row.estimates.get(column.metric)
             if not row.ranked or found is None:
+                continue
+            if column.better is None:
                 continue
             if column.better:
                 distance = -column.better * found.mean
@@ -280,13 +290,14 @@ def _as_csv(rows: Sequence[TableRow]) -> str:
     """All rows at full precision: mean, half width and replications of each metric; empty where not available."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
+    columns = columns_of(rows)
     fields = [
-        name for column in COLUMNS for name in (column.metric, f"{column.metric}_half_width", f"{column.metric}_n")
+        name for column in columns for name in (column.metric, f"{column.metric}_half_width", f"{column.metric}_n")
     ]
     writer.writerow([*_setting(rows[0]), *fields])
     for row in rows:
         cells: list[object] = [*_setting(row).values()]
-        for column in COLUMNS:
+        for column in columns:
             found = row.estimates.get(column.metric)
             cells += [None] * 3 if found is None else [found.mean, found.half_width, found.n]
         writer.writerow(cells)

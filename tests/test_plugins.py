@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+import typer
 
+from leadbench.cli.main import main
+from leadbench.contracts import GeneratedMotions
 from leadbench.errors import PluginError, UnknownNameError
 from leadbench.plugins import load_plugins
+from leadbench.tensors import Latent
 
 GOOD = """
 from leadbench.hookspecs import BackboneRegistration, hookimpl
@@ -76,3 +82,77 @@ def test_loading_plugins_does_not_import_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+COMMAND = """
+import typer
+from leadbench.hookspecs import Registration, hookimpl
+
+def make():
+    group = typer.Typer()
+
+    @group.command()
+    def hello():
+        typer.echo("hello from a plugin")
+
+    @group.command()
+    def other():
+        pass
+
+    return group
+
+@hookimpl
+def leadbench_commands():
+    return [Registration("NAME", "says hello", make)]
+"""
+
+
+class Entry:
+    """Stands for an installed distribution's entry point."""
+
+    def __init__(self, path: Path) -> None:
+        self.name, self.value, self._path = path.stem, f"stranger.{path.stem}", path
+
+    def load(self) -> object:
+        spec = importlib.util.spec_from_file_location(self.name, self._path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+def _call(monkeypatch: pytest.MonkeyPatch, path: Path, *arguments: str) -> int:
+    monkeypatch.setattr("leadbench.plugins.entry_points", lambda group: [Entry(path)])
+    monkeypatch.setattr("leadbench.plugins.EntryPoint", Entry)
+    monkeypatch.setattr("leadbench.cli.main.app", typer.Typer())
+    monkeypatch.setattr(sys, "argv", ["leadbench", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+def test_a_plugin_brings_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _plugin(tmp_path, "greeter", COMMAND.replace("NAME", "greet"))
+    assert _call(monkeypatch, path, "greet", "hello") == 0
+    assert "hello from a plugin" in capsys.readouterr().out
+
+
+def test_a_plugin_cannot_take_the_name_of_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _plugin(tmp_path, "thief", COMMAND.replace("NAME", "run"))
+    assert _call(monkeypatch, path, "--help") == 2
+    assert "'run' is one of leadbench itself" in capsys.readouterr().err
+
+
+def test_bundled_metrics_are_found_by_name() -> None:
+    plugins = load_plugins(strict=True)
+    assert {"skating-ratio", "penetration"} <= set(plugins.names("metric"))
+    metric = plugins.create("metric", "penetration")
+    joints = torch.full((2, 6, 22, 3), -0.03)
+    mask = torch.ones(2, 6, dtype=torch.bool)
+    motions = GeneratedMotions(joints, mask, "humanml3d", 20.0, Latent.full(torch.zeros(2, 1, 4)))
+    assert metric(motions).tolist() == pytest.approx([0.03, 0.03])  # type: ignore[operator]

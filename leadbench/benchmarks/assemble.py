@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from leadbench.benchmarks.controls import clamp_to_train, latent_statistics, rescale_to_train
-from leadbench.benchmarks.t2m import Entry, Setting, T2MBenchmark
+from leadbench.benchmarks.t2m import T2MBenchmark
+from leadbench.benchmarks.units import Entry, Setting
 from leadbench.config import T2MConfig
-from leadbench.contracts import Backbone, Projector
+from leadbench.contracts import Backbone, MotionMetric, Projector
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.errors import ConfigError, WeightsError, unknown_name
 from leadbench.hookspecs import BackboneRegistration
@@ -35,6 +36,7 @@ class T2MRequest:
         guidance: guidance scales to sweep; empty: each backbone's default.
         projector: ``auto``, ``none`` or a file.
         controls: also score the controls.
+        metrics: registered names of further metrics.
         config: protocol.
     """
 
@@ -43,6 +45,7 @@ class T2MRequest:
     guidance: tuple[float, ...] = ()
     projector: str = "auto"
     controls: bool = False
+    metrics: tuple[str, ...] = ()
     config: T2MConfig = field(default_factory=T2MConfig)
 
 
@@ -88,6 +91,7 @@ def assemble_t2m(
         controls=request.controls,
         samples=samples,
         stamps=_stamps(request, models),
+        metrics={name: _metric(plugins, name) for name in request.metrics},
     )
     return Assembled(benchmark, description, run)
 
@@ -103,6 +107,13 @@ def _create(plugins: Plugins, name: str, models: ModelStore) -> Backbone:
     if not isinstance(backbone, Backbone):
         raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
     return backbone
+
+
+def _metric(plugins: Plugins, name: str) -> MotionMetric:
+    metric = plugins.create("metric", name, where="--metric")
+    if not callable(metric):
+        raise ConfigError(f"metric {name!r}: its factory returned {type(metric).__name__}, which cannot be called")
+    return metric
 
 
 def _settings(registration: BackboneRegistration, backbone: Backbone, request: T2MRequest) -> tuple[Setting, ...]:
@@ -180,6 +191,7 @@ def _description(
         "settings": [vars(setting) for chosen in settings for setting in chosen],
         "projector": sha256_file(projector) if projector.is_file() else request.projector,
         "controls": request.controls,
+        "metrics": list(request.metrics),
         "dataset": {"name": dataset.name, "identity": dataset.identity},
         "weights": weights,
     }

@@ -32,56 +32,26 @@ from leadbench.benchmarks.scoring import (
     score_multimodality,
     score_without_captions,
 )
+from leadbench.benchmarks.units import Entry, Report, Setting, Unit
 from leadbench.config import T2MConfig
-from leadbench.contracts import Backbone, Evaluator, MotionAutoencoder
+from leadbench.contracts import Backbone, Evaluator, GeneratedMotions, MotionAutoencoder, MotionMetric
 from leadbench.data.humanml3d import DrawnSample, HumanML3DFolder, MotionSample, collate, draw
-from leadbench.metrics.physical import foot_skating
+from leadbench.metrics.bundled import latent_norm, skating_ratio
 from leadbench.motion.features import features_to_joints
 from leadbench.pipeline import LatentMap, decode_latents, sample_latents
 from leadbench.random import NoiseSource, stream
 from leadbench.results import Record, RunStore
-from leadbench.skeleton import Skeleton, get_skeleton
+from leadbench.skeleton import get_skeleton
 from leadbench.tensors import Latent, lengths_to_mask
-
-Report = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A backbone at a number of steps and a guidance scale."""
-
-    backbone: str
-    display: str
-    steps: int
-    guidance: float | None
-
-    @property
-    def key(self) -> str:
-        """Part of record keys."""
-        return f"{self.backbone}/steps={self.steps}/guidance={self.guidance}"
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
-    """A backbone with its settings and the maps that are tried in the projector's place.
+class Decoded:
+    """Decoded latents as they are scored: embeddings [S, E], diagnostics, and the extra metrics."""
 
-    Attributes:
-        variants: row name -> (projector name or None, latent map or None).
-    """
-
-    backbone: Backbone
-    settings: tuple[Setting, ...]
-    variants: Mapping[str, tuple[str | None, LatentMap | None]]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What is done, recorded and resumed as a whole."""
-
-    label: str
-    replication: int
-    keys: tuple[str, ...]
-    work: Callable[[], list[Record]]
+    embeddings: Tensor
+    details: dict[str, float]
+    metrics: dict[str, float | None]
 
 
 @dataclass
@@ -98,6 +68,7 @@ class T2MBenchmark:
         controls: also score the control rows.
         samples: the split, if it is loaded already.
         stamps: warnings that go into every record.
+        metrics: further metrics of motions by name, averaged over the test motions.
     """
 
     dataset: HumanML3DFolder
@@ -109,6 +80,7 @@ class T2MBenchmark:
     controls: bool = False
     samples: Sequence[MotionSample] = ()
     stamps: tuple[str, ...] = ()
+    metrics: Mapping[str, MotionMetric] = field(default_factory=dict)
     _references: dict[int, Reference] = field(default_factory=dict)
 
     def run(self, report: Report | None = None) -> list[Record]:
@@ -171,8 +143,9 @@ class T2MBenchmark:
             records.append(self._record("Real, shuffled captions", replication, shuffled))
             records.append(self._record("Train sample", replication, self._train_sample(reference, replication)))
         for row, latent in rows.items():
-            embeddings, details = self._decode_and_embed(reference, latent, None)
-            records.append(self._record(row, replication, score(reference, embeddings, self.config), details=details))
+            decoded = self._decode_and_embed(reference, latent, None)
+            metrics = score(reference, decoded.embeddings, self.config) | decoded.metrics
+            records.append(self._record(row, replication, metrics, details=decoded.details))
         return records
 
     def _control_latents(self, reference: Reference, latents: Tensor, replication: int) -> dict[str, Tensor]:
@@ -204,17 +177,23 @@ class T2MBenchmark:
         records = []
         for row, (projector, edit) in entry.variants.items():
             began = time.perf_counter()
-            embeddings, details = self._decode_and_embed(reference, latents, edit)
-            metrics = score(reference, embeddings, self.config)
+            decoded = self._decode_and_embed(reference, latents, edit)
+            metrics = score(reference, decoded.embeddings, self.config) | decoded.metrics
             if repeats is not None:
                 embedded = torch.stack(
-                    [self._decode_and_embed(repeats[0], latent, edit)[0] for latent in repeats[1]], dim=1
+                    [self._decode_and_embed(repeats[0], latent, edit).embeddings for latent in repeats[1]], dim=1
                 )
                 metrics["multimodality"] = score_multimodality(embedded, self.config, replication)
             seconds = {"sampling": sampling, "scoring": time.perf_counter() - began}
             records.append(
                 self._record(
-                    row, replication, metrics, setting=setting, projector=projector, details=details, seconds=seconds
+                    row,
+                    replication,
+                    metrics,
+                    setting=setting,
+                    projector=projector,
+                    details=decoded.details,
+                    seconds=seconds,
                 )
             )
         return records
@@ -251,14 +230,12 @@ class T2MBenchmark:
         ]
         return subset, latents
 
-    def _decode_and_embed(
-        self, reference: Reference, latents: Tensor, edit: LatentMap | None
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Embeddings [S, E] of decoded latents [S, N, M], with latent norm and foot skating."""
+    def _decode_and_embed(self, reference: Reference, latents: Tensor, edit: LatentMap | None) -> Decoded:
+        """Decode latents [S, N, M], embed the motions and measure what needs no caption."""
         count = len(reference.drawn)
         embeddings = torch.full((count, self.evaluator.dim), float("nan"))
-        norms, skating = torch.empty(count), torch.empty(count)
-        skeleton = get_skeleton(self.dataset.motion.skeleton)
+        metrics = {"latent_norm": latent_norm, "skating_ratio": skating_ratio, **self.metrics}
+        values = {name: torch.empty(count) for name in metrics}
 
         def work(chunk: Chunk) -> None:
             rows = list(chunk.rows)
@@ -267,11 +244,15 @@ class T2MBenchmark:
             latent = plain if edit is None else edit(plain)
             motion = decode_latents(self.autoencoder, latent, mask, None)
             embeddings[rows] = embed_checked(self.evaluator, motion)
-            joints = features_to_joints(motion.denormalize().features, skeleton)
-            norms[rows], skating[rows] = latent.norm(), foot_skating(joints, mask, _toes(skeleton))[0]
+            joints = features_to_joints(motion.denormalize().features, get_skeleton(motion.spec.skeleton))
+            generated = GeneratedMotions(joints, mask, motion.spec.skeleton, motion.spec.fps, latent)
+            for name, metric in metrics.items():
+                values[name][rows] = metric(generated)
 
         self._chunks.run(reference.drawn, work)
-        return embeddings, {"latent_norm": float(norms.mean()), "skating_ratio": float(skating.mean())}
+        means = {name: float(value.mean()) for name, value in values.items()}
+        extra: dict[str, float | None] = {name: means.pop(name) for name in self.metrics}
+        return Decoded(embeddings, means, extra)
 
     def _posterior(self, reference: Reference, replication: int) -> Tensor:
         """Posterior samples [S, N, M] of the reference crops (MLD's evaluation encodes samples, not means)."""
@@ -373,11 +354,6 @@ class T2MBenchmark:
 
 def _mask(drawn: Sequence[DrawnSample]) -> Tensor:
     return lengths_to_mask(torch.tensor([item.length for item in drawn]))
-
-
-def _toes(skeleton: Skeleton) -> tuple[int, int]:
-    """Last joint of each foot."""
-    return skeleton.left_foot[-1], skeleton.right_foot[-1]
 
 
 def _subset(reference: Reference, rows: list[int]) -> Reference:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from leadbench.benchmarks.assemble import Assembled, T2MRequest, assemble_t2m
-from leadbench.benchmarks.t2m import Report, Unit
+from leadbench.benchmarks.units import Report, Unit
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.plugins import load_plugins
 from leadbench.provenance import collect_provenance

@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from leadbench.cli import data, plugin_commands, run, strips, train
-from leadbench.errors import LeadbenchError
+from leadbench.errors import LeadbenchError, PluginError
+from leadbench.plugins import load_plugins
 
 app = typer.Typer(
     name="leadbench",
@@ -25,6 +26,27 @@ app.command("strips")(strips.strips)
 app.command("plugins")(plugin_commands.plugins)
 
 
+BUILTIN = frozenset({"data", "train", "run", "tables", "strips", "plugins"})
+
+
+def mount_plugin_commands(arguments: list[str]) -> None:
+    """Add the command groups of plugins, unless a built-in command is called: that need not wait for them.
+
+    Raises:
+        PluginError: a group has the name of a built-in command, or its factory fails.
+    """
+    if arguments and arguments[0] in BUILTIN:
+        return
+    plugins = load_plugins()
+    for plugin, registration in plugins.all("command"):
+        if registration.name in BUILTIN:
+            raise PluginError(f"plugin {plugin!r}: its command {registration.name!r} is one of leadbench itself")
+        group = plugins.create("command", registration.name)
+        if not isinstance(group, typer.Typer):
+            raise PluginError(f"plugin {plugin!r}: command {registration.name!r} is no typer.Typer")
+        app.add_typer(group, name=registration.name, help=registration.summary)
+
+
 def main() -> None:
     """Entry point of the console script.
 
@@ -32,6 +54,7 @@ def main() -> None:
     """
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
+        mount_plugin_commands(sys.argv[1:])
         app()
     except LeadbenchError as exc:
         console.print(f"[red]error:[/red] {' '.join(str(exc).split())}", markup=True)

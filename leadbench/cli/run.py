@@ -48,6 +48,9 @@ def run(
     ] = None,
     chunk: Annotated[int, typer.Option("--chunk", min=1, help="Motions worked on together.")] = 128,
     seed: Annotated[int, typer.Option("--seed")] = 0,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="A further metric, such as skating-ratio.", show_default=False)
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")] = 1,
     allow_latent_mismatch: Annotated[
         bool, typer.Option("--allow-latent-mismatch", help="Attach a projector of another latent space.")
@@ -79,6 +82,7 @@ def run(
         guidance=tuple(parse_numbers(guidance, float, "--guidance")) if guidance else (),
         projector=projector,
         controls=controls,
+        metrics=tuple(metric or ()),
         config=config_class.quick(**changes) if quick else config_class(**changes),
     )
     recipe = late("leadbench.benchmarks.workers:Recipe")(

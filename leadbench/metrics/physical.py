@@ -83,6 +83,26 @@ def foot_skating(
     return ratio, contact * mean_speed
 
 
+def floor_penetration(joints: Tensor, mask: Tensor) -> Tensor:
+    """Mean over real frames of how deep the lowest joint is under the floor, [B] in metres.
+
+    Args:
+        joints: [B, F, J, 3] metres, Y up, floor at 0.
+        mask: [B, F], True on real frames.
+
+    Raises:
+        DataError: shapes do not fit.
+        NonFiniteError: NaN or infinite joints in a real frame.
+
+    >>> sunk = torch.full((1, 4, 22, 3), -0.02)
+    >>> round(floor_penetration(sunk, torch.ones(1, 4, dtype=torch.bool)).item(), 4)
+    0.02
+    """
+    lowest = _real_joints(joints, mask, "floor penetration")[..., 1].amin(dim=-1)
+    depth: Tensor = (-lowest).clamp(min=0).sum(dim=1) / mask.sum(dim=1)
+    return depth
+
+
 def mpjpe(predicted: Tensor, target: Tensor, mask: Tensor, *, root_aligned: bool, root: int = 0) -> Tensor:
     """Mean per-joint position error of each motion over its real frames, [B] in metres.
 

@@ -9,12 +9,14 @@ from fakes import FakeAutoencoder, FakeBackbone, FakeEvaluator
 from folders import write_folder
 
 from leadbench.benchmarks.controls import clamp_to_train, derangement, latent_statistics, rescale_to_train
-from leadbench.benchmarks.t2m import Entry, Setting, T2MBenchmark
+from leadbench.benchmarks.t2m import T2MBenchmark
+from leadbench.benchmarks.units import Entry, Setting
 from leadbench.config import T2MConfig
-from leadbench.data.humanml3d import HumanML3DFolder
+from leadbench.data.humanml3d import HumanML3DFolder, draw
 from leadbench.errors import LatentMismatchError, NonFiniteError
 from leadbench.pipeline import realign
 from leadbench.results import Record, RunStore
+from leadbench.table import render_t2m
 from leadbench.tensors import Latent, MotionBatch
 
 IDS = {
@@ -108,6 +110,16 @@ def test_a_train_split_smaller_than_the_test_split_is_not_repeated(dataset: Huma
     assert len(IDS["train"]) < len(IDS["test"])
     assert row.metrics["fid"] is not None
     assert row.metrics["mm_dist"] is None
+
+
+def test_further_metrics_are_means_over_the_test_motions(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    metrics = {"frames": lambda motions: motions.mask.sum(dim=1).float()}
+    benchmark = replace(_benchmark(dataset, tmp_path / "run", replications=1), metrics=metrics)
+    records = benchmark.run()
+    drawn = draw(benchmark.samples or dataset.load("test")[0], 0, 0)
+    fake = next(record for record in records if record.row == "Fake")
+    assert fake.metrics["frames"] == pytest.approx(sum(item.length for item in drawn) / len(drawn))
+    assert "| frames" in render_t2m(records).replace("   ", " ")
 
 
 def test_stamps_go_into_every_record(dataset: HumanML3DFolder, tmp_path: Path) -> None:
