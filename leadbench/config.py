@@ -70,6 +70,9 @@ class DenoiserConfig(FrozenModel):
     ``normalize_text`` brings each raw text token to mean 0 and deviation 1 first (ours: unit-norm sentence embeddings
     have entries near 0.05, beside which position tables drown them).
     ``project_text`` off feeds the text embedding as it is (MLD does so when its width equals the transformer's).
+    ``preconditioned`` predicts the noise as sigma x + signal F(x) (ours; official: F(x)). F ends in a layer norm, so
+    its output has one length at all timesteps; alone, it cannot be the noise where most of the input is noise, nor
+    small where nothing of the noise can be told, and samples come out three times too large.
     """
 
     latent_tokens: int = Field(1, gt=0)
@@ -81,6 +84,7 @@ class DenoiserConfig(FrozenModel):
     normalize_text: bool = False
     project_text: bool = True
     project_latent: bool = False
+    preconditioned: bool = False
     positions: int = Field(500, gt=0)
     transformer: TransformerConfig = TransformerConfig()
 

@@ -45,6 +45,8 @@ def _small() -> Preset:
         time_width=256,
         relu_text=False,
         normalize_text=True,
+        project_latent=True,
+        preconditioned=True,
         transformer=blocks.model_copy(update={"dropout": 0.1}),
     )
     return Preset(

@@ -1,4 +1,4 @@
-"""Noise schedule, classifier-free guidance, and the DDIM and LCM loops of MLD and MotionLCM.
+"""Classifier-free guidance, and the DDIM and LCM loops of MLD and MotionLCM.
 
 Schedules, timesteps and the DDIM step come from diffusers. The LCM step (Luo et al., 2023, latent consistency
 models) is written out, because diffusers' draws its own noise, and here every random number is the caller's.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from diffusers import DDIMScheduler, LCMScheduler
 from torch import Tensor
 
 from leadbench.errors import ConfigError
+from leadbench.schedule import NoiseSchedule, make_scheduler
 from leadbench.tensors import Condition
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -23,69 +24,9 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 ConditionalDenoise = Callable[[Tensor, Tensor, Condition], Tensor]
 """The same under a condition of B rows."""
 
-_OPTIONS = {
-    "num_train_timesteps": 1000,
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "clip_sample": False,
-    "set_alpha_to_one": False,
-}
 _LCM_V1_STEPS = 50
 _LCM_V2_TIMESTEPS = {1: (799,), 2: (699, 299), 4: (699, 399, 299, 299)}
 _LCM_V2_GUIDANCE = {1: 8.0, 2: 12.5, 4: 13.5}
-
-
-@dataclass(frozen=True, eq=False)
-class NoiseSchedule:
-    """How much of a clean latent is left at each timestep: ``alphas_cumprod`` [T], float32.
-
-    Timesteps are an int, a scalar tensor, or a tensor [B] on the device of the schedule.
-    """
-
-    alphas_cumprod: Tensor
-
-    @classmethod
-    def scaled_linear(cls, device: torch.device | str = "cpu") -> NoiseSchedule:
-        """The schedule of MLD and MotionLCM: 1,000 steps, square roots of beta linear from 0.00085 to 0.012.
-
-        >>> NoiseSchedule.scaled_linear().timesteps
-        1000
-        """
-        return cls(_scheduler(DDIMScheduler).alphas_cumprod.to(device))
-
-    @property
-    def timesteps(self) -> int:
-        """T, the number of training timesteps."""
-        return int(self.alphas_cumprod.shape[0])
-
-    def to(self, device: torch.device | str) -> NoiseSchedule:
-        """The same schedule on another device."""
-        return NoiseSchedule(self.alphas_cumprod.to(device))
-
-    def signal(self, timestep: Tensor | int, like: Tensor) -> Tensor:
-        """sqrt(a_t), shaped to multiply ``like`` [B, N, M]."""
-        return self._at(timestep, like).sqrt()
-
-    def sigma(self, timestep: Tensor | int, like: Tensor) -> Tensor:
-        """sqrt(1 - a_t), shaped to multiply ``like`` [B, N, M]."""
-        return (1.0 - self._at(timestep, like)).sqrt()
-
-    def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor | int) -> Tensor:
-        """Noisy latents [B, N, M] at a timestep."""
-        return self.signal(timestep, clean) * clean + self.sigma(timestep, clean) * noise
-
-    def clean_from_noise(self, noisy: Tensor, noise: Tensor, timestep: Tensor | int) -> Tensor:
-        """Clean latents [B, N, M] that a noise prediction implies."""
-        return (noisy - self.sigma(timestep, noisy) * noise) / self.signal(timestep, noisy)
-
-    def noise_from_clean(self, noisy: Tensor, clean: Tensor, timestep: Tensor | int) -> Tensor:
-        """Noise [B, N, M] that a prediction of the clean latents implies."""
-        return (noisy - self.signal(timestep, noisy) * clean) / self.sigma(timestep, noisy)
-
-    def _at(self, timestep: Tensor | int, like: Tensor) -> Tensor:
-        alpha = self.alphas_cumprod[timestep]
-        return alpha.reshape(alpha.shape + (1,) * (like.ndim - 1)) if alpha.ndim else alpha
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +65,7 @@ def ddim_sample(
     Raises ConfigError unless steps is 1 to 1,000.
     """
     predict = branches.guided(denoise, guidance)
-    scheduler = _scheduler(DDIMScheduler, steps_offset=1)
+    scheduler = make_scheduler(DDIMScheduler, steps_offset=1)
     latents = noise
     scheduler.set_timesteps(_checked_steps(steps, scheduler.config.num_train_timesteps))
     for timestep, moment in _moments(scheduler.timesteps.tolist(), noise.device):
@@ -175,7 +116,7 @@ def lcm_timesteps(version: Literal["v1", "v2"], steps: int) -> tuple[int, ...]:
     """
     if version == "v2":
         return _LCM_V2_TIMESTEPS[_checked_v2(steps)]
-    scheduler = _scheduler(LCMScheduler, original_inference_steps=_LCM_V1_STEPS)
+    scheduler = make_scheduler(LCMScheduler, original_inference_steps=_LCM_V1_STEPS)
     scheduler.set_timesteps(_checked_steps(steps, _LCM_V1_STEPS))
     return tuple(scheduler.timesteps.tolist())
 
@@ -186,11 +127,6 @@ def lcm_guidance(version: Literal["v1", "v2"], steps: int) -> float:
     Raises ConfigError for steps that v2 does not support.
     """
     return _LCM_V2_GUIDANCE[_checked_v2(steps)] if version == "v2" else 7.5
-
-
-def _scheduler(kind: Any, **options: int) -> Any:
-    """A diffusers scheduler (their classes are untyped) with the options that MLD and MotionLCM share."""
-    return kind(**_OPTIONS, **options)
 
 
 def _checked_steps(steps: int, most: int) -> int:

@@ -9,15 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from leadbench.errors import ConfigError
-from leadbench.sampling import (
-    Branches,
-    NoiseSchedule,
-    boundary_scalings,
-    ddim_sample,
-    lcm_guidance,
-    lcm_sample,
-    lcm_timesteps,
-)
+from leadbench.sampling import Branches, boundary_scalings, ddim_sample, lcm_guidance, lcm_sample, lcm_timesteps
+from leadbench.schedule import NoiseSchedule
 from leadbench.tensors import Condition
 
 SCHEDULE = NoiseSchedule.scaled_linear()

@@ -10,10 +10,14 @@ from leadbench.config import DenoiserConfig
 from leadbench.errors import ConfigError, LatentMismatchError
 from leadbench.nn.positions import LearnedPositions, guidance_features, timestep_features
 from leadbench.nn.transformer import SkipTransformerEncoder, effective_mask, reset_parameters
+from leadbench.schedule import NoiseSchedule
 
 
 class Denoiser(nn.Module):
     """Predicts the noise in latents: a skip transformer over [latent tokens, time token, text tokens].
+
+    With ``preconditioned`` the prediction is sigma(t) x + signal(t) F(x), with F the network: F then predicts the
+    velocity of Salimans and Ho ("Progressive Distillation", ICLR 2022), whose size is the same at all timesteps.
 
     MotionLCM adds the projected features of its guidance weight to those of the timestep; the projection starts
     at zero, so that a student initialised from its teacher starts as the teacher.
@@ -32,6 +36,7 @@ class Denoiser(nn.Module):
         self.positions = LearnedPositions(width, config.positions)
         self.encoder = SkipTransformerEncoder(config.transformer)
         reset_parameters(self)
+        self._schedule: NoiseSchedule | None = None  # made on first use, on the device that is used
         self.guidance_in: nn.Linear | None = None
         if config.guidance_width is not None:
             self.guidance_in = nn.Linear(config.guidance_width, config.time_width, bias=False)
@@ -64,8 +69,13 @@ class Denoiser(nn.Module):
         if mask is not None:
             mask = F.pad(mask, (noisy.shape[1] + 1, 0), value=True)
         rows = self.encoder(self.positions(sequence), mask, rows=noisy.shape[1])
-        noise: Tensor = self.to_latent(rows)
-        return noise.to(noisy.dtype)
+        output: Tensor = self.to_latent(rows).to(noisy.dtype)
+        if not self.config.preconditioned:
+            return output
+        schedule = self._schedule
+        if schedule is None or schedule.alphas_cumprod.device != noisy.device:
+            schedule = self._schedule = NoiseSchedule.scaled_linear(noisy.device)
+        return schedule.sigma(timestep, noisy) * noisy + schedule.signal(timestep, noisy) * output
 
     def _time_token(self, timestep: Tensor, guidance_weight: Tensor | None, dtype: torch.dtype) -> Tensor:
         """[B or 1, 1, width] of timesteps [B or 1] and, where there is one, the guidance weight."""

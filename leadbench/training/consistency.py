@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from leadbench.config import ConsistencyStage
 from leadbench.nn.denoiser import Denoiser
-from leadbench.sampling import Branches, NoiseSchedule, boundary_scalings, ddim_sample
+from leadbench.sampling import Branches, boundary_scalings, ddim_sample
+from leadbench.schedule import NoiseSchedule
 from leadbench.tensors import Condition
 from leadbench.training.latents import LatentSet
 from leadbench.training.loop import epoch_batch

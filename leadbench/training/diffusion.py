@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from leadbench.config import DiffusionStage
 from leadbench.nn.denoiser import Denoiser
-from leadbench.sampling import NoiseSchedule
+from leadbench.schedule import NoiseSchedule
 from leadbench.training.latents import LatentSet, drop_captions
 from leadbench.training.loop import epoch_batch
 

@@ -9,7 +9,8 @@ from torch.nn.functional import mse_loss
 from leadbench.contracts import MotionAutoencoder, TextEncoder
 from leadbench.nn.denoiser import Denoiser
 from leadbench.random import NoiseSource
-from leadbench.sampling import Branches, NoiseSchedule, ddim_sample
+from leadbench.sampling import Branches, ddim_sample
+from leadbench.schedule import NoiseSchedule
 from leadbench.tensors import Condition, Latent, Prediction
 from leadbench.zoo.store import ModelStore
 

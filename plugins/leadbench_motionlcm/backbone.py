@@ -8,7 +8,8 @@ from torch import Tensor
 from leadbench.contracts import MotionAutoencoder, TextEncoder
 from leadbench.nn.denoiser import Denoiser
 from leadbench.random import NoiseSource
-from leadbench.sampling import NoiseSchedule, lcm_guidance, lcm_sample, lcm_timesteps
+from leadbench.sampling import lcm_guidance, lcm_sample, lcm_timesteps
+from leadbench.schedule import NoiseSchedule
 from leadbench.tensors import Condition, Latent, Prediction
 from leadbench.zoo.store import ModelStore
 

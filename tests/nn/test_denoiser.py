@@ -10,6 +10,7 @@ from torch import Tensor
 from leadbench.config import DenoiserConfig, TransformerConfig
 from leadbench.errors import ConfigError, LatentMismatchError, WeightsError
 from leadbench.nn.denoiser import Denoiser
+from leadbench.schedule import NoiseSchedule
 from leadbench.zoo import official
 
 TRANSFORMER = TransformerConfig(width=16, layers=3, heads=2, feedforward=24)
@@ -32,6 +33,15 @@ def close(ours: Tensor, theirs: Tensor) -> None:
 _SEED = torch.Generator().manual_seed(5)
 NOISY, TEXT = torch.randn(3, 2, 6, generator=_SEED), torch.randn(3, 4, 5, generator=_SEED)
 TIME = torch.tensor([1, 400, 999])
+
+
+@pytest.mark.parametrize("timestep", [TIME, torch.tensor(400)])
+def test_a_preconditioned_denoiser_predicts_the_velocity(timestep: Tensor) -> None:
+    plain, conditioned = build(project_latent=True), build(project_latent=True, preconditioned=True)
+    schedule = NoiseSchedule.scaled_linear()
+    velocity, noise = plain(NOISY, timestep, TEXT), conditioned(NOISY, timestep, TEXT)
+    clean = schedule.clean_from_noise(NOISY, noise, timestep)
+    close(schedule.signal(timestep, noise) * noise - schedule.sigma(timestep, clean) * clean, velocity)
 
 
 def test_masked_text_tokens_change_nothing() -> None:

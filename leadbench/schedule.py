@@ -1,0 +1,76 @@
+"""The noise schedule of MLD and MotionLCM, from diffusers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+_OPTIONS = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """How much of a clean latent is left at each timestep: ``alphas_cumprod`` [T], float32.
+
+    Timesteps are an int, a scalar tensor, or a tensor [B] on the device of the schedule.
+    """
+
+    alphas_cumprod: Tensor
+
+    @classmethod
+    def scaled_linear(cls, device: torch.device | str = "cpu") -> NoiseSchedule:
+        """The schedule of MLD and MotionLCM: 1,000 steps, square roots of beta linear from 0.00085 to 0.012.
+
+        >>> NoiseSchedule.scaled_linear().timesteps
+        1000
+        """
+        return cls(make_scheduler(DDIMScheduler).alphas_cumprod.to(device))
+
+    @property
+    def timesteps(self) -> int:
+        """T, the number of training timesteps."""
+        return int(self.alphas_cumprod.shape[0])
+
+    def to(self, device: torch.device | str) -> NoiseSchedule:
+        """The same schedule on another device."""
+        return NoiseSchedule(self.alphas_cumprod.to(device))
+
+    def signal(self, timestep: Tensor | int, like: Tensor) -> Tensor:
+        """sqrt(a_t), shaped to multiply ``like`` [B, N, M]."""
+        return self._at(timestep, like).sqrt()
+
+    def sigma(self, timestep: Tensor | int, like: Tensor) -> Tensor:
+        """sqrt(1 - a_t), shaped to multiply ``like`` [B, N, M]."""
+        return (1.0 - self._at(timestep, like)).sqrt()
+
+    def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor | int) -> Tensor:
+        """Noisy latents [B, N, M] at a timestep."""
+        return self.signal(timestep, clean) * clean + self.sigma(timestep, clean) * noise
+
+    def clean_from_noise(self, noisy: Tensor, noise: Tensor, timestep: Tensor | int) -> Tensor:
+        """Clean latents [B, N, M] that a noise prediction implies."""
+        return (noisy - self.sigma(timestep, noisy) * noise) / self.signal(timestep, noisy)
+
+    def noise_from_clean(self, noisy: Tensor, clean: Tensor, timestep: Tensor | int) -> Tensor:
+        """Noise [B, N, M] that a prediction of the clean latents implies."""
+        return (noisy - self.signal(timestep, noisy) * clean) / self.sigma(timestep, noisy)
+
+    def _at(self, timestep: Tensor | int, like: Tensor) -> Tensor:
+        alpha = self.alphas_cumprod[timestep]
+        return alpha.reshape(alpha.shape + (1,) * (like.ndim - 1)) if alpha.ndim else alpha
+
+
+def make_scheduler(kind: Any, **options: int) -> Any:
+    """A diffusers scheduler (their classes are untyped) with the options that MLD and MotionLCM share."""
+    return kind(**_OPTIONS, **options)
