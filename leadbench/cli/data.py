@@ -51,3 +51,22 @@ def bnr(
         typer.echo(f"broken: {name}: {why}", err=True)
     if report.broken_fraction > 0.01:
         raise DataError(f"{len(report.broken)} of {report.files} files are broken (more than 1 %); see report.json")
+
+
+@app.command("synthesize")
+def synthesize(
+    out: Annotated[Path, typer.Option("--out", help="New dataset folder.")],
+    clips: Annotated[int, typer.Option("--clips", help="Number of motions.")] = 4000,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", min=1)] = 2,
+) -> None:
+    """The embedded corpus: text-motion pairs made by kinematics, free of any licence.
+
+    Example: leadbench data synthesize --out data/synthetic
+    """
+    options = late("leadbench.data.synthetic.generate:SynthesisOptions")(clips, seed, workers)
+    with progress() as reporter:
+        ids = late("leadbench.data.synthetic.generate:synthesize")(
+            out, options, lambda done, total: reporter.show("synthesize", done, total)
+        )
+    typer.echo(f"wrote {out}: " + ", ".join(f"{split} {count}" for split, count in ids.items()))

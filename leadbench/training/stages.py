@@ -84,14 +84,20 @@ class Workshop:
     def train(self, task: Task, stage: AnyStage) -> TrainState:
         """Run the shared loop with a checkpoint under the model folder."""
         checkpoint = self.store.folder / "checkpoints" / f"{task.name}.pt"
-        return Trainer(stage.optimizer, stage.loop, checkpoint).run(task, self.report)
+        state = Trainer(stage.optimizer, stage.loop, checkpoint).run(task, self.report)
+        if self.preset.half:
+            round_to_half(task.model)
+        return state
 
     def save(self, task: Task, model: nn.Module, stage: FrozenModel, state: TrainState, links: dict[str, str]) -> Path:
         """Write the weights with their card."""
         path = self.store.path(task.name)
         tensors = dict(model.state_dict())
+        if self.preset.half:
+            parameters = {name for name, _ in model.named_parameters()}
+            tensors = {name: t.half() if name in parameters else t for name, t in tensors.items()}
         if task.name in ("autoencoder", "evaluator"):
-            tensors = with_statistics(model, self.dataset.motion)
+            tensors = with_statistics(tensors, self.dataset.motion)
         card = ModelCard(
             stage=task.name.partition("-")[0],
             preset=self.preset.name,
@@ -111,6 +117,13 @@ class Workshop:
         )
         save_model(path, tensors, card)
         return path
+
+
+@torch.no_grad()
+def round_to_half(model: nn.Module) -> None:
+    """Round parameters to float16 values: what later stages see is then what is stored."""
+    for parameter in model.parameters():
+        parameter.copy_(parameter.half().float())
 
 
 def train_autoencoder(shop: Workshop) -> Path:

@@ -218,9 +218,9 @@ def load_projector(path: Path) -> LoadedProjector:
     return LoadedProjector(network, card.links["latent"], card.links["text_encoder"])
 
 
-def with_statistics(network: nn.Module, motion: MotionSpec) -> dict[str, Tensor]:
+def with_statistics(tensors: dict[str, Tensor], motion: MotionSpec) -> dict[str, Tensor]:
     """Tensors of a network together with the statistics that it was trained with."""
-    return {**network.state_dict(), _STATISTICS[0]: motion.mean, _STATISTICS[1]: motion.std}
+    return {**tensors, _STATISTICS[0]: motion.mean, _STATISTICS[1]: motion.std}
 
 
 def _motion_spec(tensors: dict[str, Tensor], card: ModelCard) -> MotionSpec:

@@ -9,41 +9,58 @@ from __future__ import annotations
 from leadbench.errors import DataError
 
 _WORDS = {
-    "DET": "a an the both all some",
-    "PRON": "someone somebody anybody it",
-    "ADP": "of in on at with to for over up down out off through without under beside above near from of into while "
-    "after by along within about like as than",
-    "NUM": "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty zero",
-    "AUX": "is",
-    "ADJ": "normal old elderly young tough masculine feminine youthful lively long short slow fast easy brisk "
-    "gentle good full straight quarter half wide bent quick calm top big small clear little quiet tight deep angry "
-    "childish happy sad low proud exhausted tired worn possible bouncy open high level manly still close far",
-    "ADV": "very normally energetically gracefully tiredly youthfully angrily happily sadly proudly shyly timidly "
-    "theatrically heavily slowly quickly briskly rather fairly almost slightly not only even quite about roughly so "
-    "ahead backward forward back again here first early soon late equally hardly barely nearly tightly widely gently "
-    "together apart away around neither nor more well usual goodbye higher upright anywhere tall too left right",
-    "OTHER": "and or but if that",
+    "DET": ("a an the both all some"),
+    "PRON": ("someone somebody anybody something it"),
+    "ADP": (
+        "of in on at with to for over up down out off through without under beside above near from into while after "
+        "by below until along within about like as than"
+    ),
+    "NUM": (
+        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+        "eighteen nineteen twenty zero ninety"
+    ),
+    "AUX": ("is"),
+    "ADJ": (
+        "normal old elderly young tough masculine feminine youthful lively long short slow fast easy brisk gentle "
+        "good full straight quarter half wide bent quick calm top big small clear little quiet tight deep angry "
+        "childish happy sad low proud exhausted tired worn possible bouncy open high level manly still close far "
+        "sharp other hurt lifted stretched seated"
+    ),
+    "ADV": (
+        "very normally energetically gracefully tiredly youthfully angrily happily sadly proudly shyly timidly "
+        "theatrically heavily slowly quickly briskly rather fairly almost slightly not only even quite about "
+        "roughly so ahead backward forward back again here first early soon late equally hardly barely nearly "
+        "tightly widely gently together apart away around neither nor more well usual goodbye higher upright "
+        "anywhere tall too left right then next once twice halfway sideways clockwise counterclockwise calmly "
+        "carefully deeply firmly quietly swiftly shortly overhand underhand"
+    ),
+    "OTHER": ("and or but if that"),
 }
 _NOUNS = (
-    "person figure actor hand arm foot step metre turn way walk run bow wave dance kick punch slash sign answer body "
-    "energy day lady woman man strength child thug swagger giant mood musical stage confidence pride anger pace speed "
-    "crawl hurry jog line waist bend chest shoulder height head face sky elbow side front middle swing movement flash "
-    "time lot top end hip stance knee spot place moment second while air street left right square bit running "
-    "jogging running calling upper"
+    "person figure actor hand arm foot step metre turn way walk run bow wave dance kick punch slash sign answer "
+    "body energy day lady woman man strength child thug swagger giant mood musical stage confidence pride anger "
+    "pace speed crawl hurry jog line waist bend chest shoulder height head face sky elbow side front middle "
+    "swing movement flash time lot top end hip stance knee spot place moment second while air street left right "
+    "square bit running jogging calling upper ball box chair circle curve degree eighth fist floor jack jump "
+    "jumping leg limp obstacle race seat soldier squat sidestep thief throw tiptoe row crouch"
 )
 _VERBS = {
     "walk": "walks walking", "run": "runs running", "go": "goes going", "stroll": "strolls", "step": "steps",
     "move": "moves moving", "turn": "turns turning", "dash": "dashes", "sprint": "sprints", "rush": "rushes",
     "bow": "bows", "make": "makes", "take": "takes taking", "wave": "waves waving", "say": "says", "give": "gives",
     "keep": "keeps keeping", "call": "calls calling", "beckon": "beckons", "show": "shows", "guide": "guides",
-    "point": "points", "respond": "responds", "dance": "dances dancing", "do": "does", "kick": "kicks",
+    "point": "points", "respond": "responds", "dance": "dances dancing", "do": "does doing", "kick": "kicks",
     "punch": "punches", "throw": "throws", "box": "boxes", "slash": "slashes", "cut": "cuts", "raise": "raises",
-    "lift": "lifts", "put": "puts", "swing": "swings swinging", "drag": "dragging", "swagger": "swaggering",
-    "start": "starting", "begin": "beginning", "stay": "staying", "rise": "rising", "fall": "falling",
+    "lift": "lifts lifting", "put": "puts", "swing": "swings swinging", "drag": "dragging", "swagger": "swaggering",
+    "start": "starting", "begin": "beginning", "stay": "stays staying", "rise": "rising", "fall": "falling",
     "drift": "drifting", "veer": "veering", "bend": "bending", "curve": "curving", "cover": "covering",
-    "lean": "leaning", "tilt": "tilted", "stoop": "stooping", "stand": "standing", "push": "pushed",
-    "bounce": "bouncing", "pump": "pumping", "fold": "folding", "stretch": "stretching", "reach": "reaching",
+    "lean": "leaning", "tilt": "tilted", "stoop": "stooping", "stand": "stands standing", "push": "pushed",
+    "clap": "claps clapping", "creep": "creeps", "crouch": "crouches crouching", "duck": "ducks", "get": "gets",
+    "hang": "hanging", "hold": "holds", "hop": "hops", "hurt": "hurts", "jump": "jumps", "leap": "leaps",
+    "lie": "lies", "limp": "limps limping", "march": "marches marching", "perform": "performs", "pick": "picks",
+    "rest": "rests", "shuffle": "shuffles", "sit": "sits", "sneak": "sneaks sneaking", "squat": "squats",
+    "sway": "sways", "use": "using", "bounce": "bouncing", "pump": "pumping", "fold": "folding",
+    "stretch": "stretching", "reach": "reaching",
 }  # fmt: skip
 
 
@@ -54,7 +71,14 @@ _NOMINAL = frozenset({"DET", "ADJ", "NUM", "ADP"})
 def _nouns() -> dict[str, tuple[str, str]]:
     singular = {noun: (noun, "NOUN") for noun in _NOUNS.split()}
     plural = {f"{noun}s": (noun, "NOUN") for noun in _NOUNS.split()}
-    return {**singular, **plural, "punches": ("punch", "NOUN"), "slashes": ("slash", "NOUN"), "feet": ("foot", "NOUN")}
+    return {
+        **singular,
+        **plural,
+        "punches": ("punch", "NOUN"),
+        "slashes": ("slash", "NOUN"),
+        "feet": ("foot", "NOUN"),
+        "quarters": ("quarter", "NOUN"),
+    }
 
 
 def _others() -> dict[str, tuple[str, str]]:
