@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= data/bnr
 MODELS ?= $(DATA)/models
 
-.PHONY: setup lint test results-bnr clean
+.PHONY: setup demo lint test results-bnr clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -14,6 +14,10 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 setup: $(VENV)/.ready
+
+# Real numbers from shipped models on generated motions; no dataset, no network.
+demo: setup
+	$(BIN)/leadbench run --backbone motionlcm --steps 1,2,4 --jobs 2
 
 lint: setup
 	$(BIN)/ruff check .

@@ -37,6 +37,7 @@ class T2MRequest:
         projector: ``auto``, ``none`` or a file.
         controls: also score the controls.
         metrics: registered names of further metrics.
+        notes: sentences for the tables' captions.
         config: protocol.
     """
 
@@ -46,6 +47,7 @@ class T2MRequest:
     projector: str = "auto"
     controls: bool = False
     metrics: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     config: T2MConfig = field(default_factory=T2MConfig)
 
 
@@ -91,6 +93,7 @@ def assemble_t2m(
         controls=request.controls,
         samples=samples,
         stamps=_stamps(request, models),
+        notes=request.notes,
         metrics={name: _metric(plugins, name) for name in request.metrics},
     )
     return Assembled(benchmark, description, run)

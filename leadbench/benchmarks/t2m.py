@@ -68,6 +68,7 @@ class T2MBenchmark:
         controls: also score the control rows.
         samples: the split, if it is loaded already.
         stamps: warnings that go into every record.
+        notes: sentences for the caption, in every record too.
         metrics: further metrics of motions by name, averaged over the test motions.
     """
 
@@ -80,6 +81,7 @@ class T2MBenchmark:
     controls: bool = False
     samples: Sequence[MotionSample] = ()
     stamps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     metrics: Mapping[str, MotionMetric] = field(default_factory=dict)
     _references: dict[int, Reference] = field(default_factory=dict)
 
@@ -305,6 +307,7 @@ class T2MBenchmark:
         )
         measured = self.config.multimodality_replications != 0
         return [
+            *self.notes,
             f"pools of {self.config.pool}",
             *([modality] if measured else []),
             *([f"Diversity: {note}"] if note else []),

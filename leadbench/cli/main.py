@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from leadbench.cli import data, plugin_commands, run, strips, train
+from leadbench.cli import data, plugin_commands, run, strips, train, zoo
 from leadbench.errors import LeadbenchError, PluginError
 from leadbench.plugins import load_plugins
 
@@ -20,13 +20,14 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
+app.add_typer(zoo.app, name="zoo")
 app.command("run")(run.run)
 app.command("tables")(run.tables)
 app.command("strips")(strips.strips)
 app.command("plugins")(plugin_commands.plugins)
 
 
-BUILTIN = frozenset({"data", "train", "run", "tables", "strips", "plugins"})
+BUILTIN = frozenset({"data", "train", "run", "tables", "strips", "plugins", "zoo"})
 
 
 def mount_plugin_commands(arguments: list[str]) -> None:

@@ -9,7 +9,6 @@ import typer
 
 from leadbench.cli.lazy import late
 from leadbench.cli.options import (
-    DatasetOption,
     ModelsOption,
     PluginOption,
     SkipBadOption,
@@ -23,7 +22,11 @@ FormatOption = Annotated[str, typer.Option("--format", "-f", help="github, latex
 
 
 def run(
-    dataset: DatasetOption,
+    dataset: Annotated[
+        Path | None,
+        typer.Option("--dataset", "-d", help="Dataset folder [default: the embedded one].", show_default=False),
+    ] = None,
+    *,
     backbone: Annotated[str, typer.Option("--backbone", "-b", help="Backbones, separated by commas.")],
     steps: Annotated[
         str | None,
@@ -37,7 +40,14 @@ def run(
     projector: Annotated[str, typer.Option("--projector", help="auto, none, or a file.")] = "auto",
     models: ModelsOption = None,
     out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("results"),
-    quick: Annotated[bool, typer.Option("--quick", help="3 replications, reduced MultiModality.")] = False,
+    quick: Annotated[
+        bool | None,
+        typer.Option(
+            "--quick/--full",
+            help="3 replications and reduced MultiModality, or 20 [default: full; quick on the embedded dataset].",
+            show_default=False,
+        ),
+    ] = None,
     controls: Annotated[bool, typer.Option("--controls", help="Score the controls too.")] = False,
     replications: Annotated[int | None, typer.Option("--replications", min=1, show_default=False)] = None,
     multimodality_replications: Annotated[
@@ -62,7 +72,10 @@ def run(
 ) -> None:
     """Text-to-motion benchmark: generate, score, and print Tables 1 and 5 of the paper.
 
-    Interrupt freely: the same command goes on where it stopped.
+    Without --dataset it runs on generated motions with the models that ship with leadbench. Interrupt freely: the
+    same command goes on where it stopped.
+
+    Example: leadbench run --backbone motionlcm --steps 1,2,4
 
     Example: leadbench run --dataset data/bnr --backbone mld,motionlcm --steps 1,2,4 --quick
     """
@@ -83,12 +96,29 @@ def run(
         projector=projector,
         controls=controls,
         metrics=tuple(metric or ()),
-        config=config_class.quick(**changes) if quick else config_class(**changes),
+        config=config_class.quick(**changes) if _is_quick(quick, dataset) else config_class(**changes),
+        notes=() if dataset is not None else (late("leadbench.zoo.embedded:NOTE"),),
     )
-    recipe = late("leadbench.benchmarks.workers:Recipe")(
-        request, dataset, models or dataset / "models", out, tuple(plugin or ())
-    )
+    data, weights = _data_and_models(dataset, models)
+    recipe = late("leadbench.benchmarks.workers:Recipe")(request, data, weights, out, tuple(plugin or ()))
     _run(recipe, strict_plugins, jobs, format)
+    if dataset is None:
+        typer.echo("next: add --controls or --guidance 2.5,5,7.5, or see README.md for data of your own", err=True)
+
+
+def _is_quick(quick: bool | None, dataset: Path | None) -> bool:
+    return dataset is None if quick is None else quick
+
+
+def _data_and_models(dataset: Path | None, models: Path | None) -> tuple[Path, Path]:
+    """The user's folders, or the embedded ones, which are made on first use."""
+    if dataset is not None:
+        return dataset, models or dataset / "models"
+    with progress() as reporter:
+        data = late("leadbench.zoo.embedded:embedded_dataset")(
+            lambda done, total: reporter.show("generating the embedded corpus, once", done, total)
+        )
+    return data, models or late("leadbench.zoo.embedded:shipped")().folder
 
 
 def _run(recipe: Any, strict: bool, jobs: int, form: str) -> None:

@@ -1,0 +1,178 @@
+"""``leadbench zoo build``: corpus, every training and the packed result, in processes that run side by side."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from leadbench.contracts import TextEncoder
+from leadbench.data.humanml3d import HumanML3DFolder
+from leadbench.data.synthetic.generate import SynthesisOptions, synthesize
+from leadbench.errors import LatentMismatchError
+from leadbench.plugins import load_plugins
+from leadbench.presets import Preset, get_preset
+from leadbench.training import stages
+from leadbench.training.loop import Progress
+from leadbench.zoo.embedded import write_manifest
+from leadbench.zoo.files import card_path
+from leadbench.zoo.store import ModelStore
+
+_EVERY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: the model it writes, the function of :mod:`leadbench.training.stages`, its arguments."""
+
+    model: str
+    function: str
+    arguments: tuple[str, ...] = ()
+
+
+def plan(preset: Preset) -> tuple[tuple[Job, ...], ...]:
+    """Waves of trainings; those of a wave need nothing of each other."""
+    teacher, student = preset.teacher_encoder, preset.student_encoder
+    return (
+        (Job("autoencoder", "train_autoencoder"), Job("evaluator", "train_evaluator")),
+        (
+            Job(f"diffusion-{teacher}", "train_diffusion", (teacher,)),
+            Job(f"diffusion-{student}", "train_diffusion", (student,)),
+        ),
+        (
+            Job(f"consistency-{student}", "train_consistency", (student,)),
+            Job("projector", "train_projector", (teacher,)),
+        ),
+    )
+
+
+def shipped_models(preset: Preset) -> tuple[str, ...]:
+    """What a packed set holds; the student's teacher was only needed to train the student."""
+    needed = (f"diffusion-{preset.teacher_encoder}", f"consistency-{preset.student_encoder}")
+    return ("autoencoder", *needed, "projector", "evaluator")
+
+
+def build(
+    name: str,
+    work: Path,
+    out: Path,
+    *,
+    jobs: int = 2,
+    corpus: SynthesisOptions | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Make the shipped set ``name`` from nothing; what an earlier call finished is not done again.
+
+    Args:
+        name: preset.
+        work: folder for corpus, models and checkpoints.
+        out: folder for the packed files.
+        jobs: trainings at a time; 1: in this process.
+        corpus: what is generated; default: the embedded corpus.
+        say: told of every step that is reached.
+
+    Raises:
+        UnknownNameError: no such preset.
+    """
+    preset = get_preset(name)
+    data, models = work / "data", work / "models"
+    if not data.is_dir():
+        say("generating the corpus")
+        data.parent.mkdir(parents=True, exist_ok=True)
+        synthesize(data, corpus or SynthesisOptions(workers=jobs))
+    dataset = HumanML3DFolder(data)
+    for wave in plan(preset):
+        left = [job for job in wave if not _done(job.model, models, preset, dataset)]
+        for job in wave:
+            say(f"{job.model}: {'training' if job in left else 'is there'}")
+        for path in _run_wave([(job, name, data, models) for job in left], jobs):
+            say(f"wrote {path.name}")
+    pack(models, out, shipped_models(preset))
+    say(f"packed into {out}")
+
+
+def _run_wave(arguments: list[tuple[Job, str, Path, Path]], jobs: int) -> Iterator[Path]:
+    if jobs == 1:
+        yield from map(_train, arguments)
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
+        yield from pool.map(_train, arguments)
+
+
+def pack(models: Path, out: Path, names: tuple[str, ...]) -> None:
+    """Copy models with their cards and write the manifest."""
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name in names:
+        weights = models / f"{name}.safetensors"
+        for path in (weights, card_path(weights)):
+            shutil.copyfile(path, out / path.name)
+            files.append(path.name)
+    write_manifest(out, files)
+
+
+def load_all(folder: Path, name: str) -> list[str]:
+    """Load every model of a packed set; returns their names.
+
+    Raises:
+        WeightsError, LatentMismatchError: a file does not load, or belongs to another latent space.
+    """
+    store = ModelStore(folder, load_no_encoder)
+    preset = get_preset(name)
+    fingerprint = store.autoencoder().fingerprint
+    store.evaluator()
+    projector = store.projector()
+    if projector.latent_fingerprint != fingerprint:
+        raise LatentMismatchError(f"{folder}: the projector belongs to another latent space than the autoencoder")
+    for model in shipped_models(preset):
+        if model.startswith(("diffusion", "consistency")):
+            store.denoiser(model)
+    return list(store.loaded)
+
+
+def _done(model: str, models: Path, preset: Preset, dataset: HumanML3DFolder) -> bool:
+    """Whether a model was trained by this preset on this dataset, in the latent space that is there now."""
+    store = ModelStore(models, load_no_encoder)
+    if not store.has(model):
+        return False
+    card = store.card(model)
+    fits = card.preset == preset.name and card.links.get("dataset_identity") == dataset.identity
+    if not fits or model in ("autoencoder", "evaluator"):
+        return fits
+    return store.has("autoencoder") and card.links.get("latent") == store.autoencoder().fingerprint
+
+
+def load_no_encoder(name: str) -> TextEncoder:
+    """A store made with this reads weights only.
+
+    Raises:
+        LookupError: always.
+    """
+    raise LookupError(f"no text encoder {name!r} is needed here")
+
+
+def _train(arguments: tuple[Job, str, Path, Path]) -> Path:
+    job, preset, data, models = arguments
+    plugins = load_plugins()
+    store = ModelStore(models, lambda name: plugins.create("text_encoder", name))  # type: ignore[arg-type,return-value]
+    last = time.monotonic()
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        if progress.step == progress.steps or time.monotonic() - last > _EVERY_SECONDS:
+            last = time.monotonic()
+            minutes = progress.seconds_left / 60
+            print(f"{job.model}: {progress.step}/{progress.steps}, {minutes:.0f} min left", file=sys.stderr, flush=True)
+
+    shop = stages.Workshop(HumanML3DFolder(data), get_preset(preset), store, report=report)
+    path: Path = getattr(stages, job.function)(shop, *job.arguments)
+    return path
