@@ -13,22 +13,22 @@ export MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_
 
 [ -d "$DATA" ] || "$BIN/leadbench" data prepare bnr --source "$SOURCE" --out "$DATA"
 
-# These networks are small: two trainings of one thread each are faster than one of two threads.
-train() { OMP_NUM_THREADS=1 "$BIN/leadbench" train "$@" --dataset "$DATA"; }
-train evaluator & evaluator=$!
-train autoencoder
-wait "$evaluator"
-train diffusion --text-encoder minilm & teacher=$!
-train diffusion --text-encoder wordllama
-train consistency
-wait "$teacher"
-train projector & full=$!
+# Networks of small width: two trainings of one thread each are faster than one after the other with two threads.
+# The autoencoder comes first and alone, since everything but the evaluator waits for it.
+train() { OMP_NUM_THREADS=${THREADS:-1} "$BIN/leadbench" train "$@" --dataset "$DATA"; }
+THREADS=2 train autoencoder
+train evaluator & first=$!
+train diffusion --text-encoder minilm
+wait "$first"
+(train diffusion --text-encoder wordllama && train consistency) & student=$!
+train projector
 train projector --variant no-align
-wait "$full"
+wait "$student"
 
-"$BIN/leadbench" run --dataset "$DATA" --backbone mld,motionlcm --steps 1,2,4 --quick --out results
-"$BIN/leadbench" run --dataset "$DATA" --backbone mld,motionlcm --steps 1,4 --controls --replications 3 \
-  --multimodality-replications 0 --out results
+run() { OMP_NUM_THREADS=1 "$BIN/leadbench" run --dataset "$DATA" --out results --jobs 2 "$@"; }
+run --backbone mld,motionlcm --steps 1,2,4 --quick
+run --backbone mld,motionlcm --steps 1,2,4 --controls --replications 20 --multimodality-replications 5
+run --backbone mld --guidance 1,2.5,5,7.5 --controls --replications 3 --multimodality-replications 0
 "$BIN/leadbench" strips --dataset "$DATA" --id 2_walk-turn-left_active_012 --steps 4 --out results/bnr/walk-turn-left.png
 "$BIN/leadbench" strips --dataset "$DATA" --id 2_raise-up-right-hand_elderly_007 --steps 4 \
   --out results/bnr/raise-up-right-hand.png

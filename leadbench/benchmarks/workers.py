@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ def _run_in_processes(assembled: Assembled, recipe: Recipe, models: ModelStore, 
     done = len(units) - len(left)
     if not left:
         return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, torch.get_num_threads() // jobs)
     embeddings = _embed_captions(assembled, models)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, _start, (recipe, embeddings, threads)) as pool:

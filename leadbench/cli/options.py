@@ -8,10 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from leadbench.cli.lazy import late
+from leadbench.cli.progress import progress
 from leadbench.errors import ConfigError
 
 DatasetOption = Annotated[
     Path, typer.Option("--dataset", "-d", help="Dataset folder in HumanML3D's on-disk format.", show_default=False)
+]
+OptionalDatasetOption = Annotated[
+    Path | None,
+    typer.Option("--dataset", "-d", help="Dataset folder [default: the embedded one].", show_default=False),
 ]
 ModelsOption = Annotated[
     Path | None,
@@ -71,3 +76,15 @@ def parse_steps(text: str | None) -> dict[str | None, list[int]]:
             raise ConfigError(f"--steps {part}: steps must be at least 1")
         steps[name if equals else None] = numbers
     return steps
+
+
+def data_and_models(dataset: Path | None, models: Path | None) -> tuple[Path, Path]:
+    """The user's folders, or the embedded ones, which are made on first use."""
+    if dataset is not None:
+        return dataset, models or dataset / "models"
+    weights = models or late("leadbench.zoo.embedded:shipped")().folder
+    with progress() as reporter:
+        data = late("leadbench.zoo.embedded:embedded_dataset")(
+            lambda done, total: reporter.show("generating the embedded corpus, once", done, total)
+        )
+    return data, weights

@@ -10,9 +10,11 @@ import typer
 from leadbench.cli.lazy import late
 from leadbench.cli.options import (
     ModelsOption,
+    OptionalDatasetOption,
     PluginOption,
     SkipBadOption,
     StrictOption,
+    data_and_models,
     parse_numbers,
     parse_steps,
 )
@@ -22,10 +24,7 @@ FormatOption = Annotated[str, typer.Option("--format", "-f", help="github, latex
 
 
 def run(
-    dataset: Annotated[
-        Path | None,
-        typer.Option("--dataset", "-d", help="Dataset folder [default: the embedded one].", show_default=False),
-    ] = None,
+    dataset: OptionalDatasetOption = None,
     *,
     backbone: Annotated[str, typer.Option("--backbone", "-b", help="Backbones, separated by commas.")],
     steps: Annotated[
@@ -99,7 +98,7 @@ def run(
         config=config_class.quick(**changes) if _is_quick(quick, dataset) else config_class(**changes),
         notes=() if dataset is not None else (late("leadbench.zoo.embedded:NOTE"),),
     )
-    data, weights = _data_and_models(dataset, models)
+    data, weights = data_and_models(dataset, models)
     recipe = late("leadbench.benchmarks.workers:Recipe")(request, data, weights, out, tuple(plugin or ()))
     _run(recipe, strict_plugins, jobs, format)
     if dataset is None:
@@ -108,17 +107,6 @@ def run(
 
 def _is_quick(quick: bool | None, dataset: Path | None) -> bool:
     return dataset is None if quick is None else quick
-
-
-def _data_and_models(dataset: Path | None, models: Path | None) -> tuple[Path, Path]:
-    """The user's folders, or the embedded ones, which are made on first use."""
-    if dataset is not None:
-        return dataset, models or dataset / "models"
-    with progress() as reporter:
-        data = late("leadbench.zoo.embedded:embedded_dataset")(
-            lambda done, total: reporter.show("generating the embedded corpus, once", done, total)
-        )
-    return data, models or late("leadbench.zoo.embedded:shipped")().folder
 
 
 def _run(recipe: Any, strict: bool, jobs: int, form: str) -> None:

@@ -8,13 +8,21 @@ from typing import Annotated
 import typer
 
 from leadbench.cli.lazy import late
-from leadbench.cli.options import DatasetOption, ModelsOption, PluginOption, StrictOption, open_store, parse_steps
+from leadbench.cli.options import (
+    ModelsOption,
+    OptionalDatasetOption,
+    PluginOption,
+    StrictOption,
+    data_and_models,
+    open_store,
+    parse_steps,
+)
 
 
 def strips(
-    dataset: DatasetOption,
     sample: Annotated[str, typer.Option("--id", help="Id of a test motion.")],
     out: Annotated[Path, typer.Option("--out", help="PNG to write.")],
+    dataset: OptionalDatasetOption = None,
     backbone: Annotated[
         str, typer.Option("--backbone", "-b", help="Backbones, separated by commas.")
     ] = "mld,motionlcm",
@@ -35,7 +43,8 @@ def strips(
         steps=parse_steps(steps),
         projector=projector,
     )
-    folder = late("leadbench.data.humanml3d:HumanML3DFolder")(dataset)
-    plugins, store = open_store(models or dataset / "models", plugin, strict_plugins)
+    data, weights = data_and_models(dataset, models)
+    folder = late("leadbench.data.humanml3d:HumanML3DFolder")(data)
+    plugins, store = open_store(weights, plugin, strict_plugins)
     assembled = late("leadbench.benchmarks.assemble:assemble_t2m")(request, folder, plugins, store, Path())
     typer.echo(f"wrote {late('leadbench.benchmarks.strips:draw_comparison')(assembled, sample, out)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
 import sys
 import time
@@ -103,7 +102,7 @@ def _run_wave(arguments: list[tuple[Job, str, Path, Path]], jobs: int) -> Iterat
     if jobs == 1:
         yield from map(_train, arguments)
         return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, torch.get_num_threads() // jobs)
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
         yield from pool.map(_train, arguments)
 
