@@ -121,6 +121,19 @@ def render_t2m(records: Sequence[Record], form: str = "github") -> str:
     return "\n\n".join(parts)
 
 
+def render_rows(title: str, rows: Sequence[TableRow], form: str) -> str:
+    """Any rows under a title, with a column of steps where a row has some; csv has no title.
+
+    Raises:
+        UnknownNameError: no such format, or ``json``, which the caller makes of its own data.
+    """
+    if form == "csv":
+        return _as_csv(rows)
+    if form not in ("github", "latex", "plain"):
+        raise unknown_name("table format", form, ("csv", "github", "latex", "plain"), where="--format")
+    return _render(title, rows, form, with_steps=any(row.steps is not None for row in rows))
+
+
 def _row(group: Sequence[Record]) -> TableRow:
     estimates = {}
     for metric in dict.fromkeys(name for record in group for name in record.metrics):

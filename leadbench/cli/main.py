@@ -23,11 +23,12 @@ app.add_typer(train.app, name="train")
 app.add_typer(zoo.app, name="zoo")
 app.command("run")(run.run)
 app.command("tables")(run.tables)
+app.command("published")(run.show_published)
 app.command("strips")(strips.strips)
 app.command("plugins")(plugin_commands.plugins)
 
 
-BUILTIN = frozenset({"data", "train", "run", "tables", "strips", "plugins", "zoo"})
+BUILTIN = frozenset({"data", "train", "run", "tables", "published", "strips", "plugins", "zoo"})
 
 
 def mount_plugin_commands(arguments: list[str]) -> None:

@@ -133,9 +133,28 @@ def tables(
     diagnostics: Annotated[
         bool, typer.Option("--diagnostics", help="Latent norms and foot skating instead of the metrics.")
     ] = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="Also print the paper's Tables 1 and 5, or 2 for KIT-ML.")
+    ] = False,
 ) -> None:
-    """Render the tables of a stored run again."""
+    """Render the tables of a stored run again.
+
+    Example: leadbench tables results/bnr/t2m-0123456789 --format latex
+    """
     late("leadbench.table:check_format")(format)
     records = late("leadbench.results:RunStore")(results).records()
     render = "leadbench.diagnostics:render_diagnostics" if diagnostics else "leadbench.table:render_t2m"
     typer.echo(late(render)(records, format))
+    if published:
+        for number in (2,) if records[0].dataset == "kit" else (1, 5):
+            typer.echo("\n" + late("leadbench.published:render_published")(number, format))
+
+
+def show_published(
+    table: Annotated[int, typer.Argument(help="Number of the table, 1 to 6.")], format: FormatOption = "github"
+) -> None:
+    """Print one of the paper's tables.
+
+    Example: leadbench published 5
+    """
+    typer.echo(late("leadbench.published:render_published")(table, format))

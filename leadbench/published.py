@@ -1,0 +1,107 @@
+"""The paper's own numbers, as data: every row of its Tables 1 to 6, the user study and the inference times.
+
+They are shown beside measured rows, never ranked with them: another dataset, other models, another evaluator.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+
+from leadbench.config import FrozenModel
+from leadbench.errors import ConfigError
+from leadbench.statistics import Estimate
+from leadbench.table import TableRow, render_rows
+
+
+class PublishedValue(FrozenModel):
+    """A mean, with the half width of its 95 % interval where the paper gives one."""
+
+    mean: float
+    half_width: float | None = None
+
+
+class PublishedRow(FrozenModel):
+    """A row of one of the paper's tables.
+
+    Attributes:
+        table: 1 to 6; ``row``: its name there, without the reference.
+        steps: of Table 5; ``projected``: whether motions were realigned, in Tables 3 and 4.
+        metrics: by the names of our records; what the paper leaves out is absent.
+        note: where the paper contradicts itself.
+    """
+
+    table: int = Field(ge=1, le=6)
+    row: str
+    steps: int | None = None
+    projected: bool | None = None
+    metrics: dict[str, PublishedValue]
+    note: str | None = None
+
+
+class UserStudy(FrozenModel):
+    """Mean ratings, 1 to 5, of two methods."""
+
+    comparison: str
+    participants: int
+    realism: dict[str, float]
+    relevance: dict[str, float]
+
+
+class Published(FrozenModel):
+    """Everything that the paper reports in numbers."""
+
+    source: str
+    datasets: dict[int, str]
+    rows: tuple[PublishedRow, ...]
+    inference_seconds_per_prompt: dict[str, float]
+    user_study: tuple[UserStudy, ...]
+
+    def table(self, number: int) -> tuple[PublishedRow, ...]:
+        """Rows of one table.
+
+        Raises:
+            ConfigError: the paper has no such table.
+        """
+        if number not in self.datasets:
+            raise ConfigError(f"--table {number}: the paper has tables {min(self.datasets)} to {max(self.datasets)}")
+        return tuple(row for row in self.rows if row.table == number)
+
+
+@cache
+def published() -> Published:
+    """The paper's numbers.
+
+    >>> [row.row for row in published().table(4)]
+    ['Real', 'noALIGN', 'noKL', 'noREC', 'PROJ']
+    """
+    return Published.model_validate(json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8")))
+
+
+def render_published(number: int, form: str = "github") -> str:
+    """One of the paper's tables in a format of ours.
+
+    Raises:
+        ConfigError: no such table.
+        UnknownNameError: no such format.
+    """
+    paper = published()
+    found = paper.table(number)
+    if form == "json":
+        return json.dumps([row.model_dump(exclude_none=True) for row in found], indent=2, ensure_ascii=False)
+    rows = [_table_row(row) for row in found]
+    notes = [f"{row.row}: {row.note}" for row in found if row.note]
+    title = f"Published, Table {number} ({paper.datasets[number]}): not measured here"
+    return "\n\n".join([render_rows(title, rows, form), *notes])
+
+
+def _table_row(row: PublishedRow) -> TableRow:
+    name = row.row if row.projected is None else f"{row.row}, {'projected' if row.projected else 'not projected'}"
+    estimates = {
+        metric: Estimate(value.mean, value.half_width or 0.0, 1 if value.half_width is None else 20)
+        for metric, value in row.metrics.items()
+    }
+    return TableRow(name, row.steps, None, estimates, ranked=False, backbone=None, projector=None)
