@@ -183,7 +183,7 @@ class T2MBenchmark:
             metrics = score(reference, decoded.embeddings, self.config) | decoded.metrics
             if repeats is not None:
                 embedded = torch.stack(
-                    [self._decode_and_embed(repeats[0], latent, edit).embeddings for latent in repeats[1]], dim=1
+                    [self._decode_and_embed(repeats[0], latent, edit, {}).embeddings for latent in repeats[1]], dim=1
                 )
                 metrics["multimodality"] = score_multimodality(embedded, self.config, replication)
             seconds = {"sampling": sampling, "scoring": time.perf_counter() - began}
@@ -232,11 +232,18 @@ class T2MBenchmark:
         ]
         return subset, latents
 
-    def _decode_and_embed(self, reference: Reference, latents: Tensor, edit: LatentMap | None) -> Decoded:
-        """Decode latents [S, N, M], embed the motions and measure what needs no caption."""
+    def _decode_and_embed(
+        self,
+        reference: Reference,
+        latents: Tensor,
+        edit: LatentMap | None,
+        metrics: Mapping[str, MotionMetric] | None = None,
+    ) -> Decoded:
+        """Decode latents [S, N, M], embed the motions and measure ``metrics`` of them; None: diagnostics and extras."""
         count = len(reference.drawn)
         embeddings = torch.full((count, self.evaluator.dim), float("nan"))
-        metrics = {"latent_norm": latent_norm, "skating_ratio": skating_ratio, **self.metrics}
+        if metrics is None:
+            metrics = {"latent_norm": latent_norm, "skating_ratio": skating_ratio, **self.metrics}
         values = {name: torch.empty(count) for name in metrics}
 
         def work(chunk: Chunk) -> None:
@@ -246,6 +253,8 @@ class T2MBenchmark:
             latent = plain if edit is None else edit(plain)
             motion = decode_latents(self.autoencoder, latent, mask, None)
             embeddings[rows] = embed_checked(self.evaluator, motion)
+            if not metrics:
+                return
             joints = features_to_joints(motion.denormalize().features, get_skeleton(motion.spec.skeleton))
             generated = GeneratedMotions(joints, mask, motion.spec.skeleton, motion.spec.fps, latent)
             for name, metric in metrics.items():
@@ -253,7 +262,7 @@ class T2MBenchmark:
 
         self._chunks.run(reference.drawn, work)
         means = {name: float(value.mean()) for name, value in values.items()}
-        extra: dict[str, float | None] = {name: means.pop(name) for name in self.metrics}
+        extra: dict[str, float | None] = {name: means.pop(name) for name in self.metrics if name in means}
         return Decoded(embeddings, means, extra)
 
     def _posterior(self, reference: Reference, replication: int) -> Tensor:
