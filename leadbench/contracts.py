@@ -126,7 +126,13 @@ class DenoisingBackbone(Backbone, Protocol):
 
 @runtime_checkable
 class TrainableBackbone(DenoisingBackbone, Protocol):
-    """Optional: lets ``leadbench train diffusion`` train a stranger's backbone."""
+    """Optional: lets ``leadbench train diffusion --backbone NAME`` train a stranger's backbone.
+
+    ``network`` is what is trained; ``training_loss`` must read it from that attribute, because validation and moving
+    average put a copy in its place.
+    """
+
+    network: torch.nn.Module
 
     def training_loss(self, clean: Tensor, condition: Condition, noise: Tensor, timestep: Tensor) -> Tensor:
         """Scalar loss of a batch of clean latents [B, N, M]."""

@@ -82,7 +82,8 @@ class FakeBackbone:
     def sample(
         self, condition: Condition, motion_mask: Tensor, noise: NoiseSource, *, steps: int, guidance: float | None
     ) -> Latent:
-        values = noise.normal("initial", (1, WIDTH)) + 0.01 * condition.tokens[..., :1]
+        used = condition.tokens[..., :1] * condition.mask[..., None]
+        values = noise.normal("initial", (1, WIDTH)) + 0.01 * used.sum(dim=1, keepdim=True)
         for step in range(steps - 1):
             values = values + 0.1 * noise.normal("lcm", (1, WIDTH), step)
         return Latent.full(values)

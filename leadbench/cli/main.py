@@ -25,7 +25,7 @@ app.command("run")(run.run)
 app.command("tables")(run.tables)
 app.command("published")(run.show_published)
 app.command("strips")(strips.strips)
-app.command("plugins")(plugin_commands.plugins)
+app.add_typer(plugin_commands.app, name="plugins")
 
 
 BUILTIN = frozenset({"data", "train", "run", "tables", "published", "strips", "plugins", "zoo"})

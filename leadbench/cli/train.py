@@ -18,6 +18,7 @@ from leadbench.cli.options import (
     open_store,
 )
 from leadbench.cli.progress import figures_text, progress
+from leadbench.errors import ConfigError
 
 app = typer.Typer(
     help="Train a stage. Interrupt freely: the same command goes on where it stopped.", no_args_is_help=True
@@ -74,13 +75,32 @@ def diffusion(
     models: ModelsOption = None,
     preset: PresetOption = "small",
     text_encoder: EncoderOption = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option("--backbone", help="Train this plugin's backbone by its own loss.", show_default=False),
+    ] = None,
     plugin: PluginOption = None,
     strict_plugins: StrictOption = False,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """Stage 2: a latent denoiser, conditioned on one text encoder."""
-    encoder = text_encoder or (lambda chosen: chosen.teacher_encoder)
-    _train("diffusion", dataset, models, preset, plugin, strict_plugins, skip_bad_motions, encoder)
+    """Stage 2: the latent denoiser, with 10 % of the captions dropped; or a plugin's own backbone.
+
+    Example: leadbench train diffusion --dataset data/bnr --text-encoder wordllama
+    """
+    if backbone is None:
+        encoder = text_encoder or (lambda chosen: chosen.teacher_encoder)
+        _train("diffusion", dataset, models, preset, plugin, strict_plugins, skip_bad_motions, encoder)
+        return
+    if text_encoder is not None:
+        raise ConfigError("--text-encoder: a backbone of a plugin brings its own; leave one of the two options out")
+    plugins, store = open_store(models or dataset / "models", plugin, strict_plugins)
+
+    def create(name: str) -> object:
+        return plugins.create("backbone", name, store, where="--backbone")
+
+    # callables among the arguments are asked with the preset, so both are wrapped
+    arguments = (lambda _: backbone, lambda _: create)
+    _train("backbone", dataset, models, preset, plugin, strict_plugins, skip_bad_motions, *arguments)
 
 
 @app.command()

@@ -18,14 +18,16 @@ from leadbench.config import (
     FrozenModel,
     ProjectorStage,
 )
+from leadbench.contracts import TrainableBackbone
 from leadbench.data.humanml3d import HumanML3DFolder, MotionSample, collate, draw
-from leadbench.errors import unknown_name
+from leadbench.errors import ConfigError, unknown_name
 from leadbench.metrics.retrieval import r_precision
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.presets import Preset
 from leadbench.provenance import collect_provenance
 from leadbench.random import stream
 from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error, standardize_latents
+from leadbench.training.backbone import BackboneTask
 from leadbench.training.consistency import ConsistencyTask
 from leadbench.training.diffusion import DiffusionTask
 from leadbench.training.evaluator import EvaluatorTask
@@ -154,6 +156,30 @@ def train_diffusion(shop: Workshop, encoder: str) -> Path:
     architecture = stage.architecture.model_copy(update=_denoiser_widths(shop, encoder))
     stage = stage.model_copy(update={"architecture": architecture})
     task = DiffusionTask(stage, train, val)
+    state = shop.train(task, stage)
+    return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
+
+
+def train_backbone(shop: Workshop, name: str, create: Callable[[str], object]) -> Path:
+    """Stage 2 for a stranger's backbone: writes ``backbone-NAME.safetensors``.
+
+    Args:
+        name: registered name.
+        create: makes a backbone from its registered name.
+
+    Raises:
+        ConfigError: the backbone does not keep ``TrainableBackbone``.
+    """
+    backbone = create(name)
+    if not isinstance(backbone, TrainableBackbone) or not isinstance(backbone.network, nn.Module):
+        raise ConfigError(
+            f"--backbone {name}: cannot be trained here: it needs training_loss and network, the torch module to train "
+            f"(leadbench.contracts.TrainableBackbone)"
+        )
+    encoder = backbone.text_encoder.name
+    train, val = shop.latents(encoder)
+    stage = shop.preset.diffusion
+    task = BackboneTask(name, backbone, stage, train, val)
     state = shop.train(task, stage)
     return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
 

@@ -172,6 +172,21 @@ class ModelStore:
         _fill(network, tensors, self.path(name))
         return network.eval().requires_grad_(False), card
 
+    def load_into(self, name: str, network: nn.Module) -> bool:
+        """Load the weights of ``name`` into a network of a plugin's own, in eval mode; False if there are none yet.
+
+        Raises:
+            LatentMismatchError: they were trained on another autoencoder.
+            WeightsError: they do not fit the network.
+        """
+        network.eval().requires_grad_(False)
+        if not self.has(name):
+            return False
+        tensors, card = self._load(name)
+        self._check_latent(name, card)
+        _fill(network, tensors, self.path(name))
+        return True
+
     def evaluator(self, name: str = "evaluator") -> LoadedEvaluator:
         """The folder's evaluator."""
         tensors, card = self._load(name)

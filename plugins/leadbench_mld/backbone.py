@@ -30,7 +30,7 @@ class MLDBackbone:
     def __init__(
         self, denoiser: Denoiser, autoencoder: MotionAutoencoder, text_encoder: TextEncoder, guidance: float = 7.5
     ) -> None:
-        self.denoiser = denoiser
+        self.network = denoiser
         self.autoencoder = autoencoder
         self.text_encoder = text_encoder
         self._guidance = guidance
@@ -76,7 +76,7 @@ class MLDBackbone:
         return mse_loss(self.predict(noisy, timestep, condition).noise, noise)
 
     def _denoise(self, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
-        predicted: Tensor = self.denoiser(noisy, timestep, condition.tokens, text_mask=condition.mask)
+        predicted: Tensor = self.network(noisy, timestep, condition.tokens, text_mask=condition.mask)
         return predicted
 
 

@@ -64,7 +64,7 @@ def test_training_loss_reaches_the_denoiser(mld: MLDBackbone) -> None:
     clean, noise = torch.randn(3, 1, WIDTH), torch.randn(3, 1, WIDTH)
     loss = mld.training_loss(clean, mld.text_encoder.encode(CAPTIONS), noise, torch.tensor([1, 2, 3]))
     loss.backward()
-    assert mld.denoiser.text_in.weight.grad.abs().sum() > 0  # type: ignore[union-attr,operator]
+    assert mld.network.text_in.weight.grad.abs().sum() > 0  # type: ignore[union-attr,operator]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])

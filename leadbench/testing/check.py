@@ -1,0 +1,70 @@
+"""Check what a plugin offers, by the plugin's name or by that of one of its registrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leadbench.errors import LeadbenchError, unknown_name
+from leadbench.plugins import KINDS, Plugins
+from leadbench.testing.backbones import check_backbone
+from leadbench.testing.data import check_dataset, check_metric
+from leadbench.testing.findings import Finding
+from leadbench.testing.spaces import check_evaluator, check_projector, check_text_encoder
+from leadbench.zoo.store import ModelStore
+
+
+@dataclass(frozen=True)
+class CheckContext:
+    """What factories are given: a model folder, and for datasets and projectors the folder or file to open."""
+
+    models: ModelStore
+    path: Path | None = None
+
+
+def check_plugin(name: str, plugins: Plugins, context: CheckContext) -> dict[str, list[Finding]]:
+    """Findings by offer (``backbone:mine``) of a plugin, or of the one offer that has this name.
+
+    A plugin that failed to load has one finding, with its error.
+
+    Raises:
+        UnknownNameError: neither a plugin nor a registration has that name.
+    """
+    for info in plugins.infos:
+        if info.name == name and info.error:
+            return {name: [Finding("imports and registers", False, info.error)]}
+    offers = [(kind, r.name) for kind in KINDS for owner, r in plugins.all(kind) if name in (owner, r.name)]
+    if not offers:
+        names = {info.name for info in plugins.infos} | {r.name for kind in KINDS for _, r in plugins.all(kind)}
+        raise unknown_name("plugin", name, names, where="plugins check")
+    return {f"{kind}:{offer}": _check(kind, offer, plugins, context) for kind, offer in offers}
+
+
+def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> list[Finding]:
+    needs_path = kind in ("dataset", "projector")
+    if kind == "command" or (needs_path and context.path is None):
+        why = "a command group: nothing to check" if kind == "command" else f"not opened: give --path to a {kind}"
+        return [Finding("registers", True, why)]
+    arguments: tuple[object, ...] = ()
+    if kind in ("backbone", "evaluator"):
+        arguments = (context.models,)
+    elif needs_path:
+        arguments = (context.path,)
+    try:
+        subject: Any = plugins.create(kind, name, *arguments)
+    except LeadbenchError as exc:
+        return [Finding("factory", False, str(exc))]
+    except Exception as exc:  # a stranger's factory may raise anything
+        return [Finding("factory", False, f"{name}: its factory raised {type(exc).__name__}: {exc}")]
+    if kind == "projector":
+        return check_projector(name, subject, context.models.autoencoder().latent)
+    checks: dict[str, Callable[[str, Any], list[Finding]]] = {
+        "backbone": check_backbone,
+        "text_encoder": check_text_encoder,
+        "dataset": check_dataset,
+        "evaluator": check_evaluator,
+        "metric": check_metric,
+    }
+    return checks[kind](name, subject)

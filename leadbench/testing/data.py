@@ -1,0 +1,88 @@
+"""Checks of datasets and of metrics of motions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from leadbench.contracts import GeneratedMotions, MotionDataset, MotionMetric
+from leadbench.skeleton import get_skeleton
+from leadbench.tensors import Latent, lengths_to_mask
+from leadbench.testing.findings import Finding, need, need_detached, need_equal, need_shape, run_checks, unchanged
+
+SPLITS = ("train", "val", "test")
+
+
+def check_dataset(name: str, dataset: MotionDataset) -> list[Finding]:
+    """Whether a dataset keeps ``MotionDataset``."""
+
+    def splits() -> None:
+        seen: dict[str, str] = {}
+        for split in SPLITS:
+            ids = dataset.ids(split)
+            need(len(ids) > 0, f"{name}: split {split!r} is empty")
+            need(len(set(ids)) == len(ids), f"{name}: split {split!r} names an id twice")
+            for identifier in ids:
+                need(identifier not in seen, f"{name}: id {identifier!r} is in {seen.get(identifier)} and in {split}")
+                seen[identifier] = split
+
+    def statistics() -> None:
+        spec = dataset.motion
+        width = get_skeleton(spec.skeleton).n_features
+        for what, tensor in (("mean", spec.mean), ("std", spec.std)):
+            need(
+                tuple(tensor.shape) == (width,), f"{name}: {what} is {list(tensor.shape)}, {spec.skeleton} has {width}"
+            )
+
+    def identity() -> None:
+        need(len(dataset.identity) >= 8, f"{name}: identity {dataset.identity!r} is no hash of its content")
+        need(dataset.identity == dataset.identity, f"{name}: identity changes from call to call")
+
+    return run_checks({"splits": splits, "statistics": statistics, "identity": identity})
+
+
+def check_metric(name: str, metric: MotionMetric) -> list[Finding]:
+    """Whether a metric gives one number for each motion, whatever is beside it or behind its last frame."""
+    lengths = torch.tensor([40, 60, 52])
+    mask = lengths_to_mask(lengths)
+    generator = torch.Generator().manual_seed(0)
+    joints = torch.rand(3, 60, 22, 3, generator=generator)
+    latent = torch.randn(3, 1, 8, generator=generator)
+
+    def motions(rows: slice = slice(None), filling: float = 0.0) -> GeneratedMotions:
+        filled = joints[rows].masked_fill(~mask[rows, :, None, None], filling)
+        return GeneratedMotions(filled, mask[rows], "humanml3d", 20.0, Latent.full(latent[rows]))
+
+    def values(**options: float) -> Tensor:
+        return metric(motions(**options))  # type: ignore[arg-type]
+
+    def shape() -> None:
+        need_shape(name, values(), (3,))
+        need_detached(name, values())
+
+    def determinism() -> None:
+        need_equal(name, values(), values(), "the same motions give another value")
+
+    def batch_invariance() -> None:
+        together = values()
+        for row in range(3):
+            alone = metric(motions(slice(row, row + 1)))
+            need_equal(name, alone[0], together[row], "a motion's value depends on its batch neighbours")
+
+    def motion_mask() -> None:
+        need_equal(name, values(), values(filling=9.0), "ignores the mask: padded frames change the value")
+
+    def inputs() -> None:
+        given = motions()
+        with unchanged(name, given.joints, given.mask):
+            metric(given)
+
+    return run_checks(
+        {
+            "shape": shape,
+            "determinism": determinism,
+            "batch invariance": batch_invariance,
+            "motion mask": motion_mask,
+            "inputs": inputs,
+        }
+    )
