@@ -240,7 +240,7 @@ class T2MBenchmark:
         metrics: Mapping[str, MotionMetric] | None = None,
     ) -> Decoded:
         """Decode latents [S, N, M], embed the motions and measure ``metrics`` of them; None: diagnostics and extras."""
-        count = len(reference.drawn)
+        count, spec = len(reference.drawn), self.autoencoder.motion
         embeddings = torch.full((count, self.evaluator.dim), float("nan"))
         if metrics is None:
             metrics = {"latent_norm": latent_norm, "skating_ratio": skating_ratio, **self.metrics}
@@ -255,8 +255,8 @@ class T2MBenchmark:
             embeddings[rows] = embed_checked(self.evaluator, motion)
             if not metrics:
                 return
-            joints = features_to_joints(motion.denormalize().features, get_skeleton(motion.spec.skeleton))
-            generated = GeneratedMotions(joints, mask, motion.spec.skeleton, motion.spec.fps, latent)
+            joints = features_to_joints(motion.denormalize().features, get_skeleton(spec.skeleton))
+            generated = GeneratedMotions(joints, mask, spec.skeleton, spec.fps, latent)
             for name, metric in metrics.items():
                 values[name][rows] = metric(generated)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from leadbench.cli.lazy import late
+from leadbench.cli.options import PluginOption
 from leadbench.cli.progress import progress
-from leadbench.errors import DataError
+from leadbench.errors import DataError, unknown_name
 
 app = typer.Typer(help="Datasets in HumanML3D's on-disk format.", no_args_is_help=True)
 prepare_app = typer.Typer(help="Convert public motion capture.", no_args_is_help=True)
@@ -28,7 +31,10 @@ def bnr(
     ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1)] = 2,
 ) -> None:
-    """The Bandai-Namco Research motion dataset (CC BY-NC 4.0)."""
+    """The Bandai-Namco Research motion dataset (CC BY-NC 4.0).
+
+    Example: leadbench data prepare bnr --source Bandai-Namco-Research-Motiondataset --out data/bnr
+    """
     offsets = None
     if target_skeleton is not None:
         offsets = tuple(tuple(row) for row in late("leadbench.skeleton:load_target_offsets")(target_skeleton).tolist())
@@ -70,3 +76,53 @@ def synthesize(
             out, options, lambda done, total: reporter.show("synthesize", done, total)
         )
     typer.echo(f"wrote {out}: " + ", ".join(f"{split} {count}" for split, count in ids.items()))
+
+
+@app.command("check")
+def check(
+    folder: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    format: Annotated[str, typer.Option("--format", help="plain or json.")] = "plain",
+    most: Annotated[int, typer.Option("--most", min=1, help="Problems of a kind to print.")] = 5,
+) -> None:
+    """Check a dataset folder: counts, splits, statistics, motions, captions; what is wrong and how to mend it.
+
+    Example: leadbench data check data/humanml3d
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    if format not in ("plain", "json"):
+        raise unknown_name("format", format, ("plain", "json"), where="--format")
+    found = late("leadbench.data.check:check_folder")(folder)
+    if format == "json":
+        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    else:
+        ids = ", ".join(f"{split} {count}" for split, count in found.ids.items())
+        typer.echo(f"{ids}; {found.motions} motions, {found.frames} frames; {found.captions} captions, "
+                   f"{found.distinct_captions:.0%} of them distinct")  # fmt: skip
+        for kind in dict.fromkeys(problem.kind for problem in found.problems):
+            members = [problem for problem in found.problems if problem.kind == kind]
+            for problem in members[:most]:
+                typer.echo(f"{kind}: {problem.where}: {problem.what}; {problem.mend}")
+            if len(members) > most:
+                typer.echo(f"{kind}: and {len(members) - most} more")
+    if found.problems:
+        raise DataError(f"{folder}: {len(found.problems)} problems")
+
+
+@app.command("list")
+def list_datasets(
+    root: Annotated[Path, typer.Argument(help="Folder to look in.")] = Path("data"), plugin: PluginOption = None
+) -> None:
+    """Dataset formats that plugins open, and the dataset folders that lie under a folder.
+
+    Example: leadbench data list
+    """
+    plugins = late("leadbench.plugins:load_plugins")(plugin or ())
+    for owner, registration in plugins.all("dataset"):
+        typer.echo(f"{registration.name}: {registration.summary} ({owner})")
+    typer.echo("embedded: generated motions, used where no --dataset is given")
+    for mean in sorted(root.glob("**/Mean.npy")):
+        dataset = late("leadbench.data.humanml3d:HumanML3DFolder")(mean.parent)
+        ids = ", ".join(f"{split} {len(dataset.ids(split))}" for split in ("train", "val", "test"))
+        motion = dataset.motion
+        typer.echo(f"{mean.parent}: {dataset.name}, skeleton {motion.skeleton}, {motion.fps:g} fps, {ids}")

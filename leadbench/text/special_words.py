@@ -17,5 +17,5 @@ LISTS: Mapping[str, str] = {
     "Desc_VIP": "slowly carefully fast careful slow quickly happy angry sad happily angrily sadly",
 }
 
-SPECIAL_WORDS: Mapping[str, str] = {word: tag for tag in reversed(LISTS) for word in LISTS[tag].split()}
+SPECIAL_WORDS: Mapping[str, str] = {word: tag for tag in reversed(list(LISTS)) for word in LISTS[tag].split()}
 """Word -> tag that overrides the caption's own."""
