@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from leadbench.cli import data, plugin_commands, run, strips, train, zoo
+from leadbench.cli import data, doctor_command, plugin_commands, run, strips, train, zoo
+from leadbench.cli.console import VOLUME
 from leadbench.errors import LeadbenchError, PluginError
 from leadbench.plugins import load_plugins
 
@@ -25,10 +27,23 @@ app.command("run")(run.run)
 app.command("tables")(run.tables)
 app.command("published")(run.show_published)
 app.command("strips")(strips.strips)
+app.command("doctor")(doctor_command.doctor)
 app.add_typer(plugin_commands.app, name="plugins")
 
 
-BUILTIN = frozenset({"data", "train", "run", "tables", "published", "strips", "plugins", "zoo"})
+@app.callback()
+def root(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results: no progress, no notes.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Errors with their traceback.")] = False,
+) -> None:
+    """Benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.
+
+    Example: leadbench run --backbone motionlcm --steps 1,2,4
+    """
+    VOLUME.quiet, VOLUME.verbose = quiet, verbose
+
+
+BUILTIN = frozenset({"data", "train", "run", "tables", "published", "strips", "plugins", "zoo", "doctor"})
 
 
 def mount_plugin_commands(arguments: list[str]) -> None:
@@ -37,7 +52,8 @@ def mount_plugin_commands(arguments: list[str]) -> None:
     Raises:
         PluginError: a group has the name of a built-in command, or its factory fails.
     """
-    if arguments and arguments[0] in BUILTIN:
+    named = next((word for word in arguments if not word.startswith("-")), "")
+    if named in BUILTIN:
         return
     plugins = load_plugins()
     for plugin, registration in plugins.all("command"):
@@ -59,6 +75,8 @@ def main() -> None:
         mount_plugin_commands(sys.argv[1:])
         app()
     except LeadbenchError as exc:
+        if VOLUME.verbose:
+            console.print_exception()
         console.print(f"[red]error:[/red] {' '.join(str(exc).split())}", markup=True)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from leadbench.cli.console import note
 from leadbench.cli.lazy import late
 from leadbench.cli.options import PluginOption, StrictOption, open_store
 from leadbench.errors import PluginError
@@ -31,7 +32,7 @@ def plugins(context: typer.Context, plugin: PluginOption = None, strict_plugins:
         table.add_row(info.name, info.source, offers)
     Console().print(table)
     if any(info.error for info in found.infos):
-        typer.echo("a plugin that failed does not stop commands that do not need it", err=True)
+        note("a plugin that failed does not stop commands that do not need it")
 
 
 @app.command("check")

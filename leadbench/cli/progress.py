@@ -11,18 +11,23 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from leadbench.cli.console import VOLUME
+
 
 @dataclass
 class ProgressReporter:
-    """Shows "done of total" with a text, on a bar or, every few seconds, as a line."""
+    """Shows "done of total" with a text, on a bar or, every few seconds, as a line; nothing if silent."""
 
     bar: Progress | None
+    silent: bool = False
     every_seconds: float = 15.0
     _tasks: dict[str, object] = field(default_factory=dict)
     _last: float = 0.0
 
     def show(self, name: str, done: int, total: int, text: str = "") -> None:
         """Update the bar called ``name``."""
+        if self.silent:
+            return
         if self.bar is not None:
             if name not in self._tasks:
                 self._tasks[name] = self.bar.add_task(name, total=total)
@@ -36,7 +41,10 @@ class ProgressReporter:
 
 @contextmanager
 def progress() -> Iterator[ProgressReporter]:
-    """A reporter on stderr: a live bar on a terminal, lines elsewhere."""
+    """A reporter on stderr: a live bar on a terminal, lines elsewhere, nothing with ``--quiet``."""
+    if VOLUME.quiet:
+        yield ProgressReporter(None, silent=True)
+        return
     if not sys.stderr.isatty():
         yield ProgressReporter(None)
         return

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from leadbench.cli.console import note
 from leadbench.cli.lazy import late
 from leadbench.cli.options import (
     ModelsOption,
@@ -48,7 +49,9 @@ def run(
         ),
     ] = None,
     controls: Annotated[bool, typer.Option("--controls", help="Score the controls too.")] = False,
-    replications: Annotated[int | None, typer.Option("--replications", min=1, show_default=False)] = None,
+    replications: Annotated[
+        int | None, typer.Option("--replications", min=1, help="Instead of 20, or 3.", show_default=False)
+    ] = None,
     multimodality_replications: Annotated[
         int | None,
         typer.Option(
@@ -56,7 +59,7 @@ def run(
         ),
     ] = None,
     chunk: Annotated[int, typer.Option("--chunk", min=1, help="Motions worked on together.")] = 128,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of every random number.")] = 0,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", help="A further metric, such as skating-ratio.", show_default=False)
     ] = None,
@@ -102,7 +105,7 @@ def run(
     recipe = late("leadbench.benchmarks.workers:Recipe")(request, data, weights, out, tuple(plugin or ()))
     _run(recipe, strict_plugins, jobs, format)
     if dataset is None:
-        typer.echo("next: add --controls or --guidance 2.5,5,7.5, or see README.md for data of your own", err=True)
+        note("next: add --controls or --guidance 2.5,5,7.5, or see README.md for data of your own")
 
 
 def _is_quick(quick: bool | None, dataset: Path | None) -> bool:
@@ -123,8 +126,8 @@ def _run(recipe: Any, strict: bool, jobs: int, form: str) -> None:
         )
     typer.echo(late("leadbench.table:render_t2m")(records, form))
     encoded = ", ".join(f"{encoder.encoded} by {name}" for name, encoder in models.text_encoders.items())
-    typer.echo(f"captions encoded, each once: {encoded}", err=True)
-    typer.echo(f"records: {assembled.benchmark.store.folder}", err=True)
+    note(f"captions encoded, each once: {encoded}")
+    note(f"records: {assembled.benchmark.store.folder}")
 
 
 def tables(

@@ -65,7 +65,10 @@ def autoencoder(
     strict_plugins: StrictOption = False,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """Stage 1: the motion autoencoder."""
+    """Stage 1: the motion autoencoder.
+
+    Example: leadbench train autoencoder --dataset data/bnr
+    """
     _train("autoencoder", dataset, models, preset, plugin, strict_plugins, skip_bad_motions)
 
 
@@ -113,7 +116,10 @@ def consistency(
     strict_plugins: StrictOption = False,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """Distil the denoiser of a text encoder to few steps."""
+    """Distil the denoiser of a text encoder to few steps.
+
+    Example: leadbench train consistency --dataset data/bnr
+    """
     encoder = text_encoder or (lambda chosen: chosen.student_encoder)
     _train("consistency", dataset, models, preset, plugin, strict_plugins, skip_bad_motions, encoder)
 
@@ -134,7 +140,10 @@ def projector(
     strict_plugins: StrictOption = False,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """Stage 3: the LEAD projector; everything else stays frozen."""
+    """Stage 3: the LEAD projector; everything else stays frozen.
+
+    Example: leadbench train projector --dataset data/bnr
+    """
     encoder = align_encoder or (lambda chosen: chosen.teacher_encoder)
     _train("projector", dataset, models, preset, plugin, strict_plugins, skip_bad_motions, encoder, variant)
 
@@ -148,5 +157,8 @@ def evaluator(
     strict_plugins: StrictOption = False,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """The evaluator: co-embedding networks in which the metrics are measured."""
+    """The evaluator: co-embedding networks in which the metrics are measured.
+
+    Example: leadbench train evaluator --dataset data/bnr
+    """
     _train("evaluator", dataset, models, preset, plugin, strict_plugins, skip_bad_motions)
