@@ -1,4 +1,4 @@
-"""What leadbench finds on this machine (versions, devices, caches, encoders, plugins) and how to mend what is missing."""
+"""What leadbench finds on this machine: versions, devices, caches, encoders, plugins; and how to mend it."""
 
 from __future__ import annotations
 

@@ -6,18 +6,18 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from leadbench.cli import data, doctor_command, plugin_commands, run, strips, train, zoo
 from leadbench.cli.console import VOLUME
+from leadbench.cli.lazy import late
 from leadbench.errors import LeadbenchError, PluginError
-from leadbench.plugins import load_plugins
 
 app = typer.Typer(
     name="leadbench",
     help="Benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: drawing panels would take longer than everything else that help needs
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
@@ -38,6 +38,8 @@ def root(
 ) -> None:
     """Benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.
 
+    Plugins may add commands: `leadbench plugins` lists them.
+
     Example: leadbench run --backbone motionlcm --steps 1,2,4
     """
     VOLUME.quiet, VOLUME.verbose = quiet, verbose
@@ -47,15 +49,17 @@ BUILTIN = frozenset({"data", "train", "run", "tables", "published", "strips", "p
 
 
 def mount_plugin_commands(arguments: list[str]) -> None:
-    """Add the command groups of plugins, unless a built-in command is called: that need not wait for them.
+    """Add the command groups of plugins where the word that is called is not one of leadbench's own.
+
+    Neither a built-in command nor ``--help`` waits for the search.
 
     Raises:
         PluginError: a group has the name of a built-in command, or its factory fails.
     """
     named = next((word for word in arguments if not word.startswith("-")), "")
-    if named in BUILTIN:
+    if not named or named in BUILTIN:
         return
-    plugins = load_plugins()
+    plugins = late("leadbench.plugins:load_plugins")()
     for plugin, registration in plugins.all("command"):
         if registration.name in BUILTIN:
             raise PluginError(f"plugin {plugin!r}: its command {registration.name!r} is one of leadbench itself")
@@ -70,17 +74,18 @@ def main() -> None:
 
     Exit codes: 0 done; 1 a bug (traceback); 2 bad input, told in one line; 130 interrupted.
     """
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         mount_plugin_commands(sys.argv[1:])
         app()
     except LeadbenchError as exc:
+        console = late("rich.console:Console")(stderr=True, soft_wrap=True, highlight=False)
         if VOLUME.verbose:
             console.print_exception()
-        console.print(f"[red]error:[/red] {' '.join(str(exc).split())}", markup=True)
+        console.print("error:", style="red", end=" ")
+        console.print(" ".join(str(exc).split()), markup=False)
         sys.exit(2)
     except KeyboardInterrupt:
-        console.print("interrupted; start the same command again to go on")
+        typer.echo("interrupted; start the same command again to go on", err=True)
         sys.exit(130)
 
 

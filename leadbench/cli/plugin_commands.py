@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from leadbench.cli.console import note
 from leadbench.cli.lazy import late
@@ -26,11 +24,11 @@ def plugins(context: typer.Context, plugin: PluginOption = None, strict_plugins:
     if context.invoked_subcommand is not None:
         return
     found = late("leadbench.plugins:load_plugins")(plugin or (), strict=strict_plugins)
-    table = Table("plugin", "source", "offers")
+    table = late("rich.table:Table")("plugin", "source", "offers")
     for info in found.infos:
         offers = f"[red]{info.error}[/red]" if info.error else "\n".join(info.offers)
         table.add_row(info.name, info.source, offers)
-    Console().print(table)
+    late("rich.console:Console")().print(table)
     if any(info.error for info in found.infos):
         note("a plugin that failed does not stop commands that do not need it")
 

@@ -7,18 +7,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typing import Any
 
 from leadbench.cli.console import VOLUME
+from leadbench.cli.lazy import late
 
 
 @dataclass
 class ProgressReporter:
     """Shows "done of total" with a text, on a bar or, every few seconds, as a line; nothing if silent."""
 
-    bar: Progress | None
+    bar: Any  # a rich.progress.Progress, or None
     silent: bool = False
     every_seconds: float = 15.0
     _tasks: dict[str, object] = field(default_factory=dict)
@@ -30,8 +29,8 @@ class ProgressReporter:
             return
         if self.bar is not None:
             if name not in self._tasks:
-                self._tasks[name] = self.bar.add_task(name, total=total)
-            self.bar.update(self._tasks[name], completed=done, total=total, text=text)  # type: ignore[arg-type]
+                self._tasks[name] = self.bar.add_task(name, total=total, text=text)
+            self.bar.update(self._tasks[name], completed=done, total=total, text=text)
             return
         now = time.monotonic()
         if done == total or now - self._last > self.every_seconds:
@@ -48,15 +47,16 @@ def progress() -> Iterator[ProgressReporter]:
     if not sys.stderr.isatty():
         yield ProgressReporter(None)
         return
+    parts = late("importlib:import_module")("rich.progress")
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),
+        parts.TextColumn("{task.description}"),
+        parts.BarColumn(),
+        parts.MofNCompleteColumn(),
+        parts.TimeElapsedColumn(),
+        parts.TimeRemainingColumn(),
+        parts.TextColumn("{task.fields[text]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with parts.Progress(*columns, console=late("rich.console:Console")(stderr=True)) as bar:
         yield ProgressReporter(bar)
 
 
