@@ -94,6 +94,18 @@ def _small() -> Preset:
     )
 
 
+def _small_plain_head() -> Preset:
+    """``small`` with MLD's own head, whose noise prediction a layer norm bounds: for comparison."""
+    small = _small()
+    plain = {"preconditioned": False, "project_latent": False}
+
+    def with_head(stage: DiffusionStage | ConsistencyStage) -> object:
+        return stage.model_copy(update={"architecture": stage.architecture.model_copy(update=plain)})
+
+    changes = {"diffusion": with_head(small.diffusion), "consistency": with_head(small.consistency)}
+    return small.model_copy(update={"name": "small-plain-head", **changes})
+
+
 def _micro() -> Preset:
     """Small enough to ship: trained on the embedded corpus in about an hour, under 15 MB together."""
     small = _small()
@@ -202,7 +214,7 @@ def _tiny() -> Preset:
     )
 
 
-PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (_small(), _micro(), _tiny())}
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (_small(), _small_plain_head(), _micro(), _tiny())}
 
 
 def get_preset(name: str) -> Preset:
