@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from leadbench.cli import data, doctor_command, plugin_commands, run, strips, train, zoo
+from leadbench.cli import data, doctor_command, plugin_commands, run, score, strips, train, zoo
 from leadbench.cli.console import VOLUME
 from leadbench.cli.lazy import late
 from leadbench.errors import LeadbenchError, PluginError
@@ -24,6 +24,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(zoo.app, name="zoo")
 app.command("run")(run.run)
+app.command("score")(score.score)
 app.command("tables")(run.tables)
 app.command("published")(run.show_published)
 app.command("strips")(strips.strips)
@@ -45,7 +46,7 @@ def root(
     VOLUME.quiet, VOLUME.verbose = quiet, verbose
 
 
-BUILTIN = frozenset({"data", "train", "run", "tables", "published", "strips", "plugins", "zoo", "doctor"})
+BUILTIN = frozenset({"data", "train", "run", "tables", "published", "strips", "plugins", "zoo", "doctor", "score"})
 
 
 def mount_plugin_commands(arguments: list[str]) -> None:

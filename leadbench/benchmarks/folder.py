@@ -1,0 +1,182 @@
+"""Score a folder of generated motions under the T2M protocol, whatever made them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leadbench.benchmarks.memory import Chunk, ChunkedWork
+from leadbench.benchmarks.scoring import Reference, embed_checked, embed_drawn, make_reference, score
+from leadbench.benchmarks.units import Report
+from leadbench.config import T2MConfig
+from leadbench.contracts import Evaluator
+from leadbench.data.humanml3d import UNIT, DrawnSample, HumanML3DFolder, MotionSample, collate, draw
+from leadbench.errors import DataError, MotionFileError, NonFiniteError
+from leadbench.motion.features import joints_to_features
+from leadbench.motion.uniform import Mode
+from leadbench.provenance import collect_provenance
+from leadbench.results import Record, RunStore
+from leadbench.skeleton import get_skeleton
+from leadbench.tensors import MotionBatch
+
+
+@dataclass(frozen=True, eq=False)
+class FolderMotions:
+    """Generated motions by id of the test motion they were made for: raw features [F, D] in the dataset's units."""
+
+    name: str
+    features: dict[str, Tensor]
+    digest: str
+
+
+def load_motions(folder: Path, dataset: HumanML3DFolder, ids: Sequence[str], mode: Mode = "official") -> FolderMotions:
+    """Read ``ID.npy`` for every id: features [F, D], not normalised, or joints [F, J, 3] in metres.
+
+    Joints become features of F - 1 frames, in ``mode``.
+
+    Raises:
+        DataError: the folder is missing or lacks motions.
+        MotionFileError: a file is no motion of this skeleton, or shorter than one unit of frames.
+        NonFiniteError: a motion holds NaN or infinity.
+    """
+    if not folder.is_dir():
+        raise DataError(f"--motions {folder}: no such folder")
+    missing = [identifier for identifier in ids if not (folder / f"{identifier}.npy").is_file()]
+    if missing:
+        raise DataError(
+            f"--motions {folder}: {len(missing)} of {len(ids)} test motions have no file (first: {missing[0]})"
+        )
+    digest = hashlib.sha256()
+    features = {}
+    for identifier in ids:
+        path = folder / f"{identifier}.npy"
+        features[identifier] = _features(path, dataset, mode)
+        digest.update(features[identifier].numpy().tobytes())
+    return FolderMotions(folder.name, features, digest.hexdigest())
+
+
+def score_and_store(
+    folder: Path,
+    dataset: HumanML3DFolder,
+    evaluator: Evaluator,
+    config: T2MConfig,
+    out: Path,
+    mode: Mode,
+    report: Report | None = None,
+) -> tuple[list[Record], Path]:
+    """Score a folder and store its records under ``out``; returns them with the run's folder.
+
+    Raises:
+        DataError, MotionFileError, NonFiniteError: see :func:`load_motions`; nothing is written then.
+    """
+    samples = dataset.load(config.split)[0]
+    motions = load_motions(folder, dataset, dataset.ids(config.split), mode)
+    description = {
+        "benchmark": "score",
+        "config": config.model_dump(),
+        "dataset": {"name": dataset.name, "identity": dataset.identity},
+        "evaluator": evaluator.identity,
+        "motions": {"name": motions.name, "digest": motions.digest},
+    }
+    run = "score-" + hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:10]
+    store = RunStore(out / dataset.name / run)
+    records = score_folder(motions, dataset, samples, evaluator, config, report)
+    store.start(description, collect_provenance())
+    for record in records:
+        store.append(record)
+    return store.records(), store.folder
+
+
+def _features(path: Path, dataset: HumanML3DFolder, mode: Mode) -> Tensor:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as exc:
+        raise MotionFileError(f"{path}: not a plain NumPy array: {exc}") from exc
+    skeleton = get_skeleton(dataset.motion.skeleton)
+    motion = torch.from_numpy(np.asarray(values, dtype=np.float32))
+    if not bool(torch.isfinite(motion).all()):
+        raise NonFiniteError(f"{path}: holds NaN or infinity")
+    if motion.ndim == 3 and motion.shape[1:] == (skeleton.n_joints, 3):
+        motion = joints_to_features(motion, skeleton, mode=mode).features
+    if motion.ndim != 2 or motion.shape[1] != skeleton.n_features:
+        raise MotionFileError(
+            f"{path}: shape {list(values.shape)}; needed are features [F, {skeleton.n_features}] or joints "
+            f"[F, {skeleton.n_joints}, 3]"
+        )
+    if len(motion) < UNIT:
+        raise MotionFileError(f"{path}: {len(motion)} frames; at least {UNIT} are needed")
+    return motion
+
+
+def score_folder(
+    motions: FolderMotions,
+    dataset: HumanML3DFolder,
+    samples: Sequence[MotionSample],
+    evaluator: Evaluator,
+    config: T2MConfig,
+    report: Report | None = None,
+) -> list[Record]:
+    """Records of the rows Real and of the folder, one for each replication.
+
+    A replication draws caption and length of each test motion as always; a motion is cut to that length, or to its own
+    if it is shorter. There is one motion for each id, so MultiModality is not available.
+    """
+    chunks = ChunkedWork(config.chunk)
+    records = []
+
+    def record(row: str, metrics: dict[str, float | None], reference: Reference, replication: int) -> Record:
+        note = reference.pairs.note
+        return Record(
+            dataset=dataset.name,
+            protocol=config.protocol,
+            evaluator=evaluator.identity,
+            row=row,
+            replication=replication,
+            seed=config.seed,
+            metrics=metrics,
+            details={
+                "samples": len(samples),
+                "notes": [f"pools of {config.pool}", *([f"Diversity: {note}"] if note else [])],
+            },
+            chunk_size=chunks.size,
+            key=f"{row}||{replication}",
+        )
+
+    for replication in range(config.replications):
+        reference = make_reference(evaluator, draw(samples, config.seed, replication), config, replication, chunks)
+        second = draw(samples, config.seed, replication + 1_000_000)
+        real = embed_drawn(evaluator, second, chunks)
+        text = evaluator.embed_text([item.caption for item in second])
+        made = _embed(motions, reference.drawn, evaluator, chunks)
+        records.append(record("Real", score(reference, real, config, text), reference, replication))
+        records.append(record(motions.name, score(reference, made, config), reference, replication))
+        if report is not None:
+            report(f"replication {replication + 1}", replication + 1, config.replications)
+    return records
+
+
+def _embed(
+    motions: FolderMotions,
+    drawn: Sequence[DrawnSample],
+    evaluator: Evaluator,
+    chunks: ChunkedWork,
+) -> Tensor:
+    out = torch.full((len(drawn), evaluator.dim), float("nan"))
+
+    def work(chunk: Chunk) -> None:
+        clips = []
+        for row in chunk.rows:
+            features = motions.features[drawn[row].id]
+            clips.append(features[: min(drawn[row].length, len(features) // UNIT * UNIT)])
+        batch: MotionBatch = collate(clips)
+        out[list(chunk.rows)] = embed_checked(evaluator, batch)
+
+    chunks.run(drawn, work)
+    return out
