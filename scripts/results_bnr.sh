@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Regenerates results/bnr: prepare, train every stage of preset `small`, run the benchmark, draw pose strips.
+# Makes what results/bnr holds, under runs/bnr: prepare, train every stage of preset `small`, run the benchmark, draw pose strips.
 # Usage: scripts/results_bnr.sh SOURCE [DATA]
 #   SOURCE  checkout of Bandai-Namco-Research-Motiondataset with its archives unpacked
 #   DATA    dataset folder to make (default data/bnr); an existing one is used as it is
@@ -25,10 +25,11 @@ train projector
 train projector --variant no-align
 wait "$student"
 
-run() { OMP_NUM_THREADS=1 "$BIN/leadbench" run --dataset "$DATA" --out results --jobs 2 "$@"; }
+run() { OMP_NUM_THREADS=1 "$BIN/leadbench" run --dataset "$DATA" --jobs 2 "$@"; }
 run --backbone mld,motionlcm --steps 1,2,4 --quick
 run --backbone mld,motionlcm --steps 1,2,4 --controls --replications 20 --multimodality-replications 5
 run --backbone mld --guidance 1,2.5,5,7.5 --controls --replications 3 --multimodality-replications 0
-"$BIN/leadbench" strips --dataset "$DATA" --id 2_walk-turn-left_active_012 --steps 4 --out results/bnr/walk-turn-left.png
+"$BIN/leadbench" strips --dataset "$DATA" --id 2_walk-turn-left_active_012 --steps 4 --out runs/bnr/walk-turn-left.png
 "$BIN/leadbench" strips --dataset "$DATA" --id 2_raise-up-right-hand_elderly_007 --steps 4 \
-  --out results/bnr/raise-up-right-hand.png
+  --out runs/bnr/raise-up-right-hand.png
+mkdir -p runs/bnr/cards && cp "${DATA}"/models/*.json runs/bnr/cards/

@@ -39,7 +39,7 @@ def run(
     ] = None,
     projector: Annotated[str, typer.Option("--projector", help="auto, none, or a file.")] = "auto",
     models: ModelsOption = None,
-    out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("results"),
+    out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs"),
     quick: Annotated[
         bool | None,
         typer.Option(

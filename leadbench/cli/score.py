@@ -20,7 +20,7 @@ def score(
     dataset: OptionalDatasetOption = None,
     models: ModelsOption = None,
     replications: Annotated[int, typer.Option("--replications", min=1, help="Draws of captions and crops.")] = 20,
-    out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("results"),
+    out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs"),
     corrected_features: Annotated[
         bool, typer.Option("--corrected-features", help="Joints become features without HumanML3D's defects.")
     ] = False,
