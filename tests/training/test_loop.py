@@ -27,7 +27,7 @@ class Regression:
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         x = torch.linspace(-1, 1, 9)[:, None]
-        return {"score": float((model(x) - 2 * x).square().mean())}
+        return {"score": float((model(x) - 2 * x).square().mean().detach())}
 
 
 def _trainer(checkpoint: Path | None, steps: int = 40, ema: float = 0.9) -> Trainer:
