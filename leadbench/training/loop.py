@@ -135,7 +135,7 @@ class Trainer:
         task.model.train()
         loss, figures = task.loss(step)
         if not torch.isfinite(loss):
-            raise NonFiniteError(f"training {task.name}: loss is {float(loss)} at step {step}")
+            raise NonFiniteError(f"training {task.name}: loss is {float(loss.detach())} at step {step}")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(task.model.parameters(), self.optimizer.gradient_clip)
