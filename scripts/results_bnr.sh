@@ -33,3 +33,10 @@ run --backbone mld --guidance 1,2.5,5,7.5 --controls --replications 3 --multimod
 "$BIN/leadbench" strips --dataset "$DATA" --id 2_raise-up-right-hand_elderly_007 --steps 4 \
   --out runs/bnr/raise-up-right-hand.png
 mkdir -p runs/bnr/cards && cp "${DATA}"/models/*.json runs/bnr/cards/
+
+# MLD with its own head, for comparison, on the same autoencoder
+PLAIN="$DATA/plain"
+mkdir -p "$PLAIN/cache" && cp -n "$DATA"/models/{autoencoder,evaluator,projector,projector-no-align}.{safetensors,json} "$PLAIN/"
+cp -n "$DATA"/models/cache/* "$PLAIN/cache/"
+train diffusion --preset small-plain-head --models "$PLAIN"
+run --models "$PLAIN" --backbone mld --guidance 1,2.5,7.5 --controls --replications 3 --multimodality-replications 0
