@@ -11,6 +11,32 @@ from leadbench.cli.lazy import late
 from leadbench.cli.progress import progress
 from leadbench.errors import ConfigError
 
+
+def complete_backbones(incomplete: str) -> list[str]:
+    """Registered backbones, for shell completion; after a comma the next one."""
+    return _complete_list(late("leadbench.plugins:load_plugins")().names("backbone"), incomplete)
+
+
+def complete_metrics(incomplete: str) -> list[str]:
+    """Registered metrics, for shell completion."""
+    return _complete_list(late("leadbench.plugins:load_plugins")().names("metric"), incomplete)
+
+
+def complete_formats(incomplete: str) -> list[str]:
+    """Table formats, for shell completion."""
+    return _complete_list(["github", "latex", "csv", "json", "plain"], incomplete)
+
+
+def complete_presets(incomplete: str) -> list[str]:
+    """Presets, for shell completion."""
+    return _complete_list(list(late("leadbench.presets:PRESETS")), incomplete)
+
+
+def _complete_list(names: list[str], incomplete: str) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
+
+
 DatasetOption = Annotated[
     Path, typer.Option("--dataset", "-d", help="Dataset folder in HumanML3D's on-disk format.", show_default=False)
 ]
@@ -22,7 +48,7 @@ ModelsOption = Annotated[
     Path | None,
     typer.Option("--models", help="Folder of trained models [default: DATASET/models].", show_default=False),
 ]
-PresetOption = Annotated[str, typer.Option("--preset", help="Size of the models.")]
+PresetOption = Annotated[str, typer.Option("--preset", help="Size of the models.", autocompletion=complete_presets)]
 PluginOption = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Also load this Python file as a plugin.", show_default=False)
 ]

@@ -15,19 +15,27 @@ from leadbench.cli.options import (
     PluginOption,
     SkipBadOption,
     StrictOption,
+    complete_backbones,
+    complete_formats,
+    complete_metrics,
     data_and_models,
     parse_numbers,
     parse_steps,
 )
 from leadbench.cli.progress import progress
 
-FormatOption = Annotated[str, typer.Option("--format", "-f", help="github, latex, csv, json or plain.")]
+FormatOption = Annotated[
+    str, typer.Option("--format", "-f", help="github, latex, csv, json or plain.", autocompletion=complete_formats)
+]
 
 
 def run(
     dataset: OptionalDatasetOption = None,
     *,
-    backbone: Annotated[str, typer.Option("--backbone", "-b", help="Backbones, separated by commas.")],
+    backbone: Annotated[
+        str,
+        typer.Option("--backbone", "-b", help="Backbones, separated by commas.", autocompletion=complete_backbones),
+    ],
     steps: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +69,13 @@ def run(
     chunk: Annotated[int, typer.Option("--chunk", min=1, help="Motions worked on together.")] = 128,
     seed: Annotated[int, typer.Option("--seed", help="Seed of every random number.")] = 0,
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", help="A further metric, such as skating-ratio.", show_default=False)
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            help="A further metric, such as skating-ratio.",
+            show_default=False,
+            autocompletion=complete_metrics,
+        ),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")] = 1,
     allow_latent_mismatch: Annotated[

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+from leadbench.cli import options
 from leadbench.cli.console import VOLUME
 from leadbench.cli.main import app, main
 from leadbench.doctor import examine
@@ -79,6 +80,21 @@ def test_quiet_says_nothing_beside_the_result(
     assert "synthesize: 6/6" in capsys.readouterr().err
     assert call(monkeypatch, "--quiet", *synthesize, str(tmp_path / "quiet")) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("complete", "typed", "offered"),
+    [
+        (options.complete_backbones, "mot", ["motionlcm"]),
+        (options.complete_backbones, "mld,mot", ["mld,motionlcm"]),
+        (options.complete_metrics, "sk", ["skating-ratio"]),
+        (options.complete_formats, "l", ["latex"]),
+        (options.complete_presets, "mi", ["micro"]),
+        (options.complete_presets, "x", []),
+    ],
+)
+def test_completion(complete: Callable[[str], list[str]], typed: str, offered: list[str]) -> None:
+    assert complete(typed) == offered
 
 
 def test_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
