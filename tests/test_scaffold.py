@@ -101,8 +101,10 @@ def test_a_strangers_backbone_is_trained_realigned_and_scored(site: Path, models
     assert trained.returncode == 0, trained.stderr
     assert (models / "models" / "backbone-my-backbone.safetensors").is_file()
     options = ("--backbone", "my-backbone", "--steps", "my-backbone=2", "--replications", "1", "--out", tmp_path)
-    scored = run("-m", "leadbench.cli.main", "run", *common, *options, site=site)
+    others = ("--evaluator", "my-evaluator", "--metric", "my-metric")
+    scored = run("-m", "leadbench.cli.main", "run", *common, *options, *others, site=site)
     assert scored.returncode == 0, scored.stderr
+    assert "| my-metric" in scored.stdout
     assert "| LEAD (MyBackbone)" in scored.stdout
 
 

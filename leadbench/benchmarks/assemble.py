@@ -13,7 +13,7 @@ from leadbench.benchmarks.controls import clamp_to_train, latent_statistics, res
 from leadbench.benchmarks.t2m import T2MBenchmark
 from leadbench.benchmarks.units import Entry, Setting
 from leadbench.config import T2MConfig
-from leadbench.contracts import Backbone, MotionMetric, Projector
+from leadbench.contracts import Backbone, Evaluator, MotionMetric, Projector
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.errors import ConfigError, WeightsError, unknown_name
 from leadbench.hookspecs import BackboneRegistration
@@ -35,6 +35,7 @@ class T2MRequest:
         steps: numbers of steps by backbone name; None as a key speaks to few-step backbones.
         guidance: guidance scales to sweep; empty: each backbone's default.
         projector: ``auto``, ``none`` or a file.
+        evaluator: registered name; ``guo`` is the one of the model folder.
         controls: also score the controls.
         metrics: registered names of further metrics.
         notes: sentences for the tables' captions.
@@ -45,6 +46,7 @@ class T2MRequest:
     steps: Mapping[str | None, Sequence[int]] = field(default_factory=dict)
     guidance: tuple[float, ...] = ()
     projector: str = "auto"
+    evaluator: str = "guo"
     controls: bool = False
     metrics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -75,13 +77,13 @@ def assemble_t2m(
     samples = dataset.load(request.config.split, skip_bad=request.config.skip_bad_motions)[0]
     backbones = [_create(plugins, name, models) for name in request.backbones]
     settings = [_settings(r, b, request) for r, b in zip(registrations, backbones, strict=True)]
-    evaluator = models.evaluator()
+    evaluator = _evaluator(plugins, request.evaluator, models)
     maps = _latent_maps(request, dataset, models)
     entries = [
         Entry(backbone, chosen, {_row(label, r.display): value for label, value in maps.items()})
         for r, backbone, chosen in zip(registrations, backbones, settings, strict=True)
     ]
-    description = _description(request, dataset, models, settings)
+    description = {**_description(request, dataset, models, settings), "evaluator": evaluator.identity}
     run = "t2m-" + hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:10]
     benchmark = T2MBenchmark(
         dataset=dataset,
@@ -110,6 +112,13 @@ def _create(plugins: Plugins, name: str, models: ModelStore) -> Backbone:
     if not isinstance(backbone, Backbone):
         raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
     return backbone
+
+
+def _evaluator(plugins: Plugins, name: str, models: ModelStore) -> Evaluator:
+    evaluator = plugins.create("evaluator", name, models, where="--evaluator")
+    if not isinstance(evaluator, Evaluator):
+        raise ConfigError(f"evaluator {name!r}: its factory returned {type(evaluator).__name__}, which is no Evaluator")
+    return evaluator
 
 
 def _metric(plugins: Plugins, name: str) -> MotionMetric:

@@ -46,6 +46,7 @@ def run(
         str | None, typer.Option("--guidance", help="Guidance scales to sweep, such as 2.5,5,7.5.", show_default=False)
     ] = None,
     projector: Annotated[str, typer.Option("--projector", help="auto, none, or a file.")] = "auto",
+    evaluator: Annotated[str, typer.Option("--evaluator", help="Evaluator; guo is the model folder's.")] = "guo",
     models: ModelsOption = None,
     out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs"),
     quick: Annotated[
@@ -110,6 +111,7 @@ def run(
         steps=parse_steps(steps),
         guidance=tuple(parse_numbers(guidance, float, "--guidance")) if guidance else (),
         projector=projector,
+        evaluator=evaluator,
         controls=controls,
         metrics=tuple(metric or ()),
         config=config_class.quick(**changes) if _is_quick(quick, dataset) else config_class(**changes),
