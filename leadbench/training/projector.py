@@ -64,7 +64,7 @@ class ProjectorTask:
         latent = self._val.sample(rows, generator) if self._stage.posterior_samples else self._val.loc
         captions = self._val.caption_rows(rows, 0, "validate", 0)
         terms = self._terms(model, latent, self._val.text.tokens[captions].mean(dim=1))
-        figures = {key: float(term) for key, term in terms.items()}
+        figures = {key: float(term.detach()) for key, term in terms.items()}
         return {"score": sum(weight * figures[key] for key, weight in self._weights().items()), **figures}
 
     def _weights(self) -> dict[str, float]:
