@@ -39,7 +39,8 @@ class FolderMotions:
 def load_motions(folder: Path, dataset: HumanML3DFolder, ids: Sequence[str], mode: Mode = "official") -> FolderMotions:
     """Read ``ID.npy`` for every id: features [F, D], not normalised, or joints [F, J, 3] in metres.
 
-    Joints become features of F - 1 frames, in ``mode``.
+    A caption with a time tag is a sample of its own, with the id ``ID#LINE``: its motion is in ``ID#LINE.npy``. Joints
+    become features of F - 1 frames, in ``mode``.
 
     Raises:
         DataError: the folder is missing or lacks motions.
@@ -77,7 +78,7 @@ def score_and_store(
         DataError, MotionFileError, NonFiniteError: see :func:`load_motions`; nothing is written then.
     """
     samples = dataset.load(config.split)[0]
-    motions = load_motions(folder, dataset, dataset.ids(config.split), mode)
+    motions = load_motions(folder, dataset, [sample.id for sample in samples], mode)
     description = {
         "benchmark": "score",
         "config": config.model_dump(),

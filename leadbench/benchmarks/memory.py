@@ -45,7 +45,8 @@ class ChunkedWork:
                 if not is_out_of_memory(exc):
                     raise
                 if len(chunk.rows) == 1:
-                    raise ConfigError(f"out of memory with one motion at a time: {str(exc).splitlines()[0]}") from exc
+                    reason = next(iter(str(exc).splitlines()), type(exc).__name__)
+                    raise ConfigError(f"out of memory with one motion at a time: {reason}") from exc
                 self.size = half = (len(chunk.rows) + 1) // 2
                 pending[:1] = [Chunk(chunk.rows[:half]), Chunk(chunk.rows[half:])]
                 if torch.cuda.is_available():

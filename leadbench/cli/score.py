@@ -15,7 +15,7 @@ from leadbench.cli.progress import progress
 
 def score(
     motions: Annotated[
-        Path, typer.Option("--motions", help="Folder with ID.npy for every test id: features or joints.")
+        Path, typer.Option("--motions", help="Folder with ID.npy for every test sample: features or joints.")
     ],
     dataset: OptionalDatasetOption = None,
     models: ModelsOption = None,
@@ -28,7 +28,7 @@ def score(
 ) -> None:
     """Score a folder of generated motions, whatever made them, beside the Real row.
 
-    A file holds raw features [F, D] or joints [F, J, 3] in metres of the motion made for that test id.
+    A file holds raw features [F, D] or joints [F, J, 3] in metres of the motion made for that test sample (ID#LINE for a caption with a time tag).
 
     Example: leadbench score --motions generated --dataset data/humanml3d
     """

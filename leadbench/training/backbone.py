@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from leadbench.config import DiffusionStage
 from leadbench.contracts import TrainableBackbone
-from leadbench.training.latents import LatentSet, drop_captions
-from leadbench.training.loop import epoch_batch
+from leadbench.training.latents import LatentSet, training_batch
 
 
 class BackboneTask:
@@ -23,12 +22,9 @@ class BackboneTask:
 
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
         """The backbone's loss at uniform timesteps."""
-        loop = self._stage.loop
-        rows = epoch_batch(loop.seed, self.name, step, loop.batch, len(self._train))
-        clean = self._train.sample(rows)
-        condition = self._train.text[self._train.caption_rows(rows, loop.seed, self.name, step)]
-        condition = drop_captions(condition, self._train.null, self._stage.caption_dropout)
-        timestep = torch.randint(self._backbone.timesteps, (len(rows),))
+        stage = self._stage
+        clean, condition = training_batch(self._train, stage.loop, self.name, step, stage.caption_dropout)
+        timestep = torch.randint(self._backbone.timesteps, (len(clean),))
         return self._backbone.training_loss(clean, condition, torch.randn_like(clean), timestep), {}
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:

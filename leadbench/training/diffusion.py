@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from leadbench.config import DiffusionStage
 from leadbench.nn.denoiser import Denoiser
 from leadbench.schedule import NoiseSchedule
-from leadbench.training.latents import LatentSet, drop_captions
-from leadbench.training.loop import epoch_batch
+from leadbench.training.latents import LatentSet, training_batch
 
 
 class DiffusionTask:
@@ -25,13 +24,10 @@ class DiffusionTask:
 
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
         """MSE between drawn and predicted noise at uniform timesteps."""
-        loop = self._stage.loop
-        rows = epoch_batch(loop.seed, self.name, step, loop.batch, len(self._train))
-        clean = self._train.sample(rows)
-        condition = self._train.text[self._train.caption_rows(rows, loop.seed, self.name, step)]
-        condition = drop_captions(condition, self._train.null, self._stage.caption_dropout)
+        stage = self._stage
+        clean, condition = training_batch(self._train, stage.loop, self.name, step, stage.caption_dropout)
         noise = torch.randn_like(clean)
-        timestep = torch.randint(self._schedule.timesteps, (len(rows),))
+        timestep = torch.randint(self._schedule.timesteps, (len(clean),))
         predicted = self.model(
             self._schedule.add_noise(clean, noise, timestep), timestep, condition.tokens, text_mask=condition.mask
         )

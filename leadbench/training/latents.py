@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from leadbench.config import LoopConfig
 from leadbench.contracts import MotionAutoencoder
 from leadbench.data.humanml3d import MotionSample
 from leadbench.random import stream
 from leadbench.tensors import Condition, MotionBatch
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.training.autoencoder import encode_samples
+from leadbench.training.loop import epoch_batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +66,16 @@ def build_latent_set(
     row = {text: i for i, text in enumerate(texts)}
     captions = tuple(tuple(row[caption.caption] for caption in sample.captions) for sample in samples)
     return LatentSet(posterior.loc, posterior.scale, encoder.encode(texts), encoder.null(1), captions, tuple(texts))
+
+
+def training_batch(
+    latents: LatentSet, loop: LoopConfig, name: str, step: int, dropout: float
+) -> tuple[Tensor, Condition]:
+    """Clean latents [B, N, M] of a step with one random caption each, some replaced by the empty one (``dropout``)."""
+    rows = epoch_batch(loop.seed, name, step, loop.batch, len(latents))
+    clean = latents.sample(rows)
+    condition = latents.text[latents.caption_rows(rows, loop.seed, name, step)]
+    return clean, drop_captions(condition, latents.null, dropout)
 
 
 def drop_captions(condition: Condition, null: Condition, probability: float) -> Condition:

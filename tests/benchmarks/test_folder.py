@@ -61,6 +61,20 @@ def test_worse_motions_score_worse(dataset: HumanML3DFolder, motions: Path, tmp_
     assert fid() > good + 1
 
 
+def test_a_caption_with_a_time_tag_has_a_motion_of_its_own(
+    dataset: HumanML3DFolder, motions: Path, tmp_path: Path
+) -> None:
+    texts = dataset.root / "texts" / "s03.txt"
+    texts.write_text(texts.read_text() + "a person walks.#a/DET person/NOUN walk/VERB#0.0#2.5\n")
+    line = len(texts.read_text().splitlines())
+    evaluator = FakeEvaluator(dataset.motion)
+    with pytest.raises(DataError, match=f"s03#{line}"):
+        score_and_store(motions, dataset, evaluator, CONFIG, tmp_path / "out", "official")
+    np.save(motions / f"s03#{line}.npy", np.load(motions / "s03.npy")[:50])
+    records, _ = score_and_store(motions, dataset, evaluator, CONFIG, tmp_path / "out", "official")
+    assert {record.details["samples"] for record in records} == {25}
+
+
 def test_joints_become_features(dataset: HumanML3DFolder, motions: Path) -> None:
     skeleton = get_skeleton("humanml3d")
     path = motions / "s00.npy"

@@ -38,9 +38,10 @@ def test_other_errors_pass(drawn: list[DrawnSample]) -> None:
         ChunkedWork(16).run(drawn, work)
 
 
-def test_one_motion_that_does_not_fit_is_told(drawn: list[DrawnSample]) -> None:
+@pytest.mark.parametrize("error", [MemoryError("no more"), MemoryError()])
+def test_one_motion_that_does_not_fit_is_told(drawn: list[DrawnSample], error: Exception) -> None:
     def work(chunk: Chunk) -> None:
-        raise MemoryError("no more")
+        raise error
 
     with pytest.raises(ConfigError, match="one motion at a time"):
         ChunkedWork(4).run(drawn, work)
