@@ -28,7 +28,8 @@ def score(
 ) -> None:
     """Score a folder of generated motions, whatever made them, beside the Real row.
 
-    A file holds raw features [F, D] or joints [F, J, 3] in metres of the motion made for that test sample (ID#LINE for a caption with a time tag).
+    A file holds raw features [F, D] or joints [F, J, 3] in metres of the motion made for that test sample
+    (ID#LINE for a caption with a time tag).
 
     Example: leadbench score --motions generated --dataset data/humanml3d
     """
