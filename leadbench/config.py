@@ -243,9 +243,9 @@ class EvaluatorStage(FrozenModel):
 
 
 class T2MConfig(FrozenModel):
-    """The text-to-motion protocol ``guo-2022``: what is drawn, how often, and in which pools."""
+    """The text-to-motion benchmark: what is drawn, how often, and in which pools."""
 
-    protocol: Literal["guo-2022"] = "guo-2022"
+    protocol: Literal["guo-2022", "mld"] = "guo-2022"
     seed: int = 0
     replications: int = Field(20, gt=0)
     pool: int = Field(32, gt=1)

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from leadbench.benchmarks.memory import Chunk, ChunkedWork
-from leadbench.benchmarks.scoring import Reference, embed_checked, embed_drawn, make_reference, score
+from leadbench.benchmarks.scoring import Reference, embed_checked, make_reference, score
 from leadbench.benchmarks.units import Report
 from leadbench.config import T2MConfig
 from leadbench.contracts import Evaluator
-from leadbench.data.humanml3d import UNIT, DrawnSample, HumanML3DFolder, MotionSample, collate, draw
+from leadbench.data.humanml3d import UNIT, DrawnSample, HumanML3DFolder, MotionSample, collate
 from leadbench.errors import DataError, MotionFileError, NonFiniteError
 from leadbench.motion.features import joints_to_features
 from leadbench.motion.uniform import Mode
@@ -151,12 +151,10 @@ def score_folder(
         )
 
     for replication in range(config.replications):
-        reference = make_reference(evaluator, draw(samples, config.seed, replication), config, replication, chunks)
-        second = draw(samples, config.seed, replication + 1_000_000)
-        real = embed_drawn(evaluator, second, chunks)
-        text = evaluator.embed_text([item.caption for item in second])
+        reference = make_reference(evaluator, samples, config, replication, chunks)
         made = _embed(motions, reference.drawn, evaluator, chunks)
-        records.append(record("Real", score(reference, real, config, text), reference, replication))
+        real = score(reference.as_real, reference.motion, config)
+        records.append(record("Real", real, reference, replication))
         records.append(record(motions.name, score(reference, made, config), reference, replication))
         if report is not None:
             report(f"replication {replication + 1}", replication + 1, config.replications)

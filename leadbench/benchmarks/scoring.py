@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from leadbench.benchmarks.memory import Chunk, ChunkedWork
+from leadbench.benchmarks.protocols import PROTOCOLS
 from leadbench.config import T2MConfig
 from leadbench.contracts import Evaluator
-from leadbench.data.humanml3d import DrawnSample, collate
+from leadbench.data.humanml3d import DrawnSample, MotionSample, collate, draw
 from leadbench.errors import NonFiniteError
 from leadbench.metrics.diversity import Pairs, diversity, diversity_pair_count, draw_pairs, multimodality
 from leadbench.metrics.frechet import FeatureStatistics, frechet_distance
 from leadbench.metrics.retrieval import r_precision
 from leadbench.random import stream
 from leadbench.tensors import MotionBatch
+
+SECOND_DRAW = 1_000_000  # added to a replication's number: the streams of its other draw of the real motions
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +32,25 @@ class Reference:
         text: caption embeddings [S, E].
         motion: embeddings [S, E] of the real motions.
         order: permutation that shuffles the samples into pools.
-        pairs: first and second indices for Diversity.
+        rows: samples that FID and Diversity look at.
+        pairs: first and second indices for Diversity, into ``rows``.
+        statistics: what FID compares generated motions with.
+        second: statistics of another draw of the same motions, with which FID compares real ones.
     """
 
     drawn: tuple[DrawnSample, ...]
     text: Tensor
     motion: Tensor
     order: Tensor
+    rows: Tensor
     pairs: Pairs
     statistics: FeatureStatistics
+    second: FeatureStatistics
+
+    @property
+    def as_real(self) -> Reference:
+        """The reference of the Real row: the draw itself is measured against another one."""
+        return replace(self, statistics=self.second)
 
 
 def embed_checked(evaluator: Evaluator, motion: MotionBatch) -> Tensor:
@@ -63,20 +76,35 @@ def embed_drawn(evaluator: Evaluator, drawn: Sequence[DrawnSample], chunks: Chun
 
 
 def make_reference(
-    evaluator: Evaluator, drawn: Sequence[DrawnSample], config: T2MConfig, replication: int, chunks: ChunkedWork
+    evaluator: Evaluator, samples: Sequence[MotionSample], config: T2MConfig, replication: int, chunks: ChunkedWork
 ) -> Reference:
-    """Embed a replication's draw and fix its pools and pairs."""
-    count = len(drawn)
-    motion = embed_drawn(evaluator, drawn, chunks)
-    order = stream(config.seed, "pools", replication).permutation(count)
+    """Draw and embed the real motions of a replication, twice, and fix pools and pairs."""
+    protocol = PROTOCOLS[config.protocol]
+    drawn = draw(samples, config.seed, replication)
+    again = draw(samples, config.seed, replication + SECOND_DRAW)
+    motion, other = (embed_drawn(evaluator, chosen, chunks) for chosen in (drawn, again))
+    order, other_order = (_order(len(drawn), config, number) for number in (replication, replication + SECOND_DRAW))
+    rows, other_rows = order, other_order
+    if protocol.complete_pools_only:
+        complete = len(drawn) // config.pool * config.pool or len(drawn)
+        rows, other_rows = order[:complete], other_order[:complete]
+    # in the order of the split: the sums behind a mean then do not depend on the shuffle
+    rows, other_rows = rows.sort().values, other_rows.sort().values
+    second = FeatureStatistics.from_embeddings(other[other_rows])
     return Reference(
         drawn=tuple(drawn),
         text=evaluator.embed_text([item.caption for item in drawn]),
         motion=motion,
-        order=torch.from_numpy(order),
-        pairs=_diversity_pairs(count, config, replication),
-        statistics=FeatureStatistics.from_embeddings(motion),
+        order=order,
+        rows=rows,
+        pairs=_diversity_pairs(len(rows), config, replication),
+        statistics=second if protocol.fresh_reference else FeatureStatistics.from_embeddings(motion[rows]),
+        second=second,
     )
+
+
+def _order(count: int, config: T2MConfig, replication: int) -> Tensor:
+    return torch.from_numpy(stream(config.seed, "pools", replication).permutation(count))
 
 
 def _diversity_pairs(count: int, config: T2MConfig, replication: int) -> Pairs:
@@ -105,19 +133,20 @@ def score_without_captions(
 def score(
     reference: Reference, motion: Tensor, config: T2MConfig, text: Tensor | None = None
 ) -> dict[str, float | None]:
-    """FID, R-precision, MM-Dist and Diversity of motion embeddings [S, E] against a reference.
+    """FID, R-precision, MM-Dist and Diversity of motion embeddings [S, E] against a reference, by its protocol.
 
     ``text`` replaces the reference's captions (for controls). R-precision and MM-Dist are None below one pool.
     """
     captions = reference.text if text is None else text
     retrieval = r_precision(captions, motion, order=reference.order, pool=config.pool)
+    counted = motion[reference.rows]
     return {
-        "fid": frechet_distance(reference.statistics, FeatureStatistics.from_embeddings(motion)),
+        "fid": frechet_distance(reference.statistics, FeatureStatistics.from_embeddings(counted)),
         "r_precision_1": None if retrieval is None else retrieval.top[0],
         "r_precision_2": None if retrieval is None else retrieval.top[1],
         "r_precision_3": None if retrieval is None else retrieval.top[2],
         "mm_dist": None if retrieval is None else retrieval.matching_score,
-        "diversity": diversity(motion, reference.pairs.first, reference.pairs.second),
+        "diversity": diversity(counted, reference.pairs.first, reference.pairs.second),
         "multimodality": None,
     }
 

@@ -125,12 +125,9 @@ class T2MBenchmark:
     # ------------------------------------------------------------------ rows
 
     def _real(self, replication: int) -> list[Record]:
-        """Real motions against a second draw of themselves, as the official Real row."""
+        """Real motions, whose FID is that against another draw of them."""
         reference = self._reference(replication)
-        second = draw(self._samples, self.config.seed, replication + 1_000_000)
-        embeddings = embed_drawn(self.evaluator, second, self._chunks)
-        text = self.evaluator.embed_text([item.caption for item in second])
-        return [self._record("Real", replication, score(reference, embeddings, self.config, text))]
+        return [self._record("Real", replication, score(reference.as_real, reference.motion, self.config))]
 
     def _autoencoder_rows(self, replication: int) -> list[Record]:
         """Reconstruction, and with controls the rows that need no backbone."""
@@ -285,8 +282,7 @@ class T2MBenchmark:
 
     def _reference(self, replication: int) -> Reference:
         if replication not in self._references:
-            drawn = draw(self._samples, self.config.seed, replication)
-            made = make_reference(self.evaluator, drawn, self.config, replication, self._chunks)
+            made = make_reference(self.evaluator, self._samples, self.config, replication, self._chunks)
             self._references = {replication: made}  # one at a time: units come replication by replication
         return self._references[replication]
 
@@ -375,6 +371,8 @@ def _subset(reference: Reference, rows: list[int]) -> Reference:
         reference.text[rows],
         reference.motion[rows],
         torch.arange(len(rows)),
+        torch.arange(len(rows)),
         reference.pairs,
         reference.statistics,
+        reference.second,
     )

@@ -9,7 +9,7 @@ import typer
 
 from leadbench.cli.lazy import late
 from leadbench.cli.progress import progress
-from leadbench.errors import ConfigError
+from leadbench.errors import ConfigError, unknown_name
 
 
 def complete_backbones(incomplete: str) -> list[str]:
@@ -56,6 +56,24 @@ StrictOption = Annotated[bool, typer.Option("--strict-plugins", help="A plugin t
 SkipBadOption = Annotated[
     bool, typer.Option("--skip-bad-motions", help="Leave out motions with NaN instead of refusing the dataset.")
 ]
+ProtocolOption = Annotated[
+    str,
+    typer.Option(
+        "--protocol", help="Rules of the evaluation: guo-2022 or mld.", autocompletion=lambda: ["guo-2022", "mld"]
+    ),
+]
+
+
+def check_protocol(name: str) -> str:
+    """The name itself, if there is such a protocol.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    known = late("leadbench.benchmarks.protocols:PROTOCOLS")
+    if name not in known:
+        raise unknown_name("protocol", name, known, where="--protocol")
+    return name
 
 
 def open_store(models: Path, plugin: list[Path] | None, strict: bool) -> tuple[Any, Any]:

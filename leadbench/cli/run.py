@@ -13,8 +13,10 @@ from leadbench.cli.options import (
     ModelsOption,
     OptionalDatasetOption,
     PluginOption,
+    ProtocolOption,
     SkipBadOption,
     StrictOption,
+    check_protocol,
     complete_backbones,
     complete_formats,
     complete_metrics,
@@ -57,6 +59,7 @@ def run(
             show_default=False,
         ),
     ] = None,
+    protocol: ProtocolOption = "guo-2022",
     controls: Annotated[bool, typer.Option("--controls", help="Score the controls too.")] = False,
     replications: Annotated[
         int | None, typer.Option("--replications", min=1, help="Instead of 20, or 3.", show_default=False)
@@ -98,6 +101,7 @@ def run(
     """
     late("leadbench.table:check_format")(format)
     changes = {
+        "protocol": check_protocol(protocol),
         "seed": seed,
         "chunk": chunk,
         "skip_bad_motions": skip_bad_motions,

@@ -9,7 +9,14 @@ import typer
 
 from leadbench.cli.console import note
 from leadbench.cli.lazy import late
-from leadbench.cli.options import ModelsOption, OptionalDatasetOption, data_and_models, open_store
+from leadbench.cli.options import (
+    ModelsOption,
+    OptionalDatasetOption,
+    ProtocolOption,
+    check_protocol,
+    data_and_models,
+    open_store,
+)
 from leadbench.cli.progress import progress
 
 
@@ -20,6 +27,7 @@ def score(
     dataset: OptionalDatasetOption = None,
     models: ModelsOption = None,
     replications: Annotated[int, typer.Option("--replications", min=1, help="Draws of captions and crops.")] = 20,
+    protocol: ProtocolOption = "guo-2022",
     out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs"),
     corrected_features: Annotated[
         bool, typer.Option("--corrected-features", help="Joints become features without HumanML3D's defects.")
@@ -37,7 +45,7 @@ def score(
     data, weights = data_and_models(dataset, models)
     folder = late("leadbench.data.humanml3d:HumanML3DFolder")(data)
     _, store = open_store(weights, None, False)
-    config = late("leadbench.config:T2MConfig")(replications=replications)
+    config = late("leadbench.config:T2MConfig")(replications=replications, protocol=check_protocol(protocol))
     with progress() as reporter:
         records, run = late("leadbench.benchmarks.folder:score_and_store")(
             motions, folder, store.evaluator(), config, out, "corrected" if corrected_features else "official",
