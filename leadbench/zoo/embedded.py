@@ -13,6 +13,7 @@ from typing import Any
 from leadbench.data.synthetic.generate import VERSION, SynthesisOptions, synthesize
 from leadbench.errors import DataError, WeightsError, unknown_name
 from leadbench.provenance import sha256_file
+from leadbench.settings import settings
 from leadbench.zoo.files import write_text_atomic
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -32,10 +33,10 @@ class Shipped:
 
 
 def cache_folder() -> Path:
-    """Where generated data is kept: ``LEADBENCH_CACHE``, or ``leadbench`` in the user's cache folder."""
-    named = os.environ.get("LEADBENCH_CACHE")
+    """Where generated data is kept: ``cache`` of the settings (``LEADBENCH_CACHE``), or ``leadbench`` in the user's."""
+    named = settings().cache
     if named:
-        return Path(named)
+        return named
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "leadbench"
 
 

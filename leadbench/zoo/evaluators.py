@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from leadbench.zoo.store import LoadedEvaluator, ModelStore
+from leadbench.zoo.loaded import LoadedEvaluator
+from leadbench.zoo.store import ModelStore
 
 
 def guo(models: ModelStore) -> LoadedEvaluator:

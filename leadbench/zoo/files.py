@@ -52,9 +52,16 @@ def save_model(path: Path, tensors: Mapping[str, Tensor], card: ModelCard) -> No
     """Write weights and card; each replaces its predecessor in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, temporary)
+    save_file({name: _own(tensor) for name, tensor in tensors.items()}, temporary)
     os.replace(temporary, path)
     write_text_atomic(card_path(path), json.dumps(card.model_dump(), indent=2, sort_keys=True) + "\n")
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """The tensor, copied only where others share its memory (safetensors refuses those)."""
+    tensor = tensor.detach().cpu().contiguous()
+    whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+    return tensor if whole else tensor.clone()
 
 
 def load_model(path: Path) -> tuple[dict[str, Tensor], ModelCard]:

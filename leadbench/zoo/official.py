@@ -1,5 +1,7 @@
 """Official tensor names of MLD and MotionLCM (v1, v2) to our modules: configuration from shapes, then a strict map.
 
+:mod:`leadbench.zoo.official_backbone` reads whole checkpoints with it.
+
 Every official tensor is used, or named in ``IGNORED`` with the reason; anything else is an error that lists it.
 Heads and the ReLU on text leave no trace in tensors, so the caller says them.
 """
@@ -191,7 +193,7 @@ def _part(ours: str, official: Tensor) -> Tensor:
 def _convert(
     module: nn.Module, official: Mapping[str, Tensor], table: Mapping[str, str], prefix: str
 ) -> dict[str, Tensor]:
-    """Our state dict, float32 copies; raises WeightsError with everything that does not fit."""
+    """Our state dict in float32, without copies where it can; raises WeightsError with all that does not fit."""
     ours: dict[str, Tensor] = {}
     problems: list[str] = []
     unused = set(official) - set(IGNORED)
@@ -206,7 +208,7 @@ def _convert(
         part = _part(name, official[source]) if official[source].ndim else official[source]
         if part.shape != like.shape:
             problems.append(f"{prefix}{source} is {list(official[source].shape)}, {name} needs {list(like.shape)}")
-        ours[name] = part.detach().float().clone()
+        ours[name] = part.detach().float()
     problems += [f"unexpected {prefix}{name}" for name in sorted(unused)]
     if problems:
         raise WeightsError("official weights: " + "; ".join(dict.fromkeys(problems)))

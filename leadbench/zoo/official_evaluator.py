@@ -6,17 +6,20 @@ state that is not needed. Names map one to one; every tensor of the three must b
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from leadbench.config import EvaluatorConfig
 from leadbench.errors import WeightsError
 from leadbench.nn.evaluator import CONTACTS, EvaluatorNetworks
+from leadbench.skeleton import Skeleton
+from leadbench.tensors import MotionSpec
+from leadbench.zoo.checkpoint import read_checkpoint
 
 _GRU = [
     f"{kind}_l0{direction}"
@@ -110,13 +113,58 @@ def load_official_evaluator(path: Path) -> EvaluatorNetworks:
     Raises:
         WeightsError: the file is missing, unsafe, or not an official evaluator checkpoint.
     """
-    if not path.is_file():
-        raise WeightsError(f"evaluator checkpoint not found: {path.name} (expected the official finest.tar)")
-    try:
-        checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"evaluator checkpoint {path.name} cannot be read safely: {reason}") from error
+    checkpoint = read_checkpoint(path)
     if not isinstance(checkpoint, Mapping):
         raise WeightsError(f"evaluator checkpoint {path.name} holds {type(checkpoint).__name__}, not a mapping")
     return official_evaluator(checkpoint)
+
+
+@dataclass(frozen=True)
+class EvaluatorFiles:
+    """Official evaluator of a dataset as text-to-motion, MLD and MotionLCM lay it out.
+
+    Attributes:
+        weights: ``text_mot_match/model/finest.tar``.
+        mean, std: ``Comp_v6_KLD01/meta`` (HumanML3D) or ``Comp_v6_KLD005/meta`` (KIT-ML): the statistics that the
+            evaluator was trained with, which are not the dataset's own.
+    """
+
+    weights: Path
+    mean: Path
+    std: Path
+
+
+_META = {"humanml3d": "Comp_v6_KLD01", "kit": "Comp_v6_KLD005"}
+_FOLDER = {"humanml3d": "t2m", "kit": "kit"}
+
+
+def find_evaluator(folder: Path, skeleton: str) -> EvaluatorFiles:
+    """The three files below ``folder``, or below its ``t2m`` or ``kit``; whether they exist is told on reading.
+
+    >>> find_evaluator(Path("deps"), "kit").mean.as_posix()
+    'deps/Comp_v6_KLD005/meta/mean.npy'
+    """
+    inner = folder / _FOLDER[skeleton]
+    root = inner if (inner / "text_mot_match").is_dir() else folder
+    meta = root / _META[skeleton] / "meta"
+    return EvaluatorFiles(root / "text_mot_match" / "model" / "finest.tar", meta / "mean.npy", meta / "std.npy")
+
+
+def read_statistics(mean: Path, std: Path, skeleton: Skeleton, fps: float) -> MotionSpec:
+    """Mean and deviation [D] from two ``.npy`` files.
+
+    Raises:
+        WeightsError: a file is missing or holds no array of the skeleton's width.
+    """
+    found = []
+    for path in (mean, std):
+        if not path.is_file():
+            raise WeightsError(f"statistics {path}: no such file")
+        try:
+            values = np.load(path, allow_pickle=False).reshape(-1).astype(np.float32)
+        except (ValueError, OSError, EOFError) as exc:
+            raise WeightsError(f"statistics {path}: not a plain NumPy array ({exc})") from exc
+        if len(values) != skeleton.n_features:
+            raise WeightsError(f"statistics {path}: {len(values)} values, {skeleton.name} has {skeleton.n_features}")
+        found.append(torch.from_numpy(values))
+    return MotionSpec(skeleton.name, fps, found[0], found[1])

@@ -1,104 +1,31 @@
-"""A folder of trained models, and the objects that keep the contracts with them."""
+"""Models of one dataset: those of a folder, trained or imported, and official files where they lie."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
-from torch.distributions import Normal
 
-from leadbench.config import AutoencoderConfig, DenoiserConfig, EvaluatorStage, ProjectorConfig
+from leadbench.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig
 from leadbench.contracts import TextEncoder
 from leadbench.errors import LatentMismatchError, WeightsError
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.projector import LeadProjector
-from leadbench.provenance import fingerprint
-from leadbench.tensors import Latent, LatentSpec, MotionBatch, MotionSpec, Projection, TextSample
+from leadbench.tensors import MotionSpec
 from leadbench.text.cache import CachedTextEncoder
-from leadbench.text.word_vectors import WORD_VECTORS, vectorize
+from leadbench.text.glove import GloveVectors
+from leadbench.text.special_words import SPECIAL_WORDS
+from leadbench.text.word_vectors import WORD_VECTORS
 from leadbench.zoo.files import ModelCard, load_card, load_model
+from leadbench.zoo.loaded import LoadedAutoencoder, LoadedEvaluator, LoadedProjector, TextPipeline
+from leadbench.zoo.official_files import OfficialFiles, OfficialModel, open_checkpoint, open_evaluator, open_glove
 
 _STATISTICS = ("statistics.mean", "statistics.std")
-
-
-class LoadedAutoencoder:
-    """A :class:`MotionVAE` with the statistics that it was trained with; keeps ``MotionAutoencoder``."""
-
-    def __init__(self, network: MotionVAE, motion: MotionSpec) -> None:
-        self.network = network.eval().requires_grad_(False)
-        config = network.config
-        standardized = bool((network.latent_scale != 1).any() or (network.latent_shift != 0).any())
-        self.latent = LatentSpec(config.latent_tokens, config.latent_width, standardized)
-        self.motion = motion
-        self.fingerprint = latent_fingerprint(network, motion)
-
-    def encode(self, motion: MotionBatch) -> Normal:
-        """Posterior of motions normalised by ``self.motion``."""
-        return self.network.encode(motion.features, motion.mask)
-
-    def decode(self, latent: Latent, mask: Tensor) -> MotionBatch:
-        """Normalised motions of the lengths in ``mask`` [B, F]."""
-        return MotionBatch(self.network.decode(latent.values, mask), mask, self.motion)
-
-
-class LoadedProjector:
-    """A :class:`LeadProjector` with the space that it was aligned to; keeps ``Projector``."""
-
-    def __init__(self, network: LeadProjector, latent_fingerprint: str, text_encoder: str) -> None:
-        self.network = network.eval().requires_grad_(False)
-        self.latent_fingerprint = latent_fingerprint
-        self.text_encoder = text_encoder
-
-    def project(self, latent: Latent) -> Projection:
-        """Code tokens [B, K, C] and their mean [B, C]."""
-        tokens = self.network.project(latent.values)
-        return Projection(tokens.mean(dim=1), tokens)
-
-    def reproject(self, projection: Projection) -> Latent:
-        """Latents [B, N, M] of codes."""
-        return Latent.full(self.network.reproject(projection.tokens))
-
-
-class LoadedEvaluator:
-    """:class:`EvaluatorNetworks` with statistics and word vectors; keeps ``Evaluator``."""
-
-    def __init__(self, name: str, network: EvaluatorNetworks, motion: MotionSpec, stage: EvaluatorStage) -> None:
-        self.name = name
-        self.network = network.eval().requires_grad_(False)
-        self.motion = motion
-        self.dim = stage.architecture.embedding
-        self._words = WORD_VECTORS[stage.word_vectors]()
-        self._max_tokens = stage.max_tokens
-        self.identity = fingerprint(
-            dict(network.state_dict()),
-            {"motion": motion.digest, "words": self._words.identity, "tokens": stage.max_tokens},
-        )
-
-    @torch.no_grad()
-    def embed_text(self, samples: Sequence[TextSample]) -> Tensor:
-        """Text embeddings [B, E]."""
-        words = vectorize(samples, self._words, max_tokens=self._max_tokens)
-        embeddings: Tensor = self.network.text(words.vectors, words.pos, words.lengths)
-        return embeddings
-
-    @torch.no_grad()
-    def embed_motion(self, motion: MotionBatch) -> Tensor:
-        """Motion embeddings [B, E] of a batch normalised by ``self.motion``."""
-        embeddings: Tensor = self.network.motion(motion.features, motion.lengths)
-        return embeddings
-
-
-def latent_fingerprint(network: MotionVAE, motion: MotionSpec) -> str:
-    """Identity of a latent space: the autoencoder's tensors, its statistics and latent shape (DESIGN, section 3)."""
-    config = network.config
-    return fingerprint(
-        dict(network.state_dict()),
-        {"motion": motion.digest, "tokens": config.latent_tokens, "width": config.latent_width},
-    )
+GLOVE = "glove"
 
 
 class ModelStore:
@@ -107,22 +34,27 @@ class ModelStore:
     Args:
         folder: where ``leadbench train`` wrote.
         text_encoder: gives a text encoder by name (the plugin manager's).
+        official: official files to use where the folder has no model of that kind.
 
     Raises:
         WeightsError: on access, where a file is missing; the message names the command that trains it.
     """
 
-    def __init__(self, folder: Path, text_encoder: Callable[[str], TextEncoder]) -> None:
+    def __init__(
+        self, folder: Path, text_encoder: Callable[[str], TextEncoder], official: OfficialFiles | None = None
+    ) -> None:
         self.folder = Path(folder)
+        self.files = official or OfficialFiles()
         self._make_encoder = text_encoder
         self._encoders: dict[str, CachedTextEncoder] = {}
         self._autoencoder: LoadedAutoencoder | None = None
-        self._loaded: set[str] = set()
+        self._spaces: dict[str, LoadedAutoencoder] = {}
+        self._used: dict[str, Path] = {}
 
     @property
-    def loaded(self) -> tuple[str, ...]:
-        """Names of the models read so far, sorted."""
-        return tuple(sorted(self._loaded))
+    def used(self) -> dict[str, Path]:
+        """Name -> file of the models read so far, sorted."""
+        return dict(sorted(self._used.items()))
 
     def path(self, name: str) -> Path:
         """File of a model, e.g. ``diffusion-minilm``."""
@@ -160,6 +92,34 @@ class ModelStore:
             self._autoencoder = LoadedAutoencoder(network, motion)
         return self._autoencoder
 
+    def official(self, name: str) -> OfficialModel | None:
+        """An official backbone: imported into the folder, or read from its checkpoint; None where there is neither.
+
+        Raises:
+            WeightsError: a file does not fit.
+            ConfigError: a checkpoint is another backbone's.
+        """
+        if self.has(name):
+            model = self._imported(name)
+        elif name in self.files.checkpoints:
+            model = open_checkpoint(name, self.files)
+            self._used[name] = self.files.checkpoints[name]
+        else:
+            return None
+        # one autoencoder inside two checkpoints is one latent space, and is kept once
+        shared = self._spaces.setdefault(model.autoencoder.fingerprint, model.autoencoder)
+        return replace(model, autoencoder=shared)
+
+    def _imported(self, name: str) -> OfficialModel:
+        tensors, card = self._load(name)
+        motion = _motion_spec(tensors, card)
+        autoencoder = MotionVAE(AutoencoderConfig.model_validate(card.config["autoencoder"]))
+        denoiser = Denoiser(DenoiserConfig.model_validate(card.config["denoiser"]))
+        for network, prefix in ((autoencoder, "autoencoder."), (denoiser, "denoiser.")):
+            mine = {key.removeprefix(prefix): tensors[key] for key in tensors if key.startswith(prefix)}
+            _fill(network, mine, self.path(name))
+        return OfficialModel(LoadedAutoencoder(autoencoder, motion), denoiser, card.links["text_encoder"])
+
     def denoiser(self, name: str) -> tuple[Denoiser, ModelCard]:
         """A denoiser of this folder's latent space, e.g. ``diffusion-minilm``.
 
@@ -188,19 +148,42 @@ class ModelStore:
         return True
 
     def evaluator(self, name: str = "evaluator") -> LoadedEvaluator:
-        """The folder's evaluator."""
+        """The folder's evaluator, trained or imported; else the official one from its own files."""
+        if not self.has(name) and self.files.evaluator is not None:
+            evaluator, self._used[name] = open_evaluator(self.files, self._glove())
+            return evaluator
         tensors, card = self._load(name)
-        stage = EvaluatorStage.model_validate(card.config)
         motion = _motion_spec(tensors, card)
-        network = EvaluatorNetworks(stage.architecture)
+        network = EvaluatorNetworks(EvaluatorConfig.model_validate(card.config["architecture"]))
         _fill(network, tensors, self.path(name))
-        return LoadedEvaluator(card.links["name"], network, motion, stage)
+        if card.config["word_vectors"] == GLOVE:
+            text = TextPipeline(self._glove(), card.config["max_tokens"], SPECIAL_WORDS)
+        else:
+            text = TextPipeline(WORD_VECTORS[card.config["word_vectors"]](), card.config["max_tokens"])
+        evaluator = LoadedEvaluator(card.links["name"], network, motion, text)
+        real = card.metrics.get("real_test")
+        if real:
+            evaluator.real_row = {"r_precision_3": real["r_precision"][2], "mm_dist": real["mm_dist"]}
+            evaluator.dataset = card.links.get("dataset_identity", "")
+        return evaluator
+
+    def _glove(self) -> GloveVectors:
+        """Vectors imported into the folder, else those of the official files."""
+        if not self.has(GLOVE):
+            return open_glove(self.files)
+        tensors, card = self._load(GLOVE)
+        return GloveVectors(tensors["table"], card.config["rows"])
 
     def projector(self, name: str = "projector") -> LoadedProjector:
         """A projector of the folder; whether it fits the latent space is checked where it is attached."""
         self._need(name)
-        self._loaded.add(name)
+        self._used[name] = self.path(name)
         return load_projector(self.path(name))
+
+    def projectors(self, latent: str) -> list[str]:
+        """Names of the folder's projectors (``projector``, ``projector-NAME``) that belong to a latent space."""
+        names = sorted(path.stem for path in self.folder.glob("projector*.safetensors"))
+        return [name for name in names if load_card(self.path(name)).links.get("latent") == latent]
 
     def _check_latent(self, name: str, card: ModelCard) -> None:
         mine = self.autoencoder().fingerprint
@@ -212,7 +195,7 @@ class ModelStore:
 
     def _load(self, name: str) -> tuple[dict[str, Tensor], ModelCard]:
         self._need(name)
-        self._loaded.add(name)
+        self._used[name] = self.path(name)
         return load_model(self.path(name))
 
     def _need(self, name: str) -> None:

@@ -37,7 +37,7 @@ def io(folder: Path) -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def words(folder: Path, case: dict[str, Any]) -> WordBatch:
     samples = [TextSample("", tuple(tokens.split())) for tokens in case["captions"]]
-    return vectorize(samples, GloveVectors(folder / "glove"), SPECIAL_WORDS)
+    return vectorize(samples, GloveVectors.from_folder(folder / "glove"), SPECIAL_WORDS)
 
 
 def test_tables(case: dict[str, Any]) -> None:

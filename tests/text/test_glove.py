@@ -21,7 +21,7 @@ def write(folder: Path, words: object = WORDS, rows: object = ROWS, table: np.nd
 
 
 def test_rows_come_from_the_index_not_from_the_list(tmp_path: Path) -> None:
-    glove = GloveVectors(write(tmp_path))
+    glove = GloveVectors.from_folder(write(tmp_path))
     walk = glove.lookup("walk")
     assert walk is not None
     assert walk.tolist() == [9.0, 10.0, 11.0]
@@ -31,10 +31,10 @@ def test_rows_come_from_the_index_not_from_the_list(tmp_path: Path) -> None:
 
 
 def test_identity_changes_with_words_and_vectors(tmp_path: Path) -> None:
-    first = GloveVectors(write(tmp_path)).identity
-    assert GloveVectors(write(tmp_path)).identity == first
-    assert GloveVectors(write(tmp_path, table=np.ones((4, 3)))).identity != first
-    assert GloveVectors(write(tmp_path, rows={**ROWS, "walk": 0})).identity != first
+    first = GloveVectors.from_folder(write(tmp_path)).identity
+    assert GloveVectors.from_folder(write(tmp_path)).identity == first
+    assert GloveVectors.from_folder(write(tmp_path, table=np.ones((4, 3)))).identity != first
+    assert GloveVectors.from_folder(write(tmp_path, rows={**ROWS, "walk": 0})).identity != first
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_identity_changes_with_words_and_vectors(tmp_path: Path) -> None:
 )
 def test_files_that_do_not_fit(tmp_path: Path, words: object, rows: object, message: str) -> None:
     with pytest.raises(WeightsError, match=message):
-        GloveVectors(write(tmp_path, words, rows))
+        GloveVectors.from_folder(write(tmp_path, words, rows))
 
 
 def test_missing_file(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "our_vab_idx.pkl").unlink()
     with pytest.raises(WeightsError, match="our_vab_idx"):
-        GloveVectors(tmp_path)
+        GloveVectors.from_folder(tmp_path)
 
 
 class _Attack:

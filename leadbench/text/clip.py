@@ -1,0 +1,204 @@
+"""``clip``: the text tower of CLIP ViT-L/14 with OpenAI's weights, as MLD feeds it to its denoiser.
+
+The feature is the projected end token, not normalised, one token a caption. The tower is open_clip's; weights come from
+the hub, from a file or folder of open_clip, or from a folder of transformers (``clip-vit-large-patch14``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.pretrained import download_pretrained, get_pretrained_cfg
+from open_clip.transformer import QuickGELU, TextTransformer
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from leadbench.errors import WeightsError
+from leadbench.settings import settings
+from leadbench.tensors import Condition
+
+HEAD_WIDTH = 64  # of every published CLIP text tower
+_FILES = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "model.safetensors",
+    "pytorch_model.bin",
+)
+_TRANSFORMERS = (
+    ("text_model.embeddings.token_embedding.weight", "token_embedding.weight"),
+    ("text_model.embeddings.position_embedding.weight", "positional_embedding"),
+    ("text_model.final_layer_norm.", "ln_final."),
+    ("text_model.encoder.layers.", "transformer.resblocks."),
+    (".layer_norm1.", ".ln_1."),
+    (".layer_norm2.", ".ln_2."),
+    (".self_attn.out_proj.", ".attn.out_proj."),
+    (".mlp.fc1.", ".mlp.c_fc."),
+    (".mlp.fc2.", ".mlp.c_proj."),
+)
+
+
+class ClipTextEncoder:
+    """CLIP's text tower: tokens [B, 1, C] float32.
+
+    Tokens after the end token are left out: attention is causal, so they change nothing.
+
+    Args:
+        tower: on which device it is to run.
+        name: stored in every Condition.
+    """
+
+    def __init__(self, tower: TextTransformer, name: str = "clip") -> None:
+        self.name = name
+        self.tower = tower.eval().requires_grad_(False)
+        self.dim = int(tower.text_projection.shape[1])
+        self._tokenizer = open_clip.SimpleTokenizer(context_length=tower.context_length)
+
+    @torch.inference_mode()
+    def encode(self, captions: Sequence[str]) -> Condition:
+        """Embed captions, [B, 1, C]; truncated to 77 tokens."""
+        device = self.tower.positional_embedding.device
+        ids = self._tokenizer(list(captions)).to(device)
+        values = self._pooled(ids).float().cpu().clone().unsqueeze(1)
+        return Condition(values, torch.ones(values.shape[:2], dtype=torch.bool), self.name)
+
+    def null(self, batch: int) -> Condition:
+        """Embedding of the empty caption, repeated."""
+        return self.encode([""]).expand(batch)
+
+    def _pooled(self, ids: Tensor) -> Tensor:
+        """Projected feature [B, C] of the end token, which has the largest id."""
+        tower, ends = self.tower, ids.argmax(dim=1)
+        length = int(ends.max()) + 1
+        values = tower.token_embedding(ids[:, :length]) + tower.positional_embedding[:length]
+        values = tower.ln_final(tower.transformer(values, attn_mask=tower.attn_mask[:length, :length]))
+        pooled: Tensor = values[torch.arange(len(ids), device=ids.device), ends] @ tower.text_projection
+        return pooled
+
+
+def clip() -> ClipTextEncoder:
+    """The tower that ``encoders.clip`` of the settings names.
+
+    Raises:
+        WeightsError: it can neither be found nor fetched, or is no CLIP text tower.
+    """
+    return ClipTextEncoder(load_tower(settings().encoders.clip))
+
+
+def load_tower(source: str) -> TextTransformer:
+    """Text tower from a folder, a file, ``MODEL/PRETRAINED`` of open_clip, or a hub name of transformers' CLIP.
+
+    Raises:
+        WeightsError: see :func:`clip`.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found = next((path / name for name in _FILES if (path / name).is_file()), None)
+        if found is None:
+            raise WeightsError(f"text encoder 'clip': {path} holds none of {', '.join(_FILES)}")
+        path = found
+    elif not path.is_file():
+        path = _fetch(source)
+    return _tower(_read(path), _quick_gelu(path.parent), path)
+
+
+def _fetch(source: str) -> Path:
+    """Weights file from the hub, or from its cache."""
+    model, _, tag = source.rpartition("/")
+    try:
+        known = get_pretrained_cfg(model, tag)
+        if known:
+            return Path(download_pretrained(known))
+        from huggingface_hub import snapshot_download
+
+        folder = Path(snapshot_download(source, allow_patterns=["config.json", "model.safetensors"]))
+        return folder / "model.safetensors"
+    except Exception as exc:  # no network, no such repository, a full disk: the hub's libraries raise many types
+        raise WeightsError(
+            f"text encoder 'clip': {source} is no file or folder here and cannot be fetched ({type(exc).__name__}); "
+            "fetch timm/vit_large_patch14_clip_224.openai (open_clip_model.safetensors) or "
+            "openai/clip-vit-large-patch14 from the hub on a machine that is connected, and set encoders.clip in "
+            "leadbench.toml, or LEADBENCH_ENCODERS__CLIP, to its folder"
+        ) from exc
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as exc:  # a broken or hostile file can make the readers raise anything
+        reason = " ".join(str(exc).split())[:120]
+        raise WeightsError(
+            f"text encoder 'clip': {path} cannot be read safely ({reason}); safetensors or a state dict is needed, not "
+            "OpenAI's TorchScript archive"
+        ) from exc
+    return dict(loaded.get("state_dict", loaded))
+
+
+def _quick_gelu(folder: Path) -> bool:
+    """OpenAI's weights were trained with the quick GELU, whatever the format; transformers' folders say it."""
+    config = folder / "config.json"
+    if not config.is_file():
+        return True
+    values: Any = json.loads(config.read_text(encoding="utf-8"))
+    return bool(values.get("text_config", values).get("hidden_act", "quick_gelu") == "quick_gelu")
+
+
+def _tower(state: Mapping[str, Tensor], quick_gelu: bool, path: Path) -> TextTransformer:
+    text = _text_tensors(state)
+    needed = ("token_embedding.weight", "positional_embedding", "text_projection")
+    missing = [name for name in needed if name not in text]
+    if missing:
+        raise WeightsError(f"text encoder 'clip': {path} is no CLIP text tower: missing {', '.join(missing)}")
+    vocabulary, width = text["token_embedding.weight"].shape
+    blocks = {match[1] for name in text if (match := re.match(r"transformer\.resblocks\.(\d+)\.", name))}
+    tower = TextTransformer(
+        context_length=text["positional_embedding"].shape[0],
+        vocab_size=vocabulary,
+        width=width,
+        heads=max(1, width // HEAD_WIDTH),
+        layers=len(blocks),
+        mlp_ratio=text["transformer.resblocks.0.mlp.c_fc.weight"].shape[0] / width,
+        output_dim=text["text_projection"].shape[1],
+        act_layer=QuickGELU if quick_gelu else nn.GELU,
+    )
+    try:
+        tower.load_state_dict({name: tensor.float() for name, tensor in text.items()})
+    except RuntimeError as exc:
+        raise WeightsError(f"text encoder 'clip': {path}: {' '.join(str(exc).split())[:300]}") from exc
+    return tower
+
+
+def _text_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The text tower's tensors in open_clip's names; the image tower's are dropped."""
+    if any(name.startswith("text_model.") for name in state):
+        return _from_transformers(state)
+    bare = {name.removeprefix("text."): tensor for name, tensor in state.items()}
+    own = ("token_embedding.", "positional_embedding", "transformer.", "ln_final.", "text_projection")
+    return {name: tensor for name, tensor in bare.items() if name.startswith(own)}
+
+
+def _from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    text: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if name == "text_projection.weight":
+            text["text_projection"] = tensor.T
+        elif name.startswith("text_model.") and "position_ids" not in name and ".self_attn.q_proj." in name:
+            parts = [state[name.replace("q_proj", f"{kind}_proj")] for kind in "qkv"]
+            ours = _renamed(name).replace(".self_attn.q_proj.", ".attn.in_proj_")
+            text[ours] = torch.cat(parts)
+        elif name.startswith("text_model.") and not re.search(r"position_ids|\.self_attn\.[kv]_proj\.", name):
+            text[_renamed(name)] = tensor
+    return text
+
+
+def _renamed(name: str) -> str:
+    for theirs, ours in _TRANSFORMERS:
+        name = name.replace(theirs, ours)
+    return name

@@ -1,0 +1,131 @@
+"""``leadbench zoo import``: an official file, once, to safetensors with a card."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from torch import Tensor
+
+from leadbench.errors import ConfigError, WeightsError, unknown_name
+from leadbench.provenance import collect_provenance, sha256_file
+from leadbench.skeleton import get_skeleton
+from leadbench.tensors import MotionSpec
+from leadbench.text.glove import GLOVE_FILES, GloveVectors
+from leadbench.zoo.files import ModelCard, save_model
+from leadbench.zoo.loaded import space_fingerprint
+from leadbench.zoo.official_backbone import KINDS, read_official_backbone
+from leadbench.zoo.official_evaluator import find_evaluator, load_official_evaluator, read_statistics
+from leadbench.zoo.store import GLOVE, with_statistics
+
+EVALUATOR = "evaluator"
+IMPORTS = (*KINDS, EVALUATOR, GLOVE)
+
+
+def import_official(path: Path, kind: str, folder: Path, motion: MotionSpec | None) -> Path:
+    """Convert an official file into a model folder; returns the file written.
+
+    Args:
+        path: a checkpoint; for ``evaluator`` and ``glove`` the folder of the release.
+        kind: one of ``IMPORTS``.
+        folder: model folder.
+        motion: statistics of the dataset; checkpoints and evaluators need one.
+
+    Raises:
+        WeightsError: the file is missing, unsafe, or does not fit; nothing is written.
+        ConfigError: it is of another kind, or ``motion`` is needed.
+        UnknownNameError: no such kind.
+    """
+    if kind not in IMPORTS:
+        raise unknown_name("kind of official file", kind, IMPORTS, where="--as")
+    if kind == GLOVE:
+        return _import_glove(path, folder)
+    if motion is None:
+        raise ConfigError(f"--as {kind}: needs --dataset and --root, whose Mean.npy and Std.npy it belongs to")
+    if kind == EVALUATOR:
+        return _import_evaluator(path, folder, motion)
+    return _import_backbone(path, kind, folder, motion)
+
+
+def recognise(path: Path) -> str | None:
+    """The kind of an official file or folder by its names; None: not an official one.
+
+    Raises:
+        WeightsError: a checkpoint cannot be read safely.
+    """
+    if path.is_dir():
+        if all((path / name).is_file() for name in GLOVE_FILES):
+            return GLOVE
+        found = any(find_evaluator(path, skeleton).weights.is_file() for skeleton in ("humanml3d", "kit"))
+        return EVALUATOR if found else None
+    return read_official_backbone(path).kind
+
+
+def _import_backbone(path: Path, kind: str, folder: Path, motion: MotionSpec) -> Path:
+    found = read_official_backbone(path)
+    if found.kind != kind:
+        raise ConfigError(f"{path}: a checkpoint of {KINDS[found.kind]} (--as {found.kind}), not of {KINDS[kind]}")
+    if found.autoencoder.features != motion.width:
+        raise WeightsError(f"{path}: for {found.autoencoder.features} features a frame, the dataset has {motion.width}")
+    tensors: dict[str, Tensor] = {f"autoencoder.{name}": tensor for name, tensor in found.autoencoder_state.items()}
+    tensors |= {f"denoiser.{name}": tensor for name, tensor in found.denoiser_state.items()}
+    card = ModelCard(
+        stage=kind,
+        preset="official",
+        config={
+            "autoencoder": found.autoencoder.model_dump(mode="json"),
+            "denoiser": found.denoiser.model_dump(mode="json"),
+        },
+        links={
+            "latent": space_fingerprint(found.autoencoder_state, found.autoencoder, motion),
+            "text_encoder": found.text_encoder,
+            "skeleton": motion.skeleton,
+            "fps": str(motion.fps),
+        },
+        metrics={"parameters": found.parameters},
+        provenance=_provenance(path, {"left_out": dict(found.left_out)}),
+    )
+    return _save(folder / f"{kind}.safetensors", with_statistics(tensors, motion), card)
+
+
+def _import_evaluator(path: Path, folder: Path, motion: MotionSpec) -> Path:
+    skeleton = get_skeleton(motion.skeleton)
+    files = find_evaluator(path, skeleton.name)
+    network = load_official_evaluator(files.weights)
+    if network.config.features != motion.width:
+        raise WeightsError(
+            f"{files.weights}: for {network.config.features} features a frame, the dataset has {motion.width}"
+        )
+    own = read_statistics(files.mean, files.std, skeleton, motion.fps)
+    card = ModelCard(
+        stage=EVALUATOR,
+        preset="official",
+        config={"architecture": network.config.model_dump(mode="json"), "word_vectors": GLOVE, "max_tokens": 20},
+        links={"name": f"guo-{skeleton.name}", "skeleton": skeleton.name, "fps": str(motion.fps)},
+        metrics={"parameters": sum(p.numel() for p in network.parameters())},
+        provenance=_provenance(files.weights, {}),
+    )
+    return _save(folder / f"{EVALUATOR}.safetensors", with_statistics(dict(network.state_dict()), own), card)
+
+
+def _import_glove(path: Path, folder: Path) -> Path:
+    glove = GloveVectors.from_folder(path)
+    card = ModelCard(
+        stage=GLOVE,
+        preset="official",
+        config={"rows": glove.rows},
+        links={"identity": glove.identity},
+        metrics={"words": len(glove.rows)},
+        provenance=_provenance(path / GLOVE_FILES[0], {}),
+    )
+    return _save(folder / f"{GLOVE}.safetensors", {"table": glove.table}, card)
+
+
+def _provenance(path: Path, more: dict[str, object]) -> dict[str, object]:
+    source = {"source": path.name, "source_sha256": sha256_file(path), "finished": time.strftime("%Y-%m-%d")}
+    return {**source, **more, **collect_provenance()}
+
+
+def _save(path: Path, tensors: dict[str, Tensor], card: ModelCard) -> Path:
+    save_model(path, tensors, card)
+    return path

@@ -1,0 +1,131 @@
+"""``leadbench zoo inspect``: what a weights file is, and whether two hold one latent space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from leadbench.errors import WeightsError
+from leadbench.nn.autoencoder import MotionVAE
+from leadbench.provenance import fingerprint
+from leadbench.text.glove import GLOVE_FILES, GloveVectors
+from leadbench.zoo.checkpoint import read_checkpoint
+from leadbench.zoo.files import card_path, load_card
+from leadbench.zoo.official_backbone import KINDS, official_backbone, state_dict_of
+from leadbench.zoo.official_evaluator import OFFICIAL_NAMES, find_evaluator, official_evaluator
+
+Facts = dict[str, str]
+
+
+def inspect(path: Path) -> Facts:
+    """What a file or folder is, by what is in it: facts for people, in the order to show them.
+
+    Raises:
+        WeightsError: it is missing, unsafe, or nothing that leadbench knows.
+    """
+    if path.is_dir():
+        return _folder(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file or folder")
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
+    checkpoint = read_checkpoint(path)
+    if isinstance(checkpoint, Mapping) and set(OFFICIAL_NAMES) <= set(checkpoint):
+        return _evaluator(checkpoint)
+    return _backbone(checkpoint, path)
+
+
+def autoencoder_weights(path: Path) -> str:
+    """Hash of an autoencoder's tensors in our names, without statistics: equal for one autoencoder in two layouts.
+
+    Raises:
+        WeightsError: the file holds no autoencoder.
+    """
+    if path.suffix != ".safetensors":
+        found = official_backbone(state_dict_of(read_checkpoint(path), path), str(path))
+        return fingerprint(found.autoencoder_state)
+    prefix = {"autoencoder": ""}.get(load_card(path).stage, "autoencoder.")
+    with safe_open(path, framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith(prefix) and not name.startswith("statistics.")]  # noqa: SIM118
+        tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    if "distribution_tokens" not in tensors:
+        raise WeightsError(f"{path}: holds no autoencoder")
+    return fingerprint(tensors)
+
+
+def compare(first: Path, second: Path) -> Facts:
+    """Whether two files hold one autoencoder.
+
+    Raises:
+        WeightsError: a file holds none, or cannot be read.
+    """
+    mine, other = autoencoder_weights(first), autoencoder_weights(second)
+    same = "yes" if mine == other else "no: a projector of one does not fit the other"
+    return {"autoencoder of the first": mine[:12], "autoencoder of the second": other[:12], "one latent space": same}
+
+
+def _folder(path: Path) -> Facts:
+    if (path / GLOVE_FILES[0]).is_file():
+        glove = GloveVectors.from_folder(path)
+        size = f"{len(glove.rows)} words, {glove.width} wide"
+        return {"is": "GloVe vocabulary of the official evaluators", "words": size, "import with": "--as glove"}
+    for skeleton in ("humanml3d", "kit"):
+        files = find_evaluator(path, skeleton)
+        if files.weights.is_file() and files.mean.is_file():
+            return {**inspect(files.weights), "statistics": str(files.mean.parent), "import with": "--as evaluator"}
+    raise WeightsError(f"{path}: neither an evaluator (text_mot_match/, Comp_v6_*/) nor a GloVe folder (our_vab_*)")
+
+
+def _safetensors(path: Path) -> Facts:
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = list(file.keys())
+    except (SafetensorError, OSError) as exc:
+        raise WeightsError(f"{path}: not a readable safetensors file ({exc})") from exc
+    if not card_path(path).is_file():
+        raise WeightsError(f"{path}: {len(names)} tensors without a card (needed: {card_path(path).name})")
+    card = load_card(path)
+    facts = {"is": f"leadbench model, stage {card.stage}, preset {card.preset}", "tensors": str(len(names))}
+    return facts | {name: value[:64] for name, value in card.links.items()}
+
+
+def _evaluator(checkpoint: Mapping[str, Mapping[str, object]]) -> Facts:
+    network = official_evaluator(checkpoint)  # type: ignore[arg-type]
+    config = network.config
+    left_out = sorted(set(checkpoint) - set(OFFICIAL_NAMES))
+    return {
+        "is": "evaluator of Guo et al. (finest.tar)",
+        "features a frame": f"{config.features} ({_dataset(config.features)})",
+        "embedding": str(config.embedding),
+        "parameters": _millions(sum(p.numel() for p in network.parameters())),
+        "left out": f"{', '.join(left_out)}: training state" if left_out else "nothing",
+        "import with": "the folder that holds text_mot_match/, --as evaluator",
+    }
+
+
+def _backbone(checkpoint: object, path: Path) -> Facts:
+    found = official_backbone(state_dict_of(checkpoint, path), str(path))
+    config = found.autoencoder
+    MotionVAE(config)  # a configuration that cannot be built is told here, not at use
+    return {
+        "is": f"checkpoint of {KINDS[found.kind]}",
+        "features a frame": f"{config.features} ({_dataset(config.features)})",
+        "latent": f"{config.latent_tokens} x {config.latent_width}",
+        "layers": f"autoencoder {config.transformer.layers}, denoiser {found.denoiser.transformer.layers}",
+        "text": f"{found.denoiser.text_width} wide; {found.text_encoder} by the official configuration",
+        "guidance input": "none" if found.denoiser.guidance_width is None else str(found.denoiser.guidance_width),
+        "parameters": _millions(found.parameters),
+        "autoencoder": fingerprint(found.autoencoder_state)[:12],
+        "left out": "; ".join(f"{name}: {why}" for name, why in found.left_out.items()) or "nothing",
+        "import with": f"--as {found.kind}",
+    }
+
+
+def _dataset(features: int) -> str:
+    return {263: "HumanML3D", 251: "KIT-ML"}.get(features, "neither HumanML3D nor KIT-ML")
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.2f} M"

@@ -1,0 +1,113 @@
+"""Networks together with what makes them usable: statistics, names of spaces, word vectors. They keep the contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from leadbench.config import AutoencoderConfig
+from leadbench.nn.autoencoder import MotionVAE
+from leadbench.nn.evaluator import EvaluatorNetworks
+from leadbench.nn.projector import LeadProjector
+from leadbench.provenance import fingerprint
+from leadbench.tensors import Latent, LatentSpec, MotionBatch, MotionSpec, Projection, TextSample
+from leadbench.text.word_vectors import MAX_TOKENS, WordVectors, vectorize
+
+
+class LoadedAutoencoder:
+    """A :class:`MotionVAE` with the statistics that it was trained with; keeps ``MotionAutoencoder``."""
+
+    def __init__(self, network: MotionVAE, motion: MotionSpec) -> None:
+        self.network = network.eval().requires_grad_(False)
+        config = network.config
+        standardized = bool((network.latent_scale != 1).any() or (network.latent_shift != 0).any())
+        self.latent = LatentSpec(config.latent_tokens, config.latent_width, standardized)
+        self.motion = motion
+        self.fingerprint = latent_fingerprint(network, motion)
+
+    def encode(self, motion: MotionBatch) -> Normal:
+        """Posterior of motions normalised by ``self.motion``."""
+        return self.network.encode(motion.features, motion.mask)
+
+    def decode(self, latent: Latent, mask: Tensor) -> MotionBatch:
+        """Normalised motions of the lengths in ``mask`` [B, F]."""
+        return MotionBatch(self.network.decode(latent.values, mask), mask, self.motion)
+
+
+class LoadedProjector:
+    """A :class:`LeadProjector` with the space that it was aligned to; keeps ``Projector``."""
+
+    def __init__(self, network: LeadProjector, latent_fingerprint: str, text_encoder: str) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.latent_fingerprint = latent_fingerprint
+        self.text_encoder = text_encoder
+
+    def project(self, latent: Latent) -> Projection:
+        """Code tokens [B, K, C] and their mean [B, C]."""
+        tokens = self.network.project(latent.values)
+        return Projection(tokens.mean(dim=1), tokens)
+
+    def reproject(self, projection: Projection) -> Latent:
+        """Latents [B, N, M] of codes."""
+        return Latent.full(self.network.reproject(projection.tokens))
+
+
+@dataclass(frozen=True)
+class TextPipeline:
+    """How captions reach an evaluator: word vectors, words whose tag is overridden, tokens kept of a caption."""
+
+    words: WordVectors
+    max_tokens: int = MAX_TOKENS
+    special_words: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What an evaluator's identity depends on."""
+        special = {"special": sorted(self.special_words.items())} if self.special_words else {}
+        return {"words": self.words.identity, "tokens": self.max_tokens, **special}
+
+
+class LoadedEvaluator:
+    """:class:`EvaluatorNetworks` with statistics and word vectors; keeps ``Evaluator``.
+
+    ``real_row`` holds metrics that real motions reached when the evaluator was made, and ``dataset`` the identity of
+    their dataset; both are empty where nothing is known.
+    """
+
+    def __init__(self, name: str, network: EvaluatorNetworks, motion: MotionSpec, text: TextPipeline) -> None:
+        self.name = name
+        self.network = network.eval().requires_grad_(False)
+        self.motion = motion
+        self.dim = network.config.embedding
+        self.text = text
+        self.real_row: Mapping[str, float] = {}
+        self.dataset = ""
+        self.identity = fingerprint(dict(network.state_dict()), {"motion": motion.digest, **text.identity})
+
+    @torch.no_grad()
+    def embed_text(self, samples: Sequence[TextSample]) -> Tensor:
+        """Text embeddings [B, E]."""
+        words = vectorize(samples, self.text.words, self.text.special_words, self.text.max_tokens)
+        embeddings: Tensor = self.network.text(words.vectors, words.pos, words.lengths)
+        return embeddings
+
+    @torch.no_grad()
+    def embed_motion(self, motion: MotionBatch) -> Tensor:
+        """Motion embeddings [B, E] of a batch normalised by ``self.motion``."""
+        embeddings: Tensor = self.network.motion(motion.features, motion.lengths)
+        return embeddings
+
+
+def latent_fingerprint(network: MotionVAE, motion: MotionSpec) -> str:
+    """Identity of a latent space: the autoencoder's tensors, its statistics and latent shape (DESIGN, section 3)."""
+    return space_fingerprint(network.state_dict(), network.config, motion)
+
+
+def space_fingerprint(state: Mapping[str, Tensor], config: AutoencoderConfig, motion: MotionSpec) -> str:
+    """The same from the state of an autoencoder that was not built."""
+    extra = {"motion": motion.digest, "tokens": config.latent_tokens, "width": config.latent_width}
+    return fingerprint(state, extra)

@@ -1,0 +1,126 @@
+"""Whole checkpoints of MLD and MotionLCM: which of them a file is, and its two networks in our names.
+
+Every tensor is used, or left out for a reason that is told; anything else is an error that lists it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from leadbench.config import AutoencoderConfig, DenoiserConfig
+from leadbench.errors import WeightsError
+from leadbench.zoo.checkpoint import read_checkpoint
+from leadbench.zoo.official import IGNORED, autoencoder_from_official, denoiser_from_official
+
+HEADS = 4  # attention heads of every published configuration; they leave no trace in tensors
+
+_AUTOENCODER, _DENOISER = "vae.", "denoiser."
+_LEFT_OUT: Mapping[str, str] = {
+    "t2m_textencoder.": "a copy of the evaluator, which is read from its own release",
+    "t2m_moveencoder.": "a copy of the evaluator, which is read from its own release",
+    "t2m_motionencoder.": "a copy of the evaluator, which is read from its own release",
+    "text_encoder.": "the frozen text tower, which is read from its own release",
+}
+KINDS: Mapping[str, str] = {
+    "mld": "MLD, or a model that MotionLCM was distilled from",
+    "motionlcm": "MotionLCM, version 1",
+    "motionlcm-v2": "MotionLCM, version 2",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class OfficialBackbone:
+    """A checkpoint in our names.
+
+    Attributes:
+        kind: name of the backbone that it drives.
+        text_encoder: what it was trained with, by the official configurations.
+        autoencoder, denoiser: configurations; the states are for ``load_state_dict``.
+        left_out: tensor or prefix -> reason, for what was not used.
+    """
+
+    kind: str
+    text_encoder: str
+    autoencoder: AutoencoderConfig
+    autoencoder_state: Mapping[str, Tensor]
+    denoiser: DenoiserConfig
+    denoiser_state: Mapping[str, Tensor]
+    left_out: Mapping[str, str]
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in both networks."""
+        states = (self.autoencoder_state, self.denoiser_state)
+        return sum(tensor.numel() for state in states for name, tensor in state.items() if "latent_s" not in name)
+
+
+def read_official_backbone(path: Path) -> OfficialBackbone:
+    """Read a checkpoint of MLD or MotionLCM; nothing of it is executed.
+
+    Raises:
+        WeightsError: it is missing, unsafe, another thing, or has tensors that are missing, misshapen or unexpected.
+    """
+    return official_backbone(state_dict_of(read_checkpoint(path), path), str(path))
+
+
+def state_dict_of(checkpoint: Any, path: Path) -> dict[str, Tensor]:
+    """The named tensors of a Lightning checkpoint, or of a bare state dict.
+
+    Raises:
+        WeightsError: there are none.
+    """
+    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else None
+    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"checkpoint {path}: holds no state dict")
+    return {str(name): tensor for name, tensor in state.items()}
+
+
+def official_backbone(state: Mapping[str, Tensor], where: str, heads: int = HEADS) -> OfficialBackbone:
+    """Recognise and convert the tensors of a checkpoint.
+
+    Raises:
+        WeightsError: see :func:`read_official_backbone`.
+    """
+    kind = kind_of(state)
+    if kind is None:
+        raise WeightsError(f"{where}: not a checkpoint of MLD or MotionLCM (no tensors vae.* and denoiser.*)")
+    used, left_out = {}, {}
+    unknown = []
+    for name, tensor in state.items():
+        prefix = next((prefix for prefix in _LEFT_OUT if name.startswith(prefix)), None)
+        if prefix is not None:
+            left_out[prefix + "*"] = _LEFT_OUT[prefix]
+        elif name.startswith((_AUTOENCODER, _DENOISER)):
+            used[name] = tensor
+            bare = name.removeprefix(_DENOISER)
+            left_out.update({name: IGNORED[bare]} if name != bare and bare in IGNORED else {})
+        else:
+            unknown.append(name)
+    if unknown:
+        raise WeightsError(f"{where}: unexpected tensors {', '.join(sorted(unknown)[:5])}")
+    mapped = f"{_DENOISER}latent_pre.weight" in state
+    autoencoder, autoencoder_state = autoencoder_from_official(used, heads=heads, prefix=_AUTOENCODER)
+    denoiser, denoiser_state = denoiser_from_official(
+        used, heads=heads, latent_tokens=autoencoder.latent_tokens, relu_text=not mapped, prefix=_DENOISER
+    )
+    if denoiser.latent_width != autoencoder.latent_width:
+        raise WeightsError(
+            f"{where}: latents of width {autoencoder.latent_width} (vae) and {denoiser.latent_width} (denoiser)"
+        )
+    # only MLD's own checkpoints hold mem_pos; MotionLCM and its teachers are conditioned on T5
+    encoder = "clip" if f"{_DENOISER}mem_pos.pe" in state else "t5"
+    return OfficialBackbone(kind, encoder, autoencoder, autoencoder_state, denoiser, denoiser_state, left_out)
+
+
+def kind_of(state: Mapping[str, Tensor]) -> str | None:
+    """Which backbone the names of a state dict belong to; None for none of them."""
+    if not all(any(name.startswith(prefix) for name in state) for prefix in (_AUTOENCODER, _DENOISER)):
+        return None
+    if f"{_DENOISER}time_embedding.cond_proj.weight" not in state:
+        return "mld"
+    return "motionlcm-v2" if f"{_DENOISER}latent_pre.weight" in state else "motionlcm"
