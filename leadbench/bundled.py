@@ -40,13 +40,17 @@ def leadbench_text_encoders() -> Sequence[Registration]:
 
 @hookimpl
 def leadbench_datasets() -> Sequence[Registration]:
-    """The on-disk format of HumanML3D."""
+    """The on-disk format of HumanML3D, and the two datasets that are published in it."""
     return [
+        Registration(
+            "humanml3d", "HumanML3D (Guo et al. 2022): 22 joints, 20 fps", "leadbench.data.humanml3d:humanml3d"
+        ),
+        Registration("kit", "KIT-ML in the same format: 21 joints, 12.5 fps", "leadbench.data.humanml3d:kit_ml"),
         Registration(
             "folder",
             "any folder in HumanML3D's on-disk format (22 or 21 joints)",
             "leadbench.data.humanml3d:HumanML3DFolder",
-        )
+        ),
     ]
 
 

@@ -20,9 +20,11 @@ from leadbench.tensors import (
     Latent,
     LatentSpec,
     MotionBatch,
+    MotionSample,
     MotionSpec,
     Prediction,
     Projection,
+    SplitReport,
     TextSample,
 )
 
@@ -182,14 +184,22 @@ class Evaluator(Protocol):
 
 @runtime_checkable
 class MotionDataset(Protocol):
-    """A dataset in the on-disk format of HumanML3D (see :mod:`leadbench.data.humanml3d`)."""
+    """Motions with captions in three splits; :class:`leadbench.data.humanml3d.HumanML3DFolder` is the usual one."""
 
     name: str
     motion: MotionSpec
-    identity: str
+
+    @property
+    def identity(self) -> str:
+        """Hash of its content: records of two datasets never meet in one table."""
+        ...
 
     def ids(self, split: str) -> tuple[str, ...]:
         """Ids of a split (``train``, ``val``, ``test``), in file order."""
+        ...
+
+    def load(self, split: str, *, skip_bad: bool = False) -> tuple[list[MotionSample], SplitReport]:
+        """Samples of a split, and what was left out; unusable motions are an error unless ``skip_bad``."""
         ...
 
 

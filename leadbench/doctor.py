@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import torch
 
+from leadbench.entry import Entry
 from leadbench.plugins import Plugins
 from leadbench.provenance import hardware
 from leadbench.zoo.embedded import cache_folder, changed_files, shipped, shipped_names
 
 _NAMES = "leadbench torch numpy scipy diffusers sentence-transformers open_clip_torch wordllama"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the report; ``mend`` says what to do where something needed is missing, else it is empty."""
-
-    what: str
-    found: str
-    mend: str = ""
 
 
 def examine(plugins: Plugins) -> list[Entry]:

@@ -46,6 +46,10 @@ class LatentMismatchError(LeadbenchError):
     """A projector, or a denoiser, meets a latent space other than the one that it was trained on."""
 
 
+class SelfTestError(LeadbenchError):
+    """Real motions do not score as they should: evaluator and dataset do not belong together."""
+
+
 class ResultsError(LeadbenchError):
     """Stored records are unreadable or contradict the run that wants to extend them."""
 

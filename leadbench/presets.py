@@ -1,4 +1,4 @@
-"""Named sizes: ``small`` trains on two cores in an hour, ``micro`` ships with the package, ``tiny`` is for tests."""
+"""Named sizes: ``paper`` as published, ``small`` for two cores and an hour, ``micro`` as shipped, ``tiny`` to test."""
 
 from __future__ import annotations
 
@@ -214,7 +214,48 @@ def _tiny() -> Preset:
     )
 
 
-PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (_small(), _small_plain_head(), _micro(), _tiny())}
+def _paper(name: str = "paper", projector_width: int = 256) -> Preset:
+    """The official full sizes: MLD's configuration for both networks, the paper's for the projector (section 5.2).
+
+    Steps are the published epochs on HumanML3D's 23,384 training clips. "Hidden size 1024" of the projector may be its
+    feed-forward width (``paper``) or its width (``paper-wide``).
+    """
+    body = TransformerConfig(attention_dropout=0.1)  # 9 layers, 4 heads, width 256, feed-forward 1024, dropout 0.1
+    clips, epochs = 23_384, 2000
+    loop = LoopConfig(steps=clips // 64 * epochs, batch=64, validate_every=clips // 64 * 10)
+    flat = OptimizerConfig(learning_rate=1e-4, warmup_steps=0, final_rate=1.0)
+    wide = body.model_copy(update={"width": projector_width})
+    return _small().model_copy(
+        update={
+            "name": name,
+            # a batch of 64 clips, counted in frames
+            "autoencoder": AutoencoderStage(
+                architecture=AutoencoderConfig(transformer=body),
+                optimizer=flat,
+                loop=loop.model_copy(update={"batch": 64 * 128}),
+                standardize=False,
+            ),
+            "diffusion": DiffusionStage(architecture=DenoiserConfig(transformer=body), optimizer=flat, loop=loop),
+            "consistency": ConsistencyStage(
+                architecture=DenoiserConfig(guidance_width=256, transformer=body),
+                optimizer=OptimizerConfig(learning_rate=2e-4, weight_decay=0.0, warmup_steps=1000),
+                loop=LoopConfig(steps=96_000, batch=128, validate_every=5000, ema=0.95, select="last"),
+            ),
+            "projector": ProjectorStage(
+                architecture=ProjectorConfig(transformer=wide),
+                optimizer=flat,
+                loop=LoopConfig(steps=-(-clips // 1024) * 200, batch=1024, validate_every=230),
+            ),
+            "teacher_encoder": "clip",
+            "student_encoder": "t5",
+        }
+    )
+
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (_small(), _small_plain_head(), _micro(), _tiny(), _paper(), _paper("paper-wide", 1024))
+}
 
 
 def get_preset(name: str) -> Preset:

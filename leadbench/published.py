@@ -14,7 +14,7 @@ from pydantic import Field
 from leadbench.config import FrozenModel
 from leadbench.errors import ConfigError
 from leadbench.statistics import Estimate
-from leadbench.table import TableRow, render_rows
+from leadbench.table import REAL, Beside, TableRow, render_rows
 
 
 class PublishedValue(FrozenModel):
@@ -98,10 +98,41 @@ def render_published(number: int, form: str = "github") -> str:
     return "\n\n".join([render_rows(title, rows, form), *notes])
 
 
-def _table_row(row: PublishedRow) -> TableRow:
+_TABLES = {"humanml3d": {"by_model": 1, "by_steps": 5}, "kit": {"by_model": 2}}
+
+
+def published_beside(dataset: str, *, ranked: bool = False) -> Beside:
+    """Rows of the paper's tables that belong beside measured ones of a dataset; none for datasets not in the paper.
+
+    >>> [row.name for row in published_beside("kit").by_model][:2], published_beside("bnr").by_model
+    (['Real (paper)', 'JL2P (paper)'], ())
+    """
+    rows = {
+        layout: tuple(_table_row(row, beside=True, ranked=ranked) for row in published().table(number))
+        for layout, number in _TABLES.get(dataset, {}).items()
+    }
+    return Beside(**rows)
+
+
+def published_real(dataset: str) -> dict[str, float] | None:
+    """Metrics of the published Real row of a dataset; None for datasets not in the paper.
+
+    >>> published_real("kit")["mm_dist"]
+    2.788
+    """
+    number = _TABLES.get(dataset, {}).get("by_model")
+    if number is None:
+        return None
+    row = next(row for row in published().table(number) if row.row == REAL)
+    return {metric: value.mean for metric, value in row.metrics.items()}
+
+
+def _table_row(row: PublishedRow, *, beside: bool = False, ranked: bool = False) -> TableRow:
     name = row.row if row.projected is None else f"{row.row}, {'projected' if row.projected else 'not projected'}"
+    name = f"{name} (paper)" if beside else name
     estimates = {
         metric: Estimate(value.mean, value.half_width or 0.0, 1 if value.half_width is None else 20)
         for metric, value in row.metrics.items()
     }
-    return TableRow(name, row.steps, None, estimates, ranked=False, backbone=None, projector=None)
+    ranked = ranked and row.row != REAL
+    return TableRow(name, row.steps, None, estimates, ranked=ranked, backbone=None, projector=None)

@@ -28,6 +28,8 @@ _LCM_V1_STEPS = 50
 _LCM_V2_TIMESTEPS = {1: (799,), 2: (699, 299), 4: (699, 399, 299, 299)}
 _LCM_V2_GUIDANCE = {1: 8.0, 2: 12.5, 4: 13.5}
 
+LcmVersion = Literal["v1", "v2"]
+
 
 @dataclass(frozen=True, eq=False)
 class Branches:
@@ -106,7 +108,7 @@ def boundary_scalings(timestep: Tensor | int) -> tuple[Tensor, Tensor]:
     return 0.25 / (s**2 + 0.25), s / (s**2 + 0.25).sqrt()
 
 
-def lcm_timesteps(version: Literal["v1", "v2"], steps: int) -> tuple[int, ...]:
+def lcm_timesteps(version: LcmVersion, steps: int) -> tuple[int, ...]:
     """Timesteps of MotionLCM: v1 by the rule of diffusers' LCMScheduler, v2 by its table.
 
     Raises ConfigError for unsupported steps: v1 takes 1 to 50, v2 takes 1, 2 and 4.
@@ -121,7 +123,7 @@ def lcm_timesteps(version: Literal["v1", "v2"], steps: int) -> tuple[int, ...]:
     return tuple(scheduler.timesteps.tolist())
 
 
-def lcm_guidance(version: Literal["v1", "v2"], steps: int) -> float:
+def lcm_guidance(version: LcmVersion, steps: int) -> float:
     """Default guidance of MotionLCM: 7.5 in v1, 8.0 / 12.5 / 13.5 at 1 / 2 / 4 steps in v2 (w is one less).
 
     Raises ConfigError for steps that v2 does not support.

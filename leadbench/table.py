@@ -63,6 +63,14 @@ class TableRow:
     projector: str | None
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Rows that are shown below the measured ones of the two layouts; they compete with them only if ``ranked``."""
+
+    by_model: tuple[TableRow, ...] = ()
+    by_steps: tuple[TableRow, ...] = ()
+
+
 def check_format(name: str) -> None:
     """Raise UnknownNameError unless ``name`` is a table format."""
     if name not in FORMATS:
@@ -96,27 +104,31 @@ def aggregate(records: Sequence[Record]) -> list[TableRow]:
     return _ordered([_row(group) for group in groups.values()])
 
 
-def render_t2m(records: Sequence[Record], form: str = "github") -> str:
+def render_t2m(records: Sequence[Record], form: str = "github", beside: Beside | None = None) -> str:
     """Table 5 (few-step backbones by steps) and Table 1 (one row a model) of a run, with a caption.
 
-    Table 1 holds each backbone at its fewest steps, as the paper's MotionLCM rows are its 1-step rows.
+    Table 1 holds each backbone at its fewest steps, as the paper's MotionLCM rows are its 1-step rows. ``beside`` adds
+    rows of others, in every format.
 
     Raises:
         ResultsError: see :func:`aggregate`.
     """
     check_format(form)
     rows = aggregate(records)
+    beside = beside or Beside()
     if form == "json":
-        content = {"caption": _caption(records), "rows": [_as_json(row) for row in rows]}
+        others = [_as_json(row) for row in (*beside.by_model, *beside.by_steps)]
+        content = {"caption": _caption(records), "rows": [_as_json(row) for row in rows], "published": others}
         return json.dumps(content, indent=2, ensure_ascii=False)
     if form == "csv":
-        return _as_csv(rows)
+        return _as_csv([*rows, *beside.by_model, *beside.by_steps])
     parts = []
     stepped = _several_steps(rows)
     if stepped:
         chosen = [row for row in rows if row.name == REAL or row.backbone in stepped]
-        parts.append(_render("By steps (layout of Table 5)", chosen, form, with_steps=True))
-    parts.append(_render("By model (layout of Table 1)", _fewest_steps(rows), form, with_steps=False))
+        parts.append(_render("By steps (layout of Table 5)", [*chosen, *beside.by_steps], form, with_steps=True))
+    by_model = [*_fewest_steps(rows), *beside.by_model]
+    parts.append(_render("By model (layout of Table 1)", by_model, form, with_steps=False))
     parts.append(_latex(_caption(records), form))
     return "\n\n".join(parts)
 
@@ -151,7 +163,8 @@ def _ordered(rows: Sequence[TableRow]) -> list[TableRow]:
 
     def place(row: TableRow) -> tuple[int, int, int, float]:
         if row.backbone is None:
-            return ({REAL: 0, RECONSTRUCTION: 1}.get(row.name, 3), 0, 0, 0.0)
+            group = 0 if row.name == REAL else 1 if row.name.startswith(RECONSTRUCTION) else 3
+            return (group, 0, 0, 0.0)
         return (2, backbones.index(row.backbone), row.steps or 0, row.guidance or 0.0)
 
     return sorted(rows, key=place)

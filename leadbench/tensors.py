@@ -172,3 +172,45 @@ class TextSample:
 
     caption: str
     tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class MotionSample:
+    """One motion with its captions: raw features [F, D] float32."""
+
+    id: str
+    features: Tensor
+    captions: tuple[TextSample, ...]
+
+    @property
+    def frames(self) -> int:
+        """F."""
+        return int(self.features.shape[0])
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """What loading a split left out, and why: ids, and ``ID:LINE`` for captions that could not be read."""
+
+    kept: int
+    too_short: tuple[str, ...] = ()
+    too_long: tuple[str, ...] = ()
+    not_finite: tuple[str, ...] = ()
+    no_caption: tuple[str, ...] = ()
+    bad_text: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for what leaves out more than the limits on length do."""
+        reasons = {
+            "with NaN or infinity": self.not_finite,
+            "without a usable caption": self.no_caption,
+            "that lack a file": self.missing,
+        }
+        found = [f"left out: {len(ids)} motions {why} ({_some(ids)})" for why, ids in reasons.items() if ids]
+        return (*found, *([f"left out: {len(self.bad_text)} unreadable captions"] if self.bad_text else []))
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")

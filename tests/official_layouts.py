@@ -83,3 +83,67 @@ def write_glove(folder: Path, words: tuple[str, ...] = ()) -> Path:
     (folder / "our_vab_words.pkl").write_bytes(pickle.dumps(vocabulary))
     (folder / "our_vab_idx.pkl").write_bytes(pickle.dumps({word: row for row, word in enumerate(vocabulary)}))
     return folder
+
+
+CAPTIONS = (
+    ("a person walks forward slowly.", "a/DET person/NOUN walk/VERB forward/ADV slowly/ADV"),
+    ("the man raises his left arm, then kicks.", "the/DET man/NOUN raise/VERB his/DET left/ADJ arm/NOUN kick/VERB"),
+    ("someone turns around and sits down on a chair", "someone/PRON turn/VERB around/ADV and/CCONJ sit/VERB down/ADP"),
+    ("a figure jumps up two times", "a/DET figure/NOUN jump/VERB up/ADP two/NUM time/NOUN"),
+    ("he waves with both hands", "he/PRON wave/VERB with/ADP both/DET hand/NOUN"),
+)
+
+
+def write_dataset(root: Path, tests: int = 40, trains: int = 64, width: int = 263, seed: int = 0) -> Path:
+    """A folder as HumanML3D (263) or KIT-ML (251) is published: no dataset.json, mirrored ids, time tags, odd lines.
+
+    Motions are smooth random features, so nothing can be learnt from them. The test split holds the two ids that are
+    published with NaN.
+    """
+    rng = np.random.default_rng(seed)
+    for name in ("new_joint_vecs", "texts"):
+        (root / name).mkdir(parents=True)
+    kit = width == 251
+    counts = {"train": trains, "val": 8, "test": tests}
+    ids: dict[str, list[str]] = {}
+    number = 0
+    for split, count in counts.items():
+        plain = [f"{number + offset:05d}" if kit else f"{number + offset:06d}" for offset in range(count // 2)]
+        ids[split] = [name for one in plain for name in (one, f"M{one}")]
+        number += count
+    every = []
+    shape = np.cumsum(rng.normal(size=(400, width)), axis=0) * 0.02
+    for split, names in ids.items():
+        for index, name in enumerate(names):
+            frames = int(rng.integers(30 if kit else 44, 199))
+            start = int(rng.integers(0, 200))
+            features = (shape[start : start + frames] + 0.3 * rng.normal(size=width)).astype(np.float32)
+            np.save(root / "new_joint_vecs" / f"{name}.npy", features)
+            (root / "texts" / f"{name}.txt").write_text(_texts(index, frames, split), encoding="utf-8")
+            every.append(features)
+    if not kit:
+        for name in ("007975", "M007975"):
+            np.save(root / "new_joint_vecs" / f"{name}.npy", np.full((60, width), np.nan, np.float32))
+            (root / "texts" / f"{name}.txt").write_text(_texts(0, 60, "test"), encoding="utf-8")
+            ids["test"].append(name)
+    for split, names in ids.items():
+        (root / f"{split}.txt").write_text("\n".join(names) + "\n")
+    stacked = np.concatenate(every)
+    np.save(root / "Mean.npy", stacked.mean(axis=0))
+    np.save(root / "Std.npy", stacked.std(axis=0) + 0.05)
+    return root
+
+
+def _texts(index: int, frames: int, split: str) -> str:
+    """Captions of the whole clip; every fifth file also has captions of parts, with the tags that one meets."""
+    lines = [f"{caption}#{tokens}#0.0#0.0" for caption, tokens in (CAPTIONS[index % 5], CAPTIONS[(index + 2) % 5])]
+    if index % 5 == 1:
+        caption, tokens = CAPTIONS[3]
+        lines.append(f"{caption}#{tokens}#nan#nan")
+        lines.append(f"{caption} first#{tokens}#0.0#{frames / 20 * 0.8:.3f}")
+        lines.append(f"{caption} backwards#{tokens}#3.0#1.0")
+        lines.append(f"{caption} past the end#{tokens}#0.5#100.0")
+        lines.append(f"{caption} too short#{tokens}#1.0#1.5")
+    if index % 5 == 3 and split == "test":
+        lines = [f"{caption}#{tokens}#0.0#{frames / 20 + 1}" for caption, tokens in CAPTIONS[:1]]
+    return "\n".join(lines) + "\n\n"

@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leadbench.benchmarks.controls import clamp_to_train, latent_statistics, rescale_to_train
+from leadbench.benchmarks.realigners import Realigners
+from leadbench.benchmarks.request import T2MRequest
+from leadbench.benchmarks.selftest import SKIPPED, expected_row
 from leadbench.benchmarks.t2m import T2MBenchmark
 from leadbench.benchmarks.units import Entry, Setting
-from leadbench.config import T2MConfig
-from leadbench.contracts import Backbone, Evaluator, MotionMetric, Projector
-from leadbench.data.humanml3d import HumanML3DFolder
-from leadbench.errors import ConfigError, WeightsError, unknown_name
+from leadbench.contracts import Backbone, Evaluator, MotionDataset, MotionMetric
+from leadbench.errors import ConfigError, unknown_name
 from leadbench.hookspecs import BackboneRegistration
-from leadbench.pipeline import LatentMap, realign
 from leadbench.plugins import Plugins
 from leadbench.provenance import sha256_file
 from leadbench.results import RunStore
-from leadbench.zoo.store import ModelStore, load_projector
-
-ABLATED = "projector-no-align"
-
-
-@dataclass(frozen=True)
-class T2MRequest:
-    """What a user asks for.
-
-    Args:
-        backbones: registered names.
-        steps: numbers of steps by backbone name; None as a key speaks to few-step backbones.
-        guidance: guidance scales to sweep; empty: each backbone's default.
-        projector: ``auto``, ``none`` or a file.
-        evaluator: registered name; ``guo`` is the one of the model folder.
-        controls: also score the controls.
-        metrics: registered names of further metrics.
-        notes: sentences for the tables' captions.
-        config: protocol.
-    """
-
-    backbones: tuple[str, ...]
-    steps: Mapping[str | None, Sequence[int]] = field(default_factory=dict)
-    guidance: tuple[float, ...] = ()
-    projector: str = "auto"
-    evaluator: str = "guo"
-    controls: bool = False
-    metrics: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    config: T2MConfig = field(default_factory=T2MConfig)
+from leadbench.zoo.store import ModelStore
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +33,7 @@ class Assembled:
 
 
 def assemble_t2m(
-    request: T2MRequest, dataset: HumanML3DFolder, plugins: Plugins, models: ModelStore, out: Path
+    request: T2MRequest, dataset: MotionDataset, plugins: Plugins, models: ModelStore, out: Path
 ) -> Assembled:
     """Load and check everything that ``request`` names; nothing is written.
 
@@ -74,28 +44,30 @@ def assemble_t2m(
     if unknown:
         raise unknown_name("backbone", unknown[0], request.backbones, where="--steps")
     registrations = [_registration(plugins, name) for name in request.backbones]
-    samples = dataset.load(request.config.split, skip_bad=request.config.skip_bad_motions)[0]
+    samples, report = dataset.load(request.config.split, skip_bad=request.config.skip_bad_motions)
     backbones = [_create(plugins, name, models) for name in request.backbones]
     settings = [_settings(r, b, request) for r, b in zip(registrations, backbones, strict=True)]
     evaluator = _evaluator(plugins, request.evaluator, models)
-    maps = _latent_maps(request, dataset, models)
+    lent = Realigners(request, dataset, models, [backbone.autoencoder for backbone in backbones])
     entries = [
-        Entry(backbone, chosen, {_row(label, r.display): value for label, value in maps.items()})
+        Entry(backbone, chosen, {_row(label, r.display): value for label, value in lent.maps(backbone).items()})
         for r, backbone, chosen in zip(registrations, backbones, settings, strict=True)
     ]
+    skipped = not request.self_test and expected_row(dataset, evaluator) is not None
     description = {**_description(request, dataset, models, settings), "evaluator": evaluator.identity}
+    if skipped:
+        description["self_test"] = "skipped"
     run = "t2m-" + hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:10]
     benchmark = T2MBenchmark(
         dataset=dataset,
         evaluator=evaluator,
-        autoencoder=models.autoencoder(),
         entries=entries,
         config=request.config,
         store=RunStore(out / dataset.name / run),
         controls=request.controls,
         samples=samples,
-        stamps=_stamps(request, models),
-        notes=request.notes,
+        stamps=(*lent.stamps, *((SKIPPED,) if skipped else ())),
+        notes=(*request.notes, *report.notes, *lent.notes),
         metrics={name: _metric(plugins, name) for name in request.metrics},
     )
     return Assembled(benchmark, description, run)
@@ -140,59 +112,13 @@ def _settings(registration: BackboneRegistration, backbone: Backbone, request: T
     return tuple(settings)
 
 
-def _latent_maps(
-    request: T2MRequest, dataset: HumanML3DFolder, models: ModelStore
-) -> dict[str, tuple[str | None, LatentMap | None]]:
-    """Label -> (projector's name, map); labels become row names."""
-    maps: dict[str, tuple[str | None, LatentMap | None]] = {"plain": (None, None)}
-    projector = _projector(request, models)
-    if projector is not None:
-        name = f"aligned {projector.text_encoder}"
-        maps["lead"] = (name, _realign(projector, models, request))
-    if request.controls:
-        train = dataset.load("train", skip_bad=request.config.skip_bad_motions)[0]
-        statistics = latent_statistics(models.autoencoder(), train, request.config.seed)
-        maps["clamp"] = (None, clamp_to_train(statistics))
-        maps["rescale"] = (None, rescale_to_train(statistics))
-        if models.has(ABLATED):
-            ablated = models.projector(ABLATED)
-            maps["lead w/o align"] = (
-                f"without alignment to {ablated.text_encoder}",
-                _realign(ablated, models, request),
-            )
-    return maps
-
-
-def _projector(request: T2MRequest, models: ModelStore) -> Projector | None:
-    if request.projector == "none":
-        return None
-    if request.projector == "auto":
-        return models.projector() if models.has("projector") else None
-    path = Path(request.projector)
-    if not path.is_file():
-        raise WeightsError(f"--projector {path}: no such file (allowed: auto, none, or a .safetensors file)")
-    return load_projector(path)
-
-
-def _stamps(request: T2MRequest, models: ModelStore) -> tuple[str, ...]:
-    """Warnings for every record of the run."""
-    projector = _projector(request, models)
-    if projector is None or projector.latent_fingerprint == models.autoencoder().fingerprint:
-        return ()
-    return ("the projector was trained on another latent space (--allow-latent-mismatch)",)
-
-
-def _realign(projector: Projector, models: ModelStore, request: T2MRequest) -> LatentMap:
-    return realign(projector, models.autoencoder(), allow_mismatch=request.config.allow_latent_mismatch)
-
-
 def _row(label: str, display: str) -> str:
     names = {"plain": display, "lead": f"LEAD ({display})", "lead w/o align": f"LEAD w/o align ({display})"}
     return names.get(label, f"{display} + {label}")
 
 
 def _description(
-    request: T2MRequest, dataset: HumanML3DFolder, models: ModelStore, settings: Sequence[tuple[Setting, ...]]
+    request: T2MRequest, dataset: MotionDataset, models: ModelStore, settings: Sequence[tuple[Setting, ...]]
 ) -> dict[str, Any]:
     """What makes two runs the same: protocol, settings, data and the weights in use."""
     weights = {name: sha256_file(path) for name, path in models.used.items()}

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from leadbench.contracts import MotionAutoencoder
-from leadbench.data.humanml3d import MotionSample
 from leadbench.pipeline import LatentMap
 from leadbench.random import NoiseSource, stream
-from leadbench.tensors import Latent, MotionBatch
+from leadbench.tensors import Latent, MotionBatch, MotionSample
 from leadbench.training.autoencoder import encode_samples
 
 

@@ -16,15 +16,15 @@ from leadbench.benchmarks.memory import Chunk, ChunkedWork
 from leadbench.benchmarks.scoring import Reference, embed_checked, make_reference, score
 from leadbench.benchmarks.units import Report
 from leadbench.config import T2MConfig
-from leadbench.contracts import Evaluator
-from leadbench.data.humanml3d import UNIT, DrawnSample, HumanML3DFolder, MotionSample, collate
+from leadbench.contracts import Evaluator, MotionDataset
+from leadbench.data.humanml3d import UNIT, DrawnSample, collate
 from leadbench.errors import DataError, MotionFileError, NonFiniteError
 from leadbench.motion.features import joints_to_features
 from leadbench.motion.uniform import Mode
 from leadbench.provenance import collect_provenance
 from leadbench.results import Record, RunStore
 from leadbench.skeleton import get_skeleton
-from leadbench.tensors import MotionBatch
+from leadbench.tensors import MotionBatch, MotionSample
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class FolderMotions:
     digest: str
 
 
-def load_motions(folder: Path, dataset: HumanML3DFolder, ids: Sequence[str], mode: Mode = "official") -> FolderMotions:
+def load_motions(folder: Path, dataset: MotionDataset, ids: Sequence[str], mode: Mode = "official") -> FolderMotions:
     """Read ``ID.npy`` for every id: features [F, D], not normalised, or joints [F, J, 3] in metres.
 
     A caption with a time tag is a sample of its own, with the id ``ID#LINE``: its motion is in ``ID#LINE.npy``. Joints
@@ -65,7 +65,7 @@ def load_motions(folder: Path, dataset: HumanML3DFolder, ids: Sequence[str], mod
 
 def score_and_store(
     folder: Path,
-    dataset: HumanML3DFolder,
+    dataset: MotionDataset,
     evaluator: Evaluator,
     config: T2MConfig,
     out: Path,
@@ -95,7 +95,7 @@ def score_and_store(
     return store.records(), store.folder
 
 
-def _features(path: Path, dataset: HumanML3DFolder, mode: Mode) -> Tensor:
+def _features(path: Path, dataset: MotionDataset, mode: Mode) -> Tensor:
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as exc:
@@ -118,7 +118,7 @@ def _features(path: Path, dataset: HumanML3DFolder, mode: Mode) -> Tensor:
 
 def score_folder(
     motions: FolderMotions,
-    dataset: HumanML3DFolder,
+    dataset: MotionDataset,
     samples: Sequence[MotionSample],
     evaluator: Evaluator,
     config: T2MConfig,

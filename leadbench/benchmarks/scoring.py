@@ -12,13 +12,13 @@ from leadbench.benchmarks.memory import Chunk, ChunkedWork
 from leadbench.benchmarks.protocols import PROTOCOLS
 from leadbench.config import T2MConfig
 from leadbench.contracts import Evaluator
-from leadbench.data.humanml3d import DrawnSample, MotionSample, collate, draw
+from leadbench.data.humanml3d import DrawnSample, collate, draw
 from leadbench.errors import NonFiniteError
 from leadbench.metrics.diversity import Pairs, diversity, diversity_pair_count, draw_pairs, multimodality
 from leadbench.metrics.frechet import FeatureStatistics, frechet_distance
 from leadbench.metrics.retrieval import r_precision
 from leadbench.random import stream
-from leadbench.tensors import MotionBatch
+from leadbench.tensors import MotionBatch, MotionSample
 
 SECOND_DRAW = 1_000_000  # added to a replication's number: the streams of its other draw of the real motions
 

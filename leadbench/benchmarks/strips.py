@@ -30,12 +30,10 @@ def draw_comparison(assembled: Assembled, sample: str, path: Path) -> Path:
         raise DataError(f"--id {sample}: no such motion in split {benchmark.config.split!r}")
     item = found[0]
     raw = collate([item.features])
-    autoencoder = benchmark.autoencoder
-    posterior = autoencoder.encode(raw.normalize(autoencoder.motion))
-    motions = {
-        f"Real\n{item.caption.caption}": raw,
-        "Recon- struction": decode_latents(autoencoder, Latent.full(posterior.loc), raw.mask, None),
-    }
+    motions = {f"Real\n{item.caption.caption}": raw}
+    for label, autoencoder in benchmark.autoencoders.items():
+        posterior = autoencoder.encode(raw.normalize(autoencoder.motion))
+        motions["Recon- struction" + label] = decode_latents(autoencoder, Latent.full(posterior.loc), raw.mask, None)
     for entry in benchmark.entries:
         setting = entry.settings[0]
         noise = NoiseSource(benchmark.config.seed, (item.id,))
@@ -44,7 +42,7 @@ def draw_comparison(assembled: Assembled, sample: str, path: Path) -> Path:
         )
         for row, (_, edit) in entry.variants.items():
             motions[f"{row}, {setting.steps} step{'s' if setting.steps > 1 else ''}"] = decode_latents(
-                autoencoder, latent, raw.mask, edit
+                entry.backbone.autoencoder, latent, raw.mask, edit
             )
     return _draw(motions, path, item, benchmark.dataset.motion.skeleton)
 

@@ -32,17 +32,18 @@ from leadbench.benchmarks.scoring import (
     score_multimodality,
     score_without_captions,
 )
+from leadbench.benchmarks.selftest import SelfTest, run_self_test
 from leadbench.benchmarks.units import Entry, Report, Setting, Unit
-from leadbench.config import T2MConfig
-from leadbench.contracts import Backbone, Evaluator, GeneratedMotions, MotionAutoencoder, MotionMetric
-from leadbench.data.humanml3d import DrawnSample, HumanML3DFolder, MotionSample, collate, draw
+from leadbench.config import SelfTestSettings, T2MConfig
+from leadbench.contracts import Backbone, Evaluator, GeneratedMotions, MotionAutoencoder, MotionDataset, MotionMetric
+from leadbench.data.humanml3d import DrawnSample, collate, draw
 from leadbench.metrics.bundled import latent_norm, skating_ratio
 from leadbench.motion.features import features_to_joints
 from leadbench.pipeline import LatentMap, decode_latents, sample_latents
 from leadbench.random import NoiseSource, stream
 from leadbench.results import Record, RunStore
 from leadbench.skeleton import get_skeleton
-from leadbench.tensors import Latent, lengths_to_mask
+from leadbench.tensors import Latent, MotionSample, lengths_to_mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +62,7 @@ class T2MBenchmark:
     Args:
         dataset: whose ``config.split`` is generated for.
         evaluator: space in which everything is measured.
-        autoencoder: of the reconstruction and control rows.
-        entries: backbones.
+        entries: backbones; each autoencoder among them has its reconstruction and control rows.
         config: protocol.
         store: where records go.
         controls: also score the control rows.
@@ -72,9 +72,8 @@ class T2MBenchmark:
         metrics: further metrics of motions by name, averaged over the test motions.
     """
 
-    dataset: HumanML3DFolder
+    dataset: MotionDataset
     evaluator: Evaluator
-    autoencoder: MotionAutoencoder
     entries: Sequence[Entry]
     config: T2MConfig
     store: RunStore
@@ -84,6 +83,7 @@ class T2MBenchmark:
     notes: tuple[str, ...] = ()
     metrics: Mapping[str, MotionMetric] = field(default_factory=dict)
     _references: dict[int, Reference] = field(default_factory=dict)
+    _statistics: dict[str, LatentStatistics] = field(default_factory=dict)
 
     def run(self, report: Report | None = None) -> list[Record]:
         """Do every unit that is not recorded yet; return all records of the run."""
@@ -96,6 +96,12 @@ class T2MBenchmark:
                 report(unit.label, number + 1, len(units))
         return self.store.records()
 
+    def self_test(self, tolerances: SelfTestSettings) -> SelfTest | None:
+        """Measure the real motions of the first replication; None where nobody knows what they must score."""
+        reference = self._reference(0)
+        real = score(reference.as_real, reference.motion, self.config)
+        return run_self_test(self.dataset, self.evaluator, self._samples, real, tolerances)
+
     def recorded(self, unit: Unit) -> bool:
         """Whether nothing of a unit is left to do."""
         return all(self.store.done(key) for key in unit.keys)
@@ -104,23 +110,33 @@ class T2MBenchmark:
         """All units, replications outermost so that an interrupted run holds whole replications."""
         for replication in range(self.config.replications):
             yield self._unit("Real", replication, [self._key("Real", replication)], self._real)
-            rows = ["Reconstruction", *(self._control_rows if self.controls else ())]
-            yield self._unit(
-                "Reconstruction", replication, [self._key(row, replication) for row in rows], self._autoencoder_rows
-            )
+            if self.controls:
+                keys = [self._key(row, replication) for row in self._real_controls]
+                yield self._unit("controls", replication, keys, self._real_control_rows)
+            for label, autoencoder in self.autoencoders.items():
+                rows = ["Reconstruction", *(self._latent_controls if self.controls else ())]
+                keys = [self._key(row + label, replication) for row in rows]
+                work = partial(self._autoencoder_rows, label=label, autoencoder=autoencoder)
+                yield self._unit("Reconstruction" + label, replication, keys, work)
             for entry in self.entries:
                 for setting in entry.settings:
                     keys = [self._key(row, replication, setting) for row in entry.variants]
                     label = f"{setting.display} {setting.steps} steps"
                     yield self._unit(label, replication, keys, partial(self._generated, entry=entry, setting=setting))
 
-    _control_rows = (
-        "Real, shuffled captions",
-        "Train sample",
-        "Other test latents",
-        "Gaussian latents",
-        "N(0, I) latents",
-    )
+    _real_controls = ("Real, shuffled captions", "Train sample")
+    _latent_controls = ("Other test latents", "Gaussian latents", "N(0, I) latents")
+
+    @cached_property
+    def autoencoders(self) -> dict[str, MotionAutoencoder]:
+        """Suffix of row names -> autoencoder, one for each latent space; a single one has no suffix."""
+        found: dict[str, tuple[str, MotionAutoencoder]] = {}
+        for entry in self.entries:
+            autoencoder = entry.backbone.autoencoder
+            found.setdefault(autoencoder.fingerprint, (entry.settings[0].display, autoencoder))
+        if len(found) == 1:
+            return {"": next(iter(found.values()))[1]}
+        return {f" ({display})": autoencoder for display, autoencoder in found.values()}
 
     # ------------------------------------------------------------------ rows
 
@@ -129,31 +145,39 @@ class T2MBenchmark:
         reference = self._reference(replication)
         return [self._record("Real", replication, score(reference.as_real, reference.motion, self.config))]
 
-    def _autoencoder_rows(self, replication: int) -> list[Record]:
-        """Reconstruction, and with controls the rows that need no backbone."""
+    def _real_control_rows(self, replication: int) -> list[Record]:
+        """Controls that need no models: captions of others, and motions of the train split."""
         reference = self._reference(replication)
-        latents = self._posterior(reference, replication)
+        order = torch.tensor(derangement(len(reference.drawn), self.config.seed, replication))
+        shuffled = score(reference, reference.motion, self.config, reference.text[order])
+        return [
+            self._record("Real, shuffled captions", replication, shuffled),
+            self._record("Train sample", replication, self._train_sample(reference, replication)),
+        ]
+
+    def _autoencoder_rows(self, replication: int, label: str, autoencoder: MotionAutoencoder) -> list[Record]:
+        """Reconstruction, and with controls the latents that need no backbone."""
+        reference = self._reference(replication)
+        latents = self._posterior(reference, replication, autoencoder)
         rows = {"Reconstruction": latents}
-        records = []
         if self.controls:
-            rows |= self._control_latents(reference, latents, replication)
-            order = torch.tensor(derangement(len(reference.drawn), self.config.seed, replication))
-            shuffled = score(reference, reference.motion, self.config, reference.text[order])
-            records.append(self._record("Real, shuffled captions", replication, shuffled))
-            records.append(self._record("Train sample", replication, self._train_sample(reference, replication)))
+            rows |= self._control_latents(reference, latents, replication, self._latent_statistics(autoencoder))
+        records = []
         for row, latent in rows.items():
-            decoded = self._decode_and_embed(reference, latent, None)
+            decoded = self._decode_and_embed(reference, latent, autoencoder, None)
             metrics = score(reference, decoded.embeddings, self.config) | decoded.metrics
-            records.append(self._record(row, replication, metrics, details=decoded.details))
+            records.append(self._record(row + label, replication, metrics, details=decoded.details))
         return records
 
-    def _control_latents(self, reference: Reference, latents: Tensor, replication: int) -> dict[str, Tensor]:
+    def _control_latents(
+        self, reference: Reference, latents: Tensor, replication: int, statistics: LatentStatistics
+    ) -> dict[str, Tensor]:
         noise = self._noise(reference, replication)
         order = torch.tensor(derangement(len(reference.drawn), self.config.seed, replication))
         return {
             "Other test latents": latents[order],
-            "Gaussian latents": gaussian_latents(self.latent_statistics, noise).values,
-            "N(0, I) latents": standard_normal_latents(self.latent_statistics, noise).values,
+            "Gaussian latents": gaussian_latents(statistics, noise).values,
+            "N(0, I) latents": standard_normal_latents(statistics, noise).values,
         }
 
     def _train_sample(self, reference: Reference, replication: int) -> dict[str, float | None]:
@@ -176,13 +200,14 @@ class T2MBenchmark:
         records = []
         for row, (projector, edit) in entry.variants.items():
             began = time.perf_counter()
-            decoded = self._decode_and_embed(reference, latents, edit)
+            decoded = self._decode_and_embed(reference, latents, entry.backbone.autoencoder, edit)
             metrics = score(reference, decoded.embeddings, self.config) | decoded.metrics
             if repeats is not None:
-                embedded = torch.stack(
-                    [self._decode_and_embed(repeats[0], latent, edit, {}).embeddings for latent in repeats[1]], dim=1
-                )
-                metrics["multimodality"] = score_multimodality(embedded, self.config, replication)
+                embedded = [
+                    self._decode_and_embed(repeats[0], latent, entry.backbone.autoencoder, edit, {}).embeddings
+                    for latent in repeats[1]
+                ]
+                metrics["multimodality"] = score_multimodality(torch.stack(embedded, dim=1), self.config, replication)
             seconds = {"sampling": sampling, "scoring": time.perf_counter() - began}
             records.append(
                 self._record(
@@ -202,7 +227,7 @@ class T2MBenchmark:
     def _sample(
         self, backbone: Backbone, reference: Reference, setting: Setting, replication: int, repeat: int
     ) -> Tensor:
-        spec = self.autoencoder.latent
+        spec = backbone.autoencoder.latent
         out = torch.empty(len(reference.drawn), spec.tokens, spec.width)
 
         def work(chunk: Chunk) -> None:
@@ -233,11 +258,12 @@ class T2MBenchmark:
         self,
         reference: Reference,
         latents: Tensor,
+        autoencoder: MotionAutoencoder,
         edit: LatentMap | None,
         metrics: Mapping[str, MotionMetric] | None = None,
     ) -> Decoded:
         """Decode latents [S, N, M], embed the motions and measure ``metrics`` of them; None: diagnostics and extras."""
-        count, spec = len(reference.drawn), self.autoencoder.motion
+        count, spec = len(reference.drawn), autoencoder.motion
         embeddings = torch.full((count, self.evaluator.dim), float("nan"))
         if metrics is None:
             metrics = {"latent_norm": latent_norm, "skating_ratio": skating_ratio, **self.metrics}
@@ -248,7 +274,7 @@ class T2MBenchmark:
             mask = _mask([reference.drawn[i] for i in rows])
             plain = Latent.full(latents[rows])
             latent = plain if edit is None else edit(plain)
-            motion = decode_latents(self.autoencoder, latent, mask, None)
+            motion = decode_latents(autoencoder, latent, mask, None)
             embeddings[rows] = embed_checked(self.evaluator, motion)
             if not metrics:
                 return
@@ -262,16 +288,16 @@ class T2MBenchmark:
         extra: dict[str, float | None] = {name: means.pop(name) for name in self.metrics if name in means}
         return Decoded(embeddings, means, extra)
 
-    def _posterior(self, reference: Reference, replication: int) -> Tensor:
+    def _posterior(self, reference: Reference, replication: int, autoencoder: MotionAutoencoder) -> Tensor:
         """Posterior samples [S, N, M] of the reference crops (MLD's evaluation encodes samples, not means)."""
-        spec = self.autoencoder.latent
+        spec = autoencoder.latent
         out = torch.empty(len(reference.drawn), spec.tokens, spec.width)
         noise = self._noise(reference, replication).normal("posterior", (spec.tokens, spec.width))
 
         def work(chunk: Chunk) -> None:
             rows = list(chunk.rows)
-            batch = collate([reference.drawn[i].features for i in rows]).normalize(self.autoencoder.motion)
-            posterior = self.autoencoder.encode(batch)
+            batch = collate([reference.drawn[i].features for i in rows]).normalize(autoencoder.motion)
+            posterior = autoencoder.encode(batch)
             out[rows] = posterior.loc + posterior.scale * noise[rows]
 
         self._chunks.run(reference.drawn, work)
@@ -298,10 +324,13 @@ class T2MBenchmark:
     def _train(self) -> list[MotionSample]:
         return self.dataset.load("train", skip_bad=self.config.skip_bad_motions)[0]
 
-    @cached_property
-    def latent_statistics(self) -> LatentStatistics:
+    def _latent_statistics(self, autoencoder: MotionAutoencoder) -> LatentStatistics:
         """Of the train split's latents; needed by controls."""
-        return latent_statistics(self.autoencoder, self._train, self.config.seed)
+        known = self._statistics.get(autoencoder.fingerprint)
+        if known is None:
+            known = latent_statistics(autoencoder, self._train, self.config.seed)
+            self._statistics[autoencoder.fingerprint] = known
+        return known
 
     def _notes(self, replication: int) -> list[str]:
         """What the reader of a table must know about reduced settings."""

@@ -11,12 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from leadbench.benchmarks.assemble import Assembled, T2MRequest, assemble_t2m
+from leadbench.assets import Choice, open_assets
+from leadbench.benchmarks.assemble import Assembled, assemble_t2m
+from leadbench.benchmarks.request import T2MRequest
 from leadbench.benchmarks.units import Report, Unit
-from leadbench.data.humanml3d import HumanML3DFolder
-from leadbench.plugins import load_plugins
 from leadbench.provenance import collect_provenance
 from leadbench.results import Record
+from leadbench.settings import settings
 from leadbench.zoo.store import ModelStore
 
 
@@ -26,21 +27,18 @@ class Recipe:
 
     Args:
         request: what the user asked for.
-        dataset, models, out: folders.
-        plugins: files given with ``--plugin``.
+        choice: dataset, models and plugins.
+        out: where records go.
     """
 
     request: T2MRequest
-    dataset: Path
-    models: Path
+    choice: Choice
     out: Path
-    plugins: tuple[Path, ...] = ()
 
-    def assemble(self) -> tuple[Assembled, ModelStore]:
+    def assemble(self, *, strict: bool = False) -> tuple[Assembled, ModelStore]:
         """Load everything."""
-        plugins = load_plugins(self.plugins)
-        models = ModelStore(self.models, lambda name: plugins.create("text_encoder", name))  # type: ignore[arg-type,return-value]
-        return assemble_t2m(self.request, HumanML3DFolder(self.dataset), plugins, models, self.out), models
+        opened = open_assets(self.choice, strict=strict)
+        return assemble_t2m(self.request, opened.dataset, opened.plugins, opened.models, self.out), opened.models
 
 
 Embeddings = Mapping[str, Mapping[str, Tensor]]
@@ -50,8 +48,16 @@ _units: list[Unit] = []  # of this worker process
 
 
 def execute(assembled: Assembled, recipe: Recipe, models: ModelStore, jobs: int, report: Report) -> list[Record]:
-    """Start or resume a run, in this process or with ``jobs`` processes; return all its records."""
+    """Test the evaluator on real motions, then start or resume a run in one or more processes; return all its records.
+
+    Raises:
+        SelfTestError: real motions do not score as they should; nothing is written.
+    """
     benchmark = assembled.benchmark
+    if recipe.request.self_test:
+        tested = benchmark.self_test(settings().self_test)
+        if tested is not None:
+            tested.require()
     benchmark.store.start(assembled.description, collect_provenance())
     if jobs == 1:
         return benchmark.run(report)

@@ -22,6 +22,11 @@ def complete_metrics(incomplete: str) -> list[str]:
     return _complete_list(late("leadbench.plugins:load_plugins")().names("metric"), incomplete)
 
 
+def complete_datasets(incomplete: str) -> list[str]:
+    """Registered datasets, for shell completion."""
+    return _complete_list(late("leadbench.plugins:load_plugins")().names("dataset"), incomplete)
+
+
 def complete_formats(incomplete: str) -> list[str]:
     """Table formats, for shell completion."""
     return _complete_list(["github", "latex", "csv", "json", "plain"], incomplete)
@@ -38,11 +43,32 @@ def _complete_list(names: list[str], incomplete: str) -> list[str]:
 
 
 DatasetOption = Annotated[
-    Path, typer.Option("--dataset", "-d", help="Dataset folder in HumanML3D's on-disk format.", show_default=False)
+    str,
+    typer.Option(
+        "--dataset",
+        "-d",
+        help="Dataset: a folder in HumanML3D's on-disk format, or a name such as humanml3d.",
+        show_default=False,
+        autocompletion=complete_datasets,
+    ),
 ]
 OptionalDatasetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset",
+        "-d",
+        help="Dataset: a folder, or a name such as humanml3d [default: the embedded one].",
+        show_default=False,
+        autocompletion=complete_datasets,
+    ),
+]
+RootOption = Annotated[
     Path | None,
-    typer.Option("--dataset", "-d", help="Dataset folder [default: the embedded one].", show_default=False),
+    typer.Option("--root", help="Folder of a dataset given by name [default: leadbench.toml].", show_default=False),
+]
+CheckpointOption = Annotated[
+    list[str] | None,
+    typer.Option("--checkpoint", help="Official checkpoint of a backbone, such as mld=FILE.ckpt.", show_default=False),
 ]
 ModelsOption = Annotated[
     Path | None,
@@ -76,11 +102,46 @@ def check_protocol(name: str) -> str:
     return name
 
 
-def open_store(models: Path, plugin: list[Path] | None, strict: bool) -> tuple[Any, Any]:
-    """Load plugins; return (plugins, model store) with text encoders from the plugins."""
-    plugins = late("leadbench.plugins:load_plugins")(plugin or (), strict=strict)
-    store = late("leadbench.zoo.store:ModelStore")(models, lambda name: plugins.create("text_encoder", name))
-    return plugins, store
+def parse_checkpoints(values: list[str] | None) -> dict[str, Path]:
+    """Parse ``NAME=FILE``.
+
+    Raises:
+        ConfigError: no name or no file.
+
+    >>> parse_checkpoints(["mld=a.ckpt"])
+    {'mld': PosixPath('a.ckpt')}
+    """
+    found: dict[str, Path] = {}
+    for value in values or []:
+        name, _, file = value.partition("=")
+        if not name or not file:
+            raise ConfigError(f"--checkpoint {value}: must be NAME=FILE, such as mld=mld_humanml3d.ckpt")
+        found[name] = Path(file)
+    return found
+
+
+def evaluator_and_folder(evaluator: str) -> tuple[str, Path | None]:
+    """``--evaluator`` is a registered name, or the folder of the official evaluator, which is ``guo``'s."""
+    folder = Path(evaluator)
+    return ("guo", folder) if folder.is_dir() else (evaluator, None)
+
+
+def choose(
+    dataset: str | None,
+    models: Path | None,
+    plugin: list[Path] | None = None,
+    root: Path | None = None,
+    **official: Any,
+) -> Any:
+    """The user's dataset and models as a Choice, or the embedded ones, which are made on first use."""
+    if dataset is None:
+        if root is not None:
+            raise ConfigError(f"--root {root}: needs --dataset, the name of what lies there")
+        data, models = embedded(models)
+        dataset = str(data)
+    return late("leadbench.assets:Choice")(
+        dataset=dataset, root=root, models=models, plugins=tuple(plugin or ()), **official
+    )
 
 
 def parse_numbers(text: str, kind: type[int] | type[float], option: str) -> list[Any]:
@@ -122,10 +183,8 @@ def parse_steps(text: str | None) -> dict[str | None, list[int]]:
     return steps
 
 
-def data_and_models(dataset: Path | None, models: Path | None) -> tuple[Path, Path]:
-    """The user's folders, or the embedded ones, which are made on first use."""
-    if dataset is not None:
-        return dataset, models or dataset / "models"
+def embedded(models: Path | None) -> tuple[Path, Path]:
+    """Folders of the embedded corpus, which is made on first use, and of the models that ship with it."""
     weights = models or late("leadbench.zoo.embedded:shipped")().folder
     with progress() as reporter:
         data = late("leadbench.zoo.embedded:embedded_dataset")(

@@ -9,7 +9,7 @@ import typer
 
 from leadbench.cli.console import note
 from leadbench.cli.lazy import late
-from leadbench.cli.options import PluginOption, StrictOption, open_store
+from leadbench.cli.options import PluginOption, StrictOption
 from leadbench.errors import PluginError
 
 app = typer.Typer(help="Plugins: list, check, or start a new one.", invoke_without_command=True)
@@ -50,7 +50,8 @@ def check(
     Example: leadbench plugins check motionlcm
     """
     folder = models or late("leadbench.zoo.embedded:shipped")().folder
-    found, store = open_store(folder, plugin, False)
+    found = late("leadbench.plugins:load_plugins")(plugin or ())
+    store = late("leadbench.assets:model_store")(folder, found)
     context = late("leadbench.testing.check:CheckContext")(store, path)
     failed = 0
     for offer, findings in late("leadbench.testing.check:check_plugin")(name, found, context).items():

@@ -10,17 +10,21 @@ import typer
 from leadbench.cli.console import note
 from leadbench.cli.lazy import late
 from leadbench.cli.options import (
+    CheckpointOption,
     ModelsOption,
     OptionalDatasetOption,
     PluginOption,
     ProtocolOption,
+    RootOption,
     SkipBadOption,
     StrictOption,
     check_protocol,
+    choose,
     complete_backbones,
     complete_formats,
     complete_metrics,
-    data_and_models,
+    evaluator_and_folder,
+    parse_checkpoints,
     parse_numbers,
     parse_steps,
 )
@@ -33,6 +37,7 @@ FormatOption = Annotated[
 
 def run(
     dataset: OptionalDatasetOption = None,
+    root: RootOption = None,
     *,
     backbone: Annotated[
         str,
@@ -48,7 +53,10 @@ def run(
         str | None, typer.Option("--guidance", help="Guidance scales to sweep, such as 2.5,5,7.5.", show_default=False)
     ] = None,
     projector: Annotated[str, typer.Option("--projector", help="auto, none, or a file.")] = "auto",
-    evaluator: Annotated[str, typer.Option("--evaluator", help="Evaluator; guo is the model folder's.")] = "guo",
+    evaluator: Annotated[
+        str, typer.Option("--evaluator", help="Evaluator's name (guo, tmr), or folder of the official one.")
+    ] = "guo",
+    checkpoint: CheckpointOption = None,
     models: ModelsOption = None,
     out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs"),
     quick: Annotated[
@@ -85,6 +93,9 @@ def run(
     allow_latent_mismatch: Annotated[
         bool, typer.Option("--allow-latent-mismatch", help="Attach a projector of another latent space.")
     ] = False,
+    skip_self_test: Annotated[
+        bool, typer.Option("--skip-self-test", help="Go on where real motions do not score as they should.")
+    ] = False,
     format: FormatOption = "github",
     plugin: PluginOption = None,
     strict_plugins: StrictOption = False,
@@ -98,6 +109,8 @@ def run(
     Example: leadbench run --backbone motionlcm --steps 1,2,4
 
     Example: leadbench run --dataset data/bnr --backbone mld,motionlcm --steps 1,2,4 --quick
+
+    Example: leadbench run --dataset humanml3d --root HumanML3D --backbone mld --checkpoint mld=mld.ckpt --evaluator t2m
     """
     late("leadbench.table:check_format")(format)
     changes = {
@@ -110,7 +123,8 @@ def run(
         **({} if multimodality_replications is None else {"multimodality_replications": multimodality_replications}),
     }
     config_class = late("leadbench.config:T2MConfig")
-    request = late("leadbench.benchmarks.assemble:T2MRequest")(
+    evaluator, folder = evaluator_and_folder(evaluator)
+    request = late("leadbench.benchmarks.request:T2MRequest")(
         backbones=tuple(name.strip() for name in backbone.split(",") if name.strip()),
         steps=parse_steps(steps),
         guidance=tuple(parse_numbers(guidance, float, "--guidance")) if guidance else (),
@@ -120,22 +134,22 @@ def run(
         metrics=tuple(metric or ()),
         config=config_class.quick(**changes) if _is_quick(quick, dataset) else config_class(**changes),
         notes=() if dataset is not None else (late("leadbench.zoo.embedded:NOTE"),),
+        self_test=not skip_self_test,
     )
-    data, weights = data_and_models(dataset, models)
-    recipe = late("leadbench.benchmarks.workers:Recipe")(request, data, weights, out, tuple(plugin or ()))
+    choice = choose(dataset, models, plugin, root, evaluator=folder, checkpoints=parse_checkpoints(checkpoint))
+    recipe = late("leadbench.benchmarks.workers:Recipe")(request, choice, out)
     _run(recipe, strict_plugins, jobs, format)
     if dataset is None:
         note("next: add --controls or --guidance 2.5,5,7.5, or see README.md for data of your own")
 
 
-def _is_quick(quick: bool | None, dataset: Path | None) -> bool:
+def _is_quick(quick: bool | None, dataset: str | None) -> bool:
     return dataset is None if quick is None else quick
 
 
 def _run(recipe: Any, strict: bool, jobs: int, form: str) -> None:
     """Check everything, start or resume the run, print its tables and where the records are."""
-    late("leadbench.plugins:load_plugins")(recipe.plugins, strict=strict)
-    assembled, models = recipe.assemble()
+    assembled, models = recipe.assemble(strict=strict)
     with progress() as reporter:
         records = late("leadbench.benchmarks.workers:execute")(
             assembled,
@@ -144,7 +158,8 @@ def _run(recipe: Any, strict: bool, jobs: int, form: str) -> None:
             jobs,
             lambda label, done, total: reporter.show("benchmark", done, total, label),
         )
-    typer.echo(late("leadbench.table:render_t2m")(records, form))
+    beside = late("leadbench.published:published_beside")(records[0].dataset)
+    typer.echo(late("leadbench.table:render_t2m")(records, form, beside))
     encoded = ", ".join(f"{encoder.encoded} by {name}" for name, encoder in models.text_encoders.items())
     note(f"captions encoded, each once: {encoded}")
     note(f"records: {assembled.benchmark.store.folder}")
@@ -157,19 +172,25 @@ def tables(
         bool, typer.Option("--diagnostics", help="Latent norms and foot skating instead of the metrics.")
     ] = False,
     published: Annotated[
-        bool, typer.Option("--published", help="Also print the paper's Tables 1 and 5, or 2 for KIT-ML.")
+        bool, typer.Option("--published", help="Also print the paper's Tables 1 and 5, of other data than this run's.")
+    ] = False,
+    rank_published: Annotated[
+        bool, typer.Option("--rank-published", help="The paper's rows compete for best and second.")
     ] = False,
 ) -> None:
-    """Render the tables of a stored run again.
+    """Render the tables of a stored run again; on HumanML3D and KIT-ML the paper's rows stand below the measured ones.
 
     Example: leadbench tables results/bnr/t2m-0123456789 --format latex
     """
     late("leadbench.table:check_format")(format)
     records = late("leadbench.results:RunStore")(results).records()
-    render = "leadbench.diagnostics:render_diagnostics" if diagnostics else "leadbench.table:render_t2m"
-    typer.echo(late(render)(records, format))
-    if published:
-        for number in (2,) if records[0].dataset == "kit" else (1, 5):
+    if diagnostics:
+        typer.echo(late("leadbench.diagnostics:render_diagnostics")(records, format))
+        return
+    beside = late("leadbench.published:published_beside")(records[0].dataset, ranked=rank_published)
+    typer.echo(late("leadbench.table:render_t2m")(records, format, beside))
+    if published and not beside.by_model:
+        for number in (1, 5):
             typer.echo("\n" + late("leadbench.published:render_published")(number, format))
 
 

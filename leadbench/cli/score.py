@@ -12,10 +12,12 @@ from leadbench.cli.lazy import late
 from leadbench.cli.options import (
     ModelsOption,
     OptionalDatasetOption,
+    PluginOption,
     ProtocolOption,
+    RootOption,
     check_protocol,
-    data_and_models,
-    open_store,
+    choose,
+    evaluator_and_folder,
 )
 from leadbench.cli.progress import progress
 
@@ -25,13 +27,18 @@ def score(
         Path, typer.Option("--motions", help="Folder with ID.npy for every test sample: features or joints.")
     ],
     dataset: OptionalDatasetOption = None,
+    root: RootOption = None,
     models: ModelsOption = None,
+    evaluator: Annotated[
+        str, typer.Option("--evaluator", help="Evaluator's name (guo, tmr), or folder of the official one.")
+    ] = "guo",
     replications: Annotated[int, typer.Option("--replications", min=1, help="Draws of captions and crops.")] = 20,
     protocol: ProtocolOption = "guo-2022",
     out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs"),
     corrected_features: Annotated[
         bool, typer.Option("--corrected-features", help="Joints become features without HumanML3D's defects.")
     ] = False,
+    plugin: PluginOption = None,
     format: Annotated[str, typer.Option("--format", "-f", help="github, latex, csv, json or plain.")] = "github",
 ) -> None:
     """Score a folder of generated motions, whatever made them, beside the Real row.
@@ -42,14 +49,15 @@ def score(
     Example: leadbench score --motions generated --dataset data/humanml3d
     """
     late("leadbench.table:check_format")(format)
-    data, weights = data_and_models(dataset, models)
-    folder = late("leadbench.data.humanml3d:HumanML3DFolder")(data)
-    _, store = open_store(weights, None, False)
+    name, official = evaluator_and_folder(evaluator)
+    opened = late("leadbench.assets:open_assets")(choose(dataset, models, plugin, root, evaluator=official))
+    judge = opened.plugins.create("evaluator", name, opened.models, where="--evaluator")
     config = late("leadbench.config:T2MConfig")(replications=replications, protocol=check_protocol(protocol))
     with progress() as reporter:
         records, run = late("leadbench.benchmarks.folder:score_and_store")(
-            motions, folder, store.evaluator(), config, out, "corrected" if corrected_features else "official",
+            motions, opened.dataset, judge, config, out, "corrected" if corrected_features else "official",
             lambda label, done, total: reporter.show("score", done, total, label),
         )  # fmt: skip
-    typer.echo(late("leadbench.table:render_t2m")(records, format))
+    beside = late("leadbench.published:published_beside")(records[0].dataset)
+    typer.echo(late("leadbench.table:render_t2m")(records, format, beside))
     note(f"records: {run}")

@@ -12,9 +12,9 @@ from leadbench.cli.options import (
     ModelsOption,
     OptionalDatasetOption,
     PluginOption,
+    RootOption,
     StrictOption,
-    data_and_models,
-    open_store,
+    choose,
     parse_steps,
 )
 
@@ -23,6 +23,7 @@ def strips(
     sample: Annotated[str, typer.Option("--id", help="Id of a test motion.")],
     out: Annotated[Path, typer.Option("--out", help="PNG to write.")],
     dataset: OptionalDatasetOption = None,
+    root: RootOption = None,
     backbone: Annotated[
         str, typer.Option("--backbone", "-b", help="Backbones, separated by commas.")
     ] = "mld,motionlcm",
@@ -38,13 +39,11 @@ def strips(
 
     Example: leadbench strips --dataset data/bnr --id 2_walk_normal_001 --out walk.png
     """
-    request = late("leadbench.benchmarks.assemble:T2MRequest")(
+    request = late("leadbench.benchmarks.request:T2MRequest")(
         backbones=tuple(name.strip() for name in backbone.split(",") if name.strip()),
         steps=parse_steps(steps),
         projector=projector,
     )
-    data, weights = data_and_models(dataset, models)
-    folder = late("leadbench.data.humanml3d:HumanML3DFolder")(data)
-    plugins, store = open_store(weights, plugin, strict_plugins)
-    assembled = late("leadbench.benchmarks.assemble:assemble_t2m")(request, folder, plugins, store, Path())
+    recipe = late("leadbench.benchmarks.workers:Recipe")(request, choose(dataset, models, plugin, root), Path())
+    assembled, _ = recipe.assemble(strict=strict_plugins)
     typer.echo(f"wrote {late('leadbench.benchmarks.strips:draw_comparison')(assembled, sample, out)}")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from leadbench.cli.lazy import late
 from leadbench.cli.options import (
+    CheckpointOption,
     DatasetOption,
     ModelsOption,
     PluginOption,
     PresetOption,
+    RootOption,
     SkipBadOption,
     StrictOption,
-    open_store,
+    choose,
+    parse_checkpoints,
 )
 from leadbench.cli.progress import figures_text, progress
 from leadbench.errors import ConfigError
@@ -29,36 +31,34 @@ EncoderOption = Annotated[
 ]
 
 
-def _train(
-    stage: str,
-    dataset: Path,
-    models: Path | None,
-    preset: str,
-    plugin: list[Path] | None,
-    strict: bool,
-    skip: bool,
-    *args: Any,
-) -> None:
-    """Open everything, run ``train_STAGE`` of leadbench.training.stages, say where the weights are."""
+def _train(stage: str, choice: Any, preset: str, strict: bool, skip: bool, *args: Any) -> None:
+    """Open everything, run ``train_STAGE`` of leadbench.training.stages, say where the weights are.
+
+    Callables among ``args`` are asked with the preset and what was opened.
+    """
     chosen = late("leadbench.presets:get_preset")(preset)
-    folder = late("leadbench.data.humanml3d:HumanML3DFolder")(dataset)
-    _, store = open_store(models or dataset / "models", plugin, strict)
+    opened = late("leadbench.assets:open_assets")(choice, strict=strict)
     with progress() as reporter:
         shop = late("leadbench.training.stages:Workshop")(
-            folder,
+            opened.dataset,
             chosen,
-            store,
+            opened.models,
             report=lambda p: reporter.show(p.stage, p.step, p.steps, figures_text(p.figures)),
             skip_bad=skip,
         )
-        resolved = [arg(chosen) if callable(arg) else arg for arg in args]
+        resolved = [arg(chosen, opened) if callable(arg) else arg for arg in args]
         path = late(f"leadbench.training.stages:train_{stage}")(shop, *resolved)
     typer.echo(f"wrote {path}")
+
+
+def _backbone_of(name: str) -> Any:
+    return lambda _, opened: opened.plugins.create("backbone", name, opened.models, where="--backbone")
 
 
 @app.command()
 def autoencoder(
     dataset: DatasetOption,
+    root: RootOption = None,
     models: ModelsOption = None,
     preset: PresetOption = "small",
     plugin: PluginOption = None,
@@ -69,12 +69,13 @@ def autoencoder(
 
     Example: leadbench train autoencoder --dataset data/bnr
     """
-    _train("autoencoder", dataset, models, preset, plugin, strict_plugins, skip_bad_motions)
+    _train("autoencoder", choose(dataset, models, plugin, root), preset, strict_plugins, skip_bad_motions)
 
 
 @app.command()
 def diffusion(
     dataset: DatasetOption,
+    root: RootOption = None,
     models: ModelsOption = None,
     preset: PresetOption = "small",
     text_encoder: EncoderOption = None,
@@ -90,25 +91,20 @@ def diffusion(
 
     Example: leadbench train diffusion --dataset data/bnr --text-encoder wordllama
     """
+    choice = choose(dataset, models, plugin, root)
     if backbone is None:
-        encoder = text_encoder or (lambda chosen: chosen.teacher_encoder)
-        _train("diffusion", dataset, models, preset, plugin, strict_plugins, skip_bad_motions, encoder)
+        encoder = text_encoder or (lambda chosen, _: chosen.teacher_encoder)
+        _train("diffusion", choice, preset, strict_plugins, skip_bad_motions, encoder)
         return
     if text_encoder is not None:
         raise ConfigError("--text-encoder: a backbone of a plugin brings its own; leave one of the two options out")
-    plugins, store = open_store(models or dataset / "models", plugin, strict_plugins)
-
-    def create(name: str) -> object:
-        return plugins.create("backbone", name, store, where="--backbone")
-
-    # callables among the arguments are asked with the preset, so both are wrapped
-    arguments = (lambda _: backbone, lambda _: create)
-    _train("backbone", dataset, models, preset, plugin, strict_plugins, skip_bad_motions, *arguments)
+    _train("backbone", choice, preset, strict_plugins, skip_bad_motions, backbone, _backbone_of(backbone))
 
 
 @app.command()
 def consistency(
     dataset: DatasetOption,
+    root: RootOption = None,
     models: ModelsOption = None,
     preset: PresetOption = "small",
     text_encoder: EncoderOption = None,
@@ -120,19 +116,30 @@ def consistency(
 
     Example: leadbench train consistency --dataset data/bnr
     """
-    encoder = text_encoder or (lambda chosen: chosen.student_encoder)
-    _train("consistency", dataset, models, preset, plugin, strict_plugins, skip_bad_motions, encoder)
+    encoder = text_encoder or (lambda chosen, _: chosen.student_encoder)
+    choice = choose(dataset, models, plugin, root)
+    _train("consistency", choice, preset, strict_plugins, skip_bad_motions, encoder)
 
 
 @app.command()
 def projector(
     dataset: DatasetOption,
+    root: RootOption = None,
     models: ModelsOption = None,
     preset: PresetOption = "small",
     align_encoder: Annotated[
         str | None,
-        typer.Option("--align-encoder", help="Text space to align to [default: the teacher's].", show_default=False),
+        typer.Option("--align-encoder", help="Text space to align to [default: the backbone's].", show_default=False),
     ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            help="Backbone whose latent space it is for [default: the folder's].",
+            show_default=False,
+        ),
+    ] = None,
+    checkpoint: CheckpointOption = None,
     variant: Annotated[
         str, typer.Option("--variant", help="full, or a loss left out: no-align, no-rec, no-var.")
     ] = "full",
@@ -142,15 +149,22 @@ def projector(
 ) -> None:
     """Stage 3: the LEAD projector; everything else stays frozen.
 
+    With --backbone it is written as projector-BACKBONE; `leadbench run` attaches to each backbone a projector of its
+    latent space.
+
     Example: leadbench train projector --dataset data/bnr
+
+    Example: leadbench train projector --dataset humanml3d --preset paper --backbone mld --checkpoint mld=mld.ckpt
     """
-    encoder = align_encoder or (lambda chosen: chosen.teacher_encoder)
-    _train("projector", dataset, models, preset, plugin, strict_plugins, skip_bad_motions, encoder, variant)
+    choice = choose(dataset, models, plugin, root, checkpoints=parse_checkpoints(checkpoint))
+    made = None if backbone is None else (lambda _, opened: (backbone, _backbone_of(backbone)(_, opened)))
+    _train("projector", choice, preset, strict_plugins, skip_bad_motions, align_encoder, variant, made)
 
 
 @app.command()
 def evaluator(
     dataset: DatasetOption,
+    root: RootOption = None,
     models: ModelsOption = None,
     preset: PresetOption = "small",
     plugin: PluginOption = None,
@@ -161,4 +175,4 @@ def evaluator(
 
     Example: leadbench train evaluator --dataset data/bnr
     """
-    _train("evaluator", dataset, models, preset, plugin, strict_plugins, skip_bad_motions)
+    _train("evaluator", choose(dataset, models, plugin, root), preset, strict_plugins, skip_bad_motions)

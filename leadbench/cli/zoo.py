@@ -1,4 +1,4 @@
-"""``leadbench zoo``: the models that ship with the package."""
+"""``leadbench zoo``: models that ship with the package, and official files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from leadbench.cli.lazy import late
+from leadbench.cli.options import RootOption, choose
 from leadbench.errors import WeightsError
 
-app = typer.Typer(help="Models that ship with leadbench.", no_args_is_help=True)
+app = typer.Typer(help="Models that ship with leadbench, and official files.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -57,3 +58,58 @@ def build(
     Example: leadbench zoo build micro
     """
     late("leadbench.training.build:build")(name, work, out or work / "packed", jobs=jobs, say=typer.echo)
+
+
+@app.command("inspect")
+def inspect(
+    file: Annotated[Path, typer.Argument(help="Checkpoint, safetensors, or the folder of an evaluator or of GloVe.")],
+    other: Annotated[
+        Path | None, typer.Argument(help="Second file: do both hold one latent space?", show_default=False)
+    ] = None,
+) -> None:
+    """Say what a file is, by what is in it; nothing of it is executed.
+
+    Example: leadbench zoo inspect 1222_mld_humanml3d_FID041.ckpt
+
+    Example: leadbench zoo inspect mld.ckpt motionlcm.ckpt
+    """
+    if other is None:
+        facts = late("leadbench.zoo.inspect:inspect")(file)
+    else:
+        facts = late("leadbench.zoo.inspect:compare")(file, other)
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        typer.echo(f"{name:<{width}}  {value}")
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="Official checkpoint, or the folder of an evaluator or of GloVe.")],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="mld, motionlcm, motionlcm-v2, evaluator or glove [default: what it is].", show_default=False
+        ),
+    ] = None,
+    dataset: Annotated[
+        str, typer.Option("--dataset", "-d", help="Dataset that it belongs to, by name or folder.")
+    ] = "humanml3d",
+    root: RootOption = None,
+    models: Annotated[
+        Path | None, typer.Option("--models", help="Model folder [default: the dataset's].", show_default=False)
+    ] = None,
+) -> None:
+    """Convert an official file once, to safetensors with a card, in a model folder.
+
+    Example: leadbench zoo import 1222_mld_humanml3d_FID041.ckpt --as mld --root HumanML3D
+    """
+    kind = kind or late("leadbench.zoo.imports:recognise")(file)
+    if kind is None:
+        raise WeightsError(f"{file}: neither an evaluator (text_mot_match/) nor a GloVe folder (our_vab_*)")
+    if kind == "glove" and models is not None:
+        path = late("leadbench.zoo.imports:import_official")(file, kind, models, None)
+    else:
+        opened = late("leadbench.assets:open_assets")(choose(dataset, models, root=root))
+        motion = opened.dataset.motion
+        path = late("leadbench.zoo.imports:import_official")(file, kind, opened.models.folder, motion)
+    typer.echo(f"wrote {path}")

@@ -29,11 +29,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Counts of a dataset folder and its problems."""
+    """Counts of a dataset folder and its problems; ``plain`` leaves out mirrored copies (ids with the prefix M)."""
 
     ids: dict[str, int]
     motions: int
     captions: int
+    plain_motions: int
+    plain_captions: int
     frames: int
     distinct_captions: float
     problems: tuple[Problem, ...]
@@ -46,8 +48,9 @@ def check_folder(root: Path) -> Inspection:
     problems += _splits(root, splits)
     width = _statistics_width(root, problems)
     ids = list(dict.fromkeys(i for members in splits.values() for i in members))
-    frames, motions = 0, 0
+    frames, motions, plain_motions, plain_captions = 0, 0, 0, 0
     captions: list[str] = []
+    listed = set(ids)
     for identifier in ids:
         found, wrong = _motion(root, identifier, width)
         problems += wrong
@@ -56,11 +59,14 @@ def check_folder(root: Path) -> Inspection:
         texts, wrong = _captions(root, identifier)
         problems += wrong
         captions += texts
+        mirrored = identifier.startswith("M") and identifier[1:] in listed
+        plain_motions += found is not None and not mirrored
+        plain_captions += 0 if mirrored else len(texts)
     if width is not None:
         problems += _fit(root, splits["train"], width)
     distinct = len(set(captions)) / max(1, len(captions))
     counts = {split: len(members) for split, members in splits.items()}
-    return Inspection(counts, motions, len(captions), frames, distinct, tuple(problems))
+    return Inspection(counts, motions, len(captions), plain_motions, plain_captions, frames, distinct, tuple(problems))
 
 
 def _layout(root: Path) -> Iterator[Problem]:

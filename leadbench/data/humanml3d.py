@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,24 +24,12 @@ from leadbench.config import DatasetCard
 from leadbench.errors import DataError, NonFiniteError
 from leadbench.random import stream
 from leadbench.skeleton import skeleton_for_width
-from leadbench.tensors import MotionBatch, MotionSpec, TextSample, lengths_to_mask
+from leadbench.tensors import MotionBatch, MotionSample, MotionSpec, SplitReport, TextSample, lengths_to_mask
 
+HUMANML3D = DatasetCard(name="humanml3d")
+KIT_ML = DatasetCard(name="kit", skeleton="kit", fps=12.5, min_frames=24)
 SPLITS = ("train", "val", "test")
 UNIT = 4  # lengths are multiples of this many frames
-
-
-@dataclass(frozen=True, eq=False)
-class MotionSample:
-    """One motion with its captions: raw features [F, D] float32."""
-
-    id: str
-    features: Tensor
-    captions: tuple[TextSample, ...]
-
-    @property
-    def frames(self) -> int:
-        """F."""
-        return int(self.features.shape[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,29 +52,21 @@ class DrawnSample:
         return self.sample.features[self.start : self.start + self.length]
 
 
-@dataclass(frozen=True)
-class SplitReport:
-    """What loading a split left out, and why."""
-
-    kept: int
-    too_short: tuple[str, ...] = ()
-    too_long: tuple[str, ...] = ()
-    not_finite: tuple[str, ...] = ()
-    no_caption: tuple[str, ...] = ()
-
-
 class HumanML3DFolder:
     """A dataset in HumanML3D's on-disk format.
 
     Args:
         root: the folder.
+        card: what holds where the folder has no ``dataset.json``; None: inferred from D.
+        known_bad: ids that are published with NaN in them and are left out without being asked.
 
     Raises:
         DataError: a file or folder of the format is missing, or its content has another shape.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, card: DatasetCard | None = None, known_bad: Collection[str] = ()) -> None:
         self.root = Path(root)
+        self._known_bad = frozenset(known_bad)
         if not self.root.is_dir():
             raise DataError(f"dataset {self.root}: no such folder")
         for name in ("new_joint_vecs", "texts"):
@@ -99,7 +79,12 @@ class HumanML3DFolder:
         if mean.shape != std.shape:
             raise DataError(f"dataset {self.root}: Mean.npy {mean.shape} and Std.npy {std.shape} differ in shape")
         skeleton = skeleton_for_width(mean.shape[0])
-        self.card = self._card(skeleton.name)
+        if card is not None and card.skeleton != skeleton.name:
+            raise DataError(
+                f"dataset {self.root}: {mean.shape[0]} features a frame are those of {skeleton.name!r}, "
+                f"{card.name} has skeleton {card.skeleton!r}"
+            )
+        self.card = self._card(skeleton.name, card)
         self.name = self.card.name
         self.motion = MotionSpec(skeleton.name, self.card.fps, torch.from_numpy(mean), torch.from_numpy(std))
         self.skeleton = skeleton
@@ -125,39 +110,48 @@ class HumanML3DFolder:
         for split in SPLITS:
             digest.update("\n".join(self.ids(split)).encode())
         for name in self.ids("test"):
-            for path in (self.root / "new_joint_vecs" / f"{name}.npy", self.root / "texts" / f"{name}.txt"):
+            for path in self._files(name):
                 digest.update(path.read_bytes() if path.is_file() else b"missing")
         return digest.hexdigest()
 
     def load(self, split: str, *, skip_bad: bool = False) -> tuple[list[MotionSample], SplitReport]:
         """Read a split: samples within the length limits, and a report of the rest.
 
+        ``skip_bad`` leaves out motions with NaN or infinity, those that lack a file, and captions that cannot be read.
+
         Raises:
-            NonFiniteError: a motion holds NaN or infinity and ``skip_bad`` is off.
-            DataError: a file is missing, or a motion has another width.
+            NonFiniteError: a motion holds NaN or infinity, is not known to, and ``skip_bad`` is off.
+            DataError: a file is missing, a motion has another width, or a caption cannot be read.
         """
         samples: list[MotionSample] = []
-        left: dict[str, list[str]] = {"too_short": [], "too_long": [], "not_finite": [], "no_caption": []}
+        left: dict[str, list[str]] = {
+            "too_short": [],
+            "too_long": [],
+            "not_finite": [],
+            "no_caption": [],
+            "bad_text": [],
+            "missing": [],
+        }
         for name in self.ids(split):
+            if skip_bad and not all(path.is_file() for path in self._files(name)):
+                left["missing"].append(name)
+                continue
             features = self._features(name)
             if not np.isfinite(features).all():
                 left["not_finite"].append(name)
-                continue
-            if features.shape[0] < self.card.min_frames:
+            elif features.shape[0] < self.card.min_frames:
                 left["too_short"].append(name)
-                continue
-            if features.shape[0] >= self.card.max_frames:
+            elif features.shape[0] >= self.card.max_frames:
                 left["too_long"].append(name)
-                continue
-            found = list(self._samples(name, torch.from_numpy(features)))
-            if not found:
-                left["no_caption"].append(name)
-            samples += found
-        if left["not_finite"] and not skip_bad:
-            shown = ", ".join(left["not_finite"][:5])
+            else:
+                found = list(self._samples(name, torch.from_numpy(features), left["bad_text"] if skip_bad else None))
+                left["no_caption"] += [] if found else [name]
+                samples += found
+        unexpected = [name for name in left["not_finite"] if name not in self._known_bad]
+        if unexpected and not skip_bad:
             raise NonFiniteError(
-                f"dataset {self.root}: {len(left['not_finite'])} motion(s) of split {split!r} hold NaN or infinity: "
-                f"{shown} (mend or remove them, or pass --skip-bad-motions)"
+                f"dataset {self.root}: {len(unexpected)} motion(s) of split {split!r} hold NaN or infinity: "
+                f"{', '.join(unexpected[:5])} (mend or remove them, or pass --skip-bad-motions)"
             )
         if not samples:
             raise DataError(
@@ -172,7 +166,7 @@ class HumanML3DFolder:
             raise DataError(f"dataset {self.root}: missing {name} (normalisation statistics [D])")
         return _read_array(path).reshape(-1).astype(np.float32)
 
-    def _card(self, skeleton: str) -> DatasetCard:
+    def _card(self, skeleton: str, given: DatasetCard | None) -> DatasetCard:
         path = self.root / "dataset.json"
         if path.is_file():
             try:
@@ -180,12 +174,16 @@ class HumanML3DFolder:
             except (ValidationError, json.JSONDecodeError) as exc:
                 first = str(exc).splitlines()
                 raise DataError(f"dataset {self.root}: dataset.json is not valid: {' '.join(first[:3])}") from exc
-        if skeleton == "kit":
-            return DatasetCard(name="kit", skeleton="kit", fps=12.5, min_frames=24)
-        return DatasetCard(name=self.root.name)
+        if given is not None:
+            return given
+        return KIT_ML if skeleton == "kit" else DatasetCard(name=self.root.name)
+
+    def _files(self, name: str) -> tuple[Path, Path]:
+        """Motion and captions of an id."""
+        return self.root / "new_joint_vecs" / f"{name}.npy", self.root / "texts" / f"{name}.txt"
 
     def _features(self, name: str) -> np.ndarray:
-        path = self.root / "new_joint_vecs" / f"{name}.npy"
+        path, _ = self._files(name)
         if not path.is_file():
             raise DataError(f"dataset {self.root}: motion {name!r} is listed in a split but {path.name} is missing")
         array = _read_array(path).astype(np.float32)
@@ -193,16 +191,25 @@ class HumanML3DFolder:
             raise DataError(f"{path}: shape {array.shape}, needed [F, {self.motion.width}]")
         return array
 
-    def _samples(self, name: str, features: Tensor) -> Iterator[MotionSample]:
-        """Whole-clip captions form one sample; each caption with a time tag becomes its own sub-clip."""
-        path = self.root / "texts" / f"{name}.txt"
+    def _samples(self, name: str, features: Tensor, bad: list[str] | None) -> Iterator[MotionSample]:
+        """Whole-clip captions form one sample; each caption with a time tag becomes its own sub-clip.
+
+        Lines that cannot be read are an error, or are listed in ``bad``.
+        """
+        _, path = self._files(name)
         if not path.is_file():
             raise DataError(f"dataset {self.root}: motion {name!r} has no captions file texts/{path.name}")
         whole: list[TextSample] = []
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if not line.strip():
                 continue
-            text, begin, end = parse_caption(line, f"{path}:{number}")
+            try:
+                text, begin, end = parse_caption(line, f"{path}:{number}")
+            except DataError:
+                if bad is None:
+                    raise
+                bad.append(f"{name}:{number}")
+                continue
             if begin == 0.0 and end == 0.0:
                 whole.append(text)
                 continue
@@ -211,6 +218,16 @@ class HumanML3DFolder:
                 yield MotionSample(f"{name}#{number}", clip, (text,))
         if whole:
             yield MotionSample(name, features, tuple(whole))
+
+
+def humanml3d(root: Path) -> HumanML3DFolder:
+    """HumanML3D: 20 frames a second, 40 to 199 frames; two published motions of the test split hold NaN."""
+    return HumanML3DFolder(root, HUMANML3D, known_bad=("007975", "M007975"))
+
+
+def kit_ml(root: Path) -> HumanML3DFolder:
+    """KIT-ML: 12.5 frames a second, 24 to 199 frames; time tags are cut at 20 a second, as officially."""
+    return HumanML3DFolder(root, KIT_ML)
 
 
 def parse_caption(line: str, where: str) -> tuple[TextSample, float, float]:

@@ -38,7 +38,18 @@ def check_dataset(name: str, dataset: MotionDataset) -> list[Finding]:
         need(len(dataset.identity) >= 8, f"{name}: identity {dataset.identity!r} is no hash of its content")
         need(dataset.identity == dataset.identity, f"{name}: identity changes from call to call")
 
-    return run_checks({"splits": splits, "statistics": statistics, "identity": identity})
+    def samples() -> None:
+        for split in SPLITS:
+            loaded, report = dataset.load(split, skip_bad=True)
+            need(len(loaded) == report.kept > 0, f"{name}: load({split!r}) gave {len(loaded)}, reported {report.kept}")
+            need(len({sample.id for sample in loaded}) == len(loaded), f"{name}: two samples of {split!r} share an id")
+            for sample in loaded:
+                width = sample.features.shape[1:]
+                need(width == dataset.motion.mean.shape, f"{name}: {sample.id} has features {list(width)}")
+                need(len(sample.captions) > 0, f"{name}: {sample.id} has no caption")
+                need(bool(sample.features.isfinite().all()), f"{name}: {sample.id} holds NaN or infinity")
+
+    return run_checks({"splits": splits, "statistics": statistics, "identity": identity, "samples": samples})
 
 
 def check_metric(name: str, metric: MotionMetric) -> list[Finding]:

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from leadbench.config import AutoencoderStage
-from leadbench.data.humanml3d import UNIT, MotionSample, collate
+from leadbench.data.humanml3d import UNIT, collate
 from leadbench.motion.features import features_to_joints
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.skeleton import get_skeleton
-from leadbench.tensors import MotionBatch, MotionSpec
+from leadbench.tensors import MotionBatch, MotionSample, MotionSpec
 from leadbench.training.batches import LengthBatches
 
 

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from leadbench.config import LoopConfig
 from leadbench.contracts import MotionAutoencoder
-from leadbench.data.humanml3d import MotionSample
 from leadbench.random import stream
-from leadbench.tensors import Condition, MotionBatch
+from leadbench.tensors import Condition, MotionBatch, MotionSample
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.training.autoencoder import encode_samples
 from leadbench.training.loop import epoch_batch

@@ -18,14 +18,15 @@ from leadbench.config import (
     FrozenModel,
     ProjectorStage,
 )
-from leadbench.contracts import TrainableBackbone
-from leadbench.data.humanml3d import HumanML3DFolder, MotionSample, collate, draw
+from leadbench.contracts import Backbone, MotionAutoencoder, MotionDataset, TrainableBackbone
+from leadbench.data.humanml3d import collate, draw
 from leadbench.errors import ConfigError, unknown_name
 from leadbench.metrics.retrieval import r_precision
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.presets import Preset
 from leadbench.provenance import collect_provenance
 from leadbench.random import stream
+from leadbench.tensors import MotionSample
 from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error, standardize_latents
 from leadbench.training.backbone import BackboneTask
 from leadbench.training.consistency import ConsistencyTask
@@ -62,13 +63,13 @@ class Workshop:
         skip_bad: leave out motions with NaN instead of refusing them.
     """
 
-    dataset: HumanML3DFolder
+    dataset: MotionDataset
     preset: Preset
     store: ModelStore
     report: Report | None = None
     skip_bad: bool = False
     _splits: dict[str, list[MotionSample]] = field(default_factory=dict)
-    _latents: dict[str, tuple[LatentSet, LatentSet]] = field(default_factory=dict)
+    _latents: dict[tuple[str, str], tuple[LatentSet, LatentSet]] = field(default_factory=dict)
 
     def split(self, name: str) -> list[MotionSample]:
         """Samples of a split, read once."""
@@ -76,13 +77,18 @@ class Workshop:
             self._splits[name] = self.dataset.load(name, skip_bad=self.skip_bad)[0]
         return self._splits[name]
 
-    def latents(self, encoder: str) -> tuple[LatentSet, LatentSet]:
-        """Train and validation latents with the captions embedded by ``encoder``, made once."""
-        if encoder not in self._latents:
-            text, autoencoder = self.store.text_encoder(encoder), self.store.autoencoder()
-            train, val = (build_latent_set(autoencoder, text, self.split(s)) for s in ("train", "val"))
-            self._latents[encoder] = (train, val)
-        return self._latents[encoder]
+    def latents(self, encoder: str, autoencoder: MotionAutoencoder | None = None) -> tuple[LatentSet, LatentSet]:
+        """Train and validation latents with the captions embedded by ``encoder``, made once.
+
+        ``autoencoder`` is the folder's unless one is given.
+        """
+        space = autoencoder or self.store.autoencoder()
+        key = (encoder, space.fingerprint)
+        if key not in self._latents:
+            text = self.store.text_encoder(encoder)
+            train, val = (build_latent_set(space, text, self.split(s)) for s in ("train", "val"))
+            self._latents[key] = (train, val)
+        return self._latents[key]
 
     def train(self, task: Task, stage: AnyStage) -> TrainState:
         """Run the shared loop with a checkpoint under the model folder."""
@@ -161,17 +167,12 @@ def train_diffusion(shop: Workshop, encoder: str) -> Path:
     return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
 
 
-def train_backbone(shop: Workshop, name: str, create: Callable[[str], object]) -> Path:
-    """Stage 2 for a stranger's backbone: writes ``backbone-NAME.safetensors``.
-
-    Args:
-        name: registered name.
-        create: makes a backbone from its registered name.
+def train_backbone(shop: Workshop, name: str, backbone: object) -> Path:
+    """Stage 2 for a stranger's backbone, whose registered name is ``name``: writes ``backbone-NAME.safetensors``.
 
     Raises:
         ConfigError: the backbone does not keep ``TrainableBackbone``.
     """
-    backbone = create(name)
     if not isinstance(backbone, TrainableBackbone) or not isinstance(backbone.network, nn.Module):
         raise ConfigError(
             f"--backbone {name}: cannot be trained here: it needs training_loss and network, the torch module to train "
@@ -197,26 +198,36 @@ def train_consistency(shop: Workshop, encoder: str) -> Path:
     return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
 
 
-def train_projector(shop: Workshop, encoder: str, variant: str = "full") -> Path:
-    """Stage 3: writes ``projector.safetensors``, or ``projector-VARIANT``, aligned to the text space of ``encoder``.
+def train_projector(
+    shop: Workshop, encoder: str | None, variant: str = "full", backbone: tuple[str, Backbone] | None = None
+) -> Path:
+    """Stage 3: writes ``projector.safetensors``, or ``projector-VARIANT``; everything else stays frozen.
+
+    Args:
+        encoder: text space to align to; None: the backbone's, or the preset's teacher's.
+        variant: ``full``, or a loss left out.
+        backbone: name and backbone whose latent space it is for: writes ``projector-NAME``; None: the folder's
+            autoencoder.
 
     Raises:
         UnknownNameError: no such variant.
     """
     if variant not in PROJECTOR_VARIANTS:
         raise unknown_name("projector variant", variant, PROJECTOR_VARIANTS, where="--variant")
-    train, val = shop.latents(encoder)
+    parts = ["projector", *([backbone[0]] if backbone else []), *([variant] if variant != "full" else [])]
+    autoencoder: MotionAutoencoder = backbone[1].autoencoder if backbone else shop.store.autoencoder()
+    encoder = encoder or (backbone[1].text_encoder.name if backbone else shop.preset.teacher_encoder)
+    train, val = shop.latents(encoder, autoencoder)
     stage = shop.preset.projector.model_copy(update=PROJECTOR_VARIANTS[variant])
-    architecture = stage.architecture.model_copy(
-        update={
-            "text_width": shop.store.text_encoder(encoder).dim,
-            "latent_width": shop.store.autoencoder().latent.width,
-        }
-    )
-    stage = stage.model_copy(update={"architecture": architecture})
-    task = ProjectorTask(stage, train, val, "projector" if variant == "full" else f"projector-{variant}")
+    widths = {
+        "text_width": shop.store.text_encoder(encoder).dim,
+        "latent_tokens": autoencoder.latent.tokens,
+        "latent_width": autoencoder.latent.width,
+    }
+    stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
+    task = ProjectorTask(stage, train, val, "-".join(parts))
     state = shop.train(task, stage)
-    return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
+    return shop.save(task, task.model, stage, state, {"latent": autoencoder.fingerprint, "text_encoder": encoder})
 
 
 def train_evaluator(shop: Workshop) -> Path:

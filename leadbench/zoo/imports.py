@@ -16,7 +16,7 @@ from leadbench.zoo.files import ModelCard, save_model
 from leadbench.zoo.loaded import space_fingerprint
 from leadbench.zoo.official_backbone import KINDS, read_official_backbone
 from leadbench.zoo.official_evaluator import find_evaluator, load_official_evaluator, read_statistics
-from leadbench.zoo.store import GLOVE, with_statistics
+from leadbench.zoo.store import GLOVE, OFFICIAL, with_statistics
 
 EVALUATOR = "evaluator"
 IMPORTS = (*KINDS, EVALUATOR, GLOVE)
@@ -71,7 +71,7 @@ def _import_backbone(path: Path, kind: str, folder: Path, motion: MotionSpec) ->
     tensors |= {f"denoiser.{name}": tensor for name, tensor in found.denoiser_state.items()}
     card = ModelCard(
         stage=kind,
-        preset="official",
+        preset=OFFICIAL,
         config={
             "autoencoder": found.autoencoder.model_dump(mode="json"),
             "denoiser": found.denoiser.model_dump(mode="json"),
@@ -99,7 +99,7 @@ def _import_evaluator(path: Path, folder: Path, motion: MotionSpec) -> Path:
     own = read_statistics(files.mean, files.std, skeleton, motion.fps)
     card = ModelCard(
         stage=EVALUATOR,
-        preset="official",
+        preset=OFFICIAL,
         config={"architecture": network.config.model_dump(mode="json"), "word_vectors": GLOVE, "max_tokens": 20},
         links={"name": f"guo-{skeleton.name}", "skeleton": skeleton.name, "fps": str(motion.fps)},
         metrics={"parameters": sum(p.numel() for p in network.parameters())},
@@ -112,7 +112,7 @@ def _import_glove(path: Path, folder: Path) -> Path:
     glove = GloveVectors.from_folder(path)
     card = ModelCard(
         stage=GLOVE,
-        preset="official",
+        preset=OFFICIAL,
         config={"rows": glove.rows},
         links={"identity": glove.identity},
         metrics={"words": len(glove.rows)},

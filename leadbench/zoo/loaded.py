@@ -74,8 +74,8 @@ class TextPipeline:
 class LoadedEvaluator:
     """:class:`EvaluatorNetworks` with statistics and word vectors; keeps ``Evaluator``.
 
-    ``real_row`` holds metrics that real motions reached when the evaluator was made, and ``dataset`` the identity of
-    their dataset; both are empty where nothing is known.
+    ``official`` tells that it is the published one. ``real_row`` holds metrics that real motions reached when the
+    evaluator was trained, and ``dataset`` the identity of their dataset; both are empty where nothing is known.
     """
 
     def __init__(self, name: str, network: EvaluatorNetworks, motion: MotionSpec, text: TextPipeline) -> None:
@@ -84,6 +84,7 @@ class LoadedEvaluator:
         self.motion = motion
         self.dim = network.config.embedding
         self.text = text
+        self.official = False
         self.real_row: Mapping[str, float] = {}
         self.dataset = ""
         self.identity = fingerprint(dict(network.state_dict()), {"motion": motion.digest, **text.identity})

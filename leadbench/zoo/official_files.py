@@ -84,7 +84,9 @@ def open_evaluator(files: OfficialFiles, glove: GloveVectors) -> tuple[LoadedEva
     _motion(files, found.weights, network.config.features)
     own = read_statistics(found.mean, found.std, skeleton, motion.fps)
     text = TextPipeline(glove, special_words=SPECIAL_WORDS)
-    return LoadedEvaluator(f"guo-{skeleton.name}", network, own, text), found.weights
+    evaluator = LoadedEvaluator(f"guo-{skeleton.name}", network, own, text)
+    evaluator.official = True
+    return evaluator, found.weights
 
 
 def open_glove(files: OfficialFiles) -> GloveVectors:

@@ -26,6 +26,7 @@ from leadbench.zoo.official_files import OfficialFiles, OfficialModel, open_chec
 
 _STATISTICS = ("statistics.mean", "statistics.std")
 GLOVE = "glove"
+OFFICIAL = "official"  # preset in the cards of what was imported
 
 
 class ModelStore:
@@ -161,6 +162,7 @@ class ModelStore:
         else:
             text = TextPipeline(WORD_VECTORS[card.config["word_vectors"]](), card.config["max_tokens"])
         evaluator = LoadedEvaluator(card.links["name"], network, motion, text)
+        evaluator.official = card.preset == OFFICIAL
         real = card.metrics.get("real_test")
         if real:
             evaluator.real_row = {"r_precision_3": real["r_precision"][2], "mm_dist": real["mm_dist"]}

@@ -81,6 +81,9 @@ class MLDBackbone:
 
 
 def load(models: ModelStore) -> MLDBackbone:
-    """MLD from a model folder: the denoiser of the preset's teacher encoder."""
+    """MLD from its official checkpoint, else from a model folder: the denoiser of the preset's teacher encoder."""
+    official = models.official("mld")
+    if official is not None:
+        return MLDBackbone(official.denoiser, official.autoencoder, models.text_encoder(official.text_encoder))
     denoiser, card = models.denoiser("diffusion-minilm")
     return MLDBackbone(denoiser, models.autoencoder(), models.text_encoder(card.links["text_encoder"]))

@@ -9,7 +9,7 @@ from leadbench.hookspecs import BackboneRegistration, hookimpl
 
 @hookimpl
 def leadbench_backbones() -> Sequence[BackboneRegistration]:
-    """Offer ``motionlcm``."""
+    """Offer ``motionlcm`` and ``motionlcm-v2``."""
     return [
         BackboneRegistration(
             name="motionlcm",
@@ -18,5 +18,13 @@ def leadbench_backbones() -> Sequence[BackboneRegistration]:
             factory="leadbench_motionlcm.backbone:load",
             few_step=True,
             text_encoder="wordllama",
-        )
+        ),
+        BackboneRegistration(
+            name="motionlcm-v2",
+            display="MotionLCM-v2",
+            summary="MotionLCM, version 2: 16 latent tokens; from its official checkpoint only",
+            factory="leadbench_motionlcm.backbone:load_v2",
+            few_step=True,
+            text_encoder="t5",
+        ),
     ]

@@ -1,4 +1,4 @@
-"""MotionLCM, version 1 (Dai et al., ECCV 2024), behind the backbone contract."""
+"""MotionLCM, versions 1 and 2 (Dai et al., ECCV 2024), behind the backbone contract."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from leadbench.contracts import MotionAutoencoder, TextEncoder
+from leadbench.errors import WeightsError
 from leadbench.nn.denoiser import Denoiser
 from leadbench.random import NoiseSource
-from leadbench.sampling import lcm_guidance, lcm_sample, lcm_timesteps
+from leadbench.sampling import LcmVersion, lcm_guidance, lcm_sample, lcm_timesteps
 from leadbench.schedule import NoiseSchedule
 from leadbench.tensors import Condition, Latent, Prediction
 from leadbench.zoo.store import ModelStore
@@ -20,12 +21,20 @@ class MotionLCMBackbone:
     Args:
         denoiser: with guidance input.
         autoencoder, text_encoder: the latent and text spaces that the denoiser was distilled in.
+        version: ``v1`` or ``v2``, which differ in timesteps and default guidance.
     """
 
-    name = "motionlcm"
     default_steps = 1
 
-    def __init__(self, denoiser: Denoiser, autoencoder: MotionAutoencoder, text_encoder: TextEncoder) -> None:
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        autoencoder: MotionAutoencoder,
+        text_encoder: TextEncoder,
+        version: LcmVersion = "v1",
+    ) -> None:
+        self.name = "motionlcm" if version == "v1" else f"motionlcm-{version}"
+        self._version: LcmVersion = version
         self.denoiser = denoiser
         self.autoencoder = autoencoder
         self.text_encoder = text_encoder
@@ -33,12 +42,12 @@ class MotionLCMBackbone:
         self.timesteps = self._schedule.timesteps
 
     def supports_steps(self, steps: int) -> bool:
-        """1 to 50: the steps of the solver that was distilled."""
-        return 1 <= steps <= 50
+        """Version 1: 1 to 50, the steps of the solver that was distilled; version 2: 1, 2 and 4."""
+        return 1 <= steps <= 50 if self._version == "v1" else steps in (1, 2, 4)
 
     def default_guidance(self, steps: int) -> float:
-        """7.5 at every number of steps."""
-        return lcm_guidance("v1", steps)
+        """Version 1: 7.5; version 2: 8.0, 12.5 and 13.5 at 1, 2 and 4 steps."""
+        return lcm_guidance(self._version, steps)
 
     @torch.no_grad()
     def sample(
@@ -56,7 +65,7 @@ class MotionLCMBackbone:
         start = noise.normal("initial", shape).to(device)
         fresh = [noise.normal("lcm", shape, step).to(device) for step in range(steps - 1)]
         return Latent.full(
-            lcm_sample(denoise, start, timesteps=lcm_timesteps("v1", steps), fresh_noise=fresh.__getitem__)
+            lcm_sample(denoise, start, timesteps=lcm_timesteps(self._version, steps), fresh_noise=fresh.__getitem__)
         )
 
     def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
@@ -77,6 +86,24 @@ class MotionLCMBackbone:
 
 
 def load(models: ModelStore) -> MotionLCMBackbone:
-    """MotionLCM from a model folder: the student of the preset's student encoder."""
+    """MotionLCM from its official checkpoint, else from a model folder: the student of the preset's student encoder."""
+    official = models.official("motionlcm")
+    if official is not None:
+        return MotionLCMBackbone(official.denoiser, official.autoencoder, models.text_encoder(official.text_encoder))
     denoiser, card = models.denoiser("consistency-wordllama")
     return MotionLCMBackbone(denoiser, models.autoencoder(), models.text_encoder(card.links["text_encoder"]))
+
+
+def load_v2(models: ModelStore) -> MotionLCMBackbone:
+    """MotionLCM, version 2, from its official checkpoint.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    official = models.official("motionlcm-v2")
+    if official is None:
+        raise WeightsError(
+            "backbone 'motionlcm-v2': no checkpoint (--checkpoint motionlcm-v2=FILE, or leadbench zoo import FILE)"
+        )
+    encoder = models.text_encoder(official.text_encoder)
+    return MotionLCMBackbone(official.denoiser, official.autoencoder, encoder, version="v2")

@@ -45,7 +45,6 @@ def _benchmark(dataset: HumanML3DFolder, folder: Path, **changes: object) -> T2M
     return T2MBenchmark(
         dataset,
         FakeEvaluator(dataset.motion),
-        autoencoder,
         [Entry(FakeBackbone(autoencoder), settings, variants)],
         _config(**changes),
         store,
@@ -89,14 +88,15 @@ def test_chunks_do_not_change_the_numbers(dataset: HumanML3DFolder, tmp_path: Pa
 def test_running_out_of_memory_halves_the_chunk_and_changes_no_number(dataset: HumanML3DFolder, tmp_path: Path) -> None:
     whole = {record.key: record for record in _benchmark(dataset, tmp_path / "whole", replications=1).run()}
     benchmark = _benchmark(dataset, tmp_path / "small", replications=1)
-    good = benchmark.autoencoder.decode
+    autoencoder = benchmark.entries[0].backbone.autoencoder
+    good = autoencoder.decode
 
     def tight(latent: Latent, mask: torch.Tensor) -> MotionBatch:
         if len(mask) > 3:
             raise MemoryError
         return good(latent, mask)
 
-    benchmark.autoencoder.decode = tight  # type: ignore[method-assign]
+    autoencoder.decode = tight  # type: ignore[method-assign]
     for record in benchmark.run():
         assert "latent_norm" not in record.details or record.chunk_size <= 3
         for name, value in record.metrics.items():
@@ -160,17 +160,18 @@ def test_multimodality_only_where_asked(dataset: HumanML3DFolder, tmp_path: Path
 
 def test_a_motion_of_nan_is_refused_and_not_recorded(dataset: HumanML3DFolder, tmp_path: Path) -> None:
     benchmark = _benchmark(dataset, tmp_path / "run", replications=1)
-    good = benchmark.autoencoder.decode
+    autoencoder = benchmark.entries[0].backbone.autoencoder
+    good = autoencoder.decode
 
     def bad(latent: Latent, mask: torch.Tensor) -> MotionBatch:
         motion = good(latent, mask)
         motion.features[0, 0, 0] = float("nan")
         return motion
 
-    benchmark.autoencoder.decode = bad  # type: ignore[method-assign]
+    autoencoder.decode = bad  # type: ignore[method-assign]
     with pytest.raises(NonFiniteError):
         benchmark.run()
-    assert {record.row for record in benchmark.store.records()} == {"Real"}
+    assert {record.row for record in benchmark.store.records()} == {"Real", "Real, shuffled captions", "Train sample"}
 
 
 def test_a_derangement_moves_everybody() -> None:

@@ -1,0 +1,115 @@
+"""From what a user names to dataset, models and plugins: options first, then the settings, then defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from leadbench.config import DatasetSettings
+from leadbench.contracts import MotionDataset, TextEncoder
+from leadbench.errors import ConfigError, DataError, PluginError, nearest
+from leadbench.plugins import Plugins, load_plugins
+from leadbench.settings import dataset_settings, settings
+from leadbench.zoo.official_files import OfficialFiles
+from leadbench.zoo.store import ModelStore
+
+FOLDER = "folder"  # the registration that opens any folder in HumanML3D's on-disk format
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a user named; it can be pickled, so that another process opens the same.
+
+    Attributes:
+        dataset: registered name, or a folder in HumanML3D's on-disk format.
+        root: folder of a dataset that is given by name.
+        models: model folder.
+        evaluator: folder of the official evaluator.
+        checkpoints: backbone -> official checkpoint.
+        plugins: files of further plugins.
+    """
+
+    dataset: str
+    root: Path | None = None
+    models: Path | None = None
+    evaluator: Path | None = None
+    checkpoints: Mapping[str, Path] = field(default_factory=dict)
+    plugins: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A dataset with its models, and the plugins they came from."""
+
+    dataset: MotionDataset
+    root: Path
+    models: ModelStore
+    plugins: Plugins
+
+
+def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
+    """Open everything that a choice names; models are read when they are used.
+
+    Raises:
+        ConfigError: no such dataset or folder, or a name without a folder.
+        DataError: the folder is not in the format.
+        PluginError: a plugin does not load (with ``strict``), or its dataset keeps no contract.
+    """
+    plugins = load_plugins(choice.plugins, strict=strict)
+    name, root, known = _locate(choice, plugins)
+    dataset = plugins.create("dataset", name, root, where="--dataset")
+    if not isinstance(dataset, MotionDataset):
+        raise PluginError(f"dataset {name!r}: its factory returned {type(dataset).__name__}, which is no MotionDataset")
+    official = OfficialFiles(
+        checkpoints={**known.checkpoints, **choice.checkpoints},
+        evaluator=choice.evaluator or known.evaluator,
+        glove=settings().glove,
+        motion=dataset.motion,
+    )
+    models = model_store(choice.models or known.models or root / "models", plugins, official)
+    return Opened(dataset, root, models, plugins)
+
+
+def model_store(folder: Path, plugins: Plugins, official: OfficialFiles | None = None) -> ModelStore:
+    """A model folder whose text encoders come from plugins."""
+    return ModelStore(folder, lambda encoder: _text_encoder(plugins, encoder), official)
+
+
+def locate_dataset(choice: Choice, plugins: Plugins) -> tuple[str, Path]:
+    """Registration and folder of the dataset that a choice names; a folder is opened as it is.
+
+    Raises:
+        ConfigError: see :func:`open_assets`.
+    """
+    name, root, _ = _locate(choice, plugins)
+    return name, root
+
+
+def _locate(choice: Choice, plugins: Plugins) -> tuple[str, Path, DatasetSettings]:
+    names = plugins.names("dataset")
+    known = dataset_settings(choice.dataset) if choice.dataset in names else DatasetSettings()
+    root = choice.root or known.root
+    path = Path(choice.dataset)
+    if choice.dataset in names and root is not None:
+        return choice.dataset, root, known
+    if path.is_dir():
+        if choice.root is not None:
+            raise ConfigError(f"--root {choice.root}: --dataset {path} is a folder already; leave one out")
+        return FOLDER, path, known
+    if choice.dataset in names:
+        variable = f"LEADBENCH_DATASETS__{choice.dataset.upper()}__ROOT"
+        raise ConfigError(
+            f"--dataset {choice.dataset}: where is it? Give --root, or set datasets.{choice.dataset}.root in "
+            f"leadbench.toml, or {variable}"
+        )
+    guess = nearest(choice.dataset, names)
+    hint = f"; did you mean {guess!r}?" if guess else ""
+    raise DataError(f"dataset {path}: no such folder, nor a dataset's name (named: {', '.join(names)}{hint})")
+
+
+def _text_encoder(plugins: Plugins, name: str) -> TextEncoder:
+    encoder = plugins.create("text_encoder", name)
+    if not isinstance(encoder, TextEncoder):
+        raise PluginError(f"text encoder {name!r}: its factory returned {type(encoder).__name__}, no TextEncoder")
+    return encoder

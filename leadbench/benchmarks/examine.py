@@ -1,0 +1,102 @@
+"""``leadbench doctor --dataset``: files, counts, statistics, and the ground truth scored against itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from leadbench.assets import Choice, Opened, locate_dataset, open_assets
+from leadbench.benchmarks.memory import ChunkedWork
+from leadbench.benchmarks.scoring import make_reference, score
+from leadbench.benchmarks.selftest import PUBLISHED_IDS, run_self_test
+from leadbench.config import T2MConfig
+from leadbench.contracts import Evaluator
+from leadbench.data.check import Inspection, check_folder
+from leadbench.entry import Entry
+from leadbench.errors import LeadbenchError
+from leadbench.plugins import load_plugins
+from leadbench.settings import settings
+
+PUBLISHED_COUNTS = {
+    # motions and captions without mirrored ones; HumanML3D's ids come twice, mirrored with the prefix M
+    "humanml3d": {"motions": 14_616, "captions": 44_970, "ids": 29_228},
+    "kit": {"motions": 3_911, "captions": 6_278},
+}
+_NOTES = {"kit": "the release holds 6,278 captions, the paper counts 6,353"}
+Report = Callable[[str, int, int], None]
+
+
+def examine_dataset(choice: Choice, evaluator: str, report: Report) -> list[Entry]:
+    """Entries on a dataset and on an evaluator of it; those with a ``mend`` are problems.
+
+    Raises:
+        LeadbenchError: the dataset cannot be found or opened at all.
+    """
+    name, root = locate_dataset(choice, load_plugins(choice.plugins))
+    report("files", 0, 3)
+    found = check_folder(root)
+    entries = [*_files(root, found), *_counts(name, found)]
+    report("evaluator", 1, 3)
+    try:
+        opened = open_assets(choice)
+        judge = opened.plugins.create("evaluator", evaluator, opened.models, where="--evaluator")
+    except LeadbenchError as exc:
+        return [*entries, Entry("evaluator", "cannot be opened", str(exc))]
+    if not isinstance(judge, Evaluator):
+        return [*entries, Entry("evaluator", f"{type(judge).__name__} is no Evaluator", "ask the plugin's author")]
+    entries.append(Entry("evaluator", f"{judge.name}, identity {judge.identity[:12]}"))
+    entries += [Entry("weights", f"{file}") for file in opened.models.used.values()]
+    report("real motions", 2, 3)
+    entries += _self_test(opened, judge)
+    report("real motions", 3, 3)
+    return entries
+
+
+def _files(root: Path, found: Inspection) -> Iterator[Entry]:
+    yield Entry("folder", f"{root}: {found.motions:,} motions, {found.frames:,} frames")
+    kinds = dict.fromkeys(problem.kind for problem in found.problems)
+    for kind in kinds:
+        problems = [problem for problem in found.problems if problem.kind == kind]
+        first = problems[0]
+        yield Entry(kind, f"{len(problems)} problems, first: {first.where}: {first.what}", first.mend)
+    if not kinds:
+        yield Entry("content", "every file, caption and statistic is as it should be")
+
+
+def _counts(name: str, found: Inspection) -> Iterator[Entry]:
+    expected = PUBLISHED_COUNTS.get(name)
+    if expected is None:
+        return
+    # mirrored copies are extra files: the published counts of motions and captions leave them out
+    counted = {"motions": found.plain_motions, "captions": found.plain_captions, "ids": sum(found.ids.values())}
+    wanted = {f"{what}": count for what, count in expected.items()}
+    wanted |= {f"ids of {split}": count for split, count in PUBLISHED_IDS.get(name, {}).items()}
+    counted |= {f"ids of {split}": count for split, count in found.ids.items()}
+    for what, count in wanted.items():
+        mend = "" if counted[what] == count else f"{count:,} are published: unpack or process the dataset again"
+        note = f" ({_NOTES[name]})" if what == "captions" and name in _NOTES else ""
+        yield Entry(what, f"{counted[what]:,}{note}", mend)
+
+
+def _self_test(opened: Opened, evaluator: Evaluator) -> Iterator[Entry]:
+    config = T2MConfig()
+    try:
+        samples, report = opened.dataset.load(config.split, skip_bad=True)
+        chunks = ChunkedWork(config.chunk)
+        reference = make_reference(evaluator, samples, config, 0, chunks)
+    except LeadbenchError as exc:
+        yield Entry("real motions", "cannot be scored", str(exc))
+        return
+    measured = score(reference.as_real, reference.motion, config)
+    names = {"r_precision_3": "R@3", "fid": "FID", "mm_dist": "MM-Dist", "diversity": "Diversity"}
+    shown = ", ".join(f"{names[k]} {v:.3f}" for k, v in measured.items() if k in names and v is not None)
+    yield Entry("real motions", f"{len(samples):,} samples: {shown}")
+    yield from (Entry("real motions", note) for note in report.notes)
+    tested = run_self_test(opened.dataset, evaluator, samples, measured, settings().self_test)
+    if tested is None:
+        yield Entry("self-test", "nobody published what real motions must score here")
+        return
+    for check in tested.checks:
+        yield Entry("self-test", f"{check} ({tested.source})", "" if check.passed else "see the likely causes")
+    for number, cause in enumerate(tested.causes, 1):
+        yield Entry(f"likely cause {number}", cause, "mend it, and run this again")
