@@ -62,11 +62,16 @@ def leadbench_projectors() -> Sequence[Registration]:
 
 @hookimpl
 def leadbench_evaluators() -> Sequence[Registration]:
-    """Co-embedding networks of Guo et al."""
+    """Co-embedding networks of Guo et al., and a second opinion."""
     return [
         Registration(
-            "guo", "text-motion co-embedding of Guo et al. 2022, from the model folder", "leadbench.zoo.evaluators:guo"
-        )
+            "guo",
+            "text-motion co-embedding of Guo et al. 2022: the official one, or the model folder's",
+            "leadbench.zoo.evaluators:guo",
+        ),
+        Registration(
+            "tmr", "in the manner of TMR: raw captions, from the model folder", "leadbench.zoo.evaluators:tmr"
+        ),
     ]
 
 

@@ -139,6 +139,16 @@ class EvaluatorConfig(FrozenModel):
     embedding: int = Field(512, gt=0)
 
 
+class TmrConfig(FrozenModel):
+    """Evaluator in the manner of TMR: groups of ``frames_per_token`` frames through a transformer."""
+
+    features: int = Field(263, gt=0)
+    text_width: int = Field(384, gt=0)
+    embedding: int = Field(256, gt=0)
+    frames_per_token: int = Field(4, gt=0)
+    transformer: TransformerConfig = TransformerConfig()
+
+
 # --------------------------------------------------------------------------------------
 # Data
 # --------------------------------------------------------------------------------------
@@ -288,6 +298,16 @@ class EvaluatorStage(FrozenModel):
     word_vectors: Literal["wordllama"] = "wordllama"
     max_tokens: int = Field(20, gt=0)
     temperature: float = Field(1.0, gt=0)
+
+
+class TmrStage(FrozenModel):
+    """Contrastive training of the evaluator ``tmr``; captions whose cosine exceeds ``paraphrase`` are no negatives."""
+
+    architecture: TmrConfig
+    optimizer: OptimizerConfig
+    loop: LoopConfig
+    temperature: float = Field(0.1, gt=0)
+    paraphrase: float = Field(0.9, gt=0, le=1)
 
 
 # --------------------------------------------------------------------------------------

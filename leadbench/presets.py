@@ -17,6 +17,8 @@ from leadbench.config import (
     OptimizerConfig,
     ProjectorConfig,
     ProjectorStage,
+    TmrConfig,
+    TmrStage,
     TransformerConfig,
 )
 from leadbench.errors import unknown_name
@@ -34,6 +36,7 @@ class Preset(FrozenModel):
     consistency: ConsistencyStage
     projector: ProjectorStage
     evaluator: EvaluatorStage
+    tmr: TmrStage
     teacher_encoder: str
     student_encoder: str
     half: bool = False  # weights are rounded to, and stored as, float16
@@ -88,6 +91,11 @@ def _small() -> Preset:
             optimizer=OptimizerConfig(learning_rate=8e-4, warmup_steps=50),
             loop=LoopConfig(steps=1100, batch=64, validate_every=100, ema=0.99),
             max_tokens=40,
+        ),
+        tmr=TmrStage(
+            architecture=TmrConfig(transformer=blocks.model_copy(update={"layers": 4, "dropout": 0.1})),
+            optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=100),
+            loop=LoopConfig(steps=1500, batch=64, validate_every=100, ema=0.99),
         ),
         teacher_encoder="minilm",
         student_encoder="wordllama",
@@ -194,6 +202,12 @@ def _tiny() -> Preset:
             "projector": small.projector.model_copy(
                 update={
                     "architecture": ProjectorConfig(latent_width=32, text_width=384, transformer=blocks),
+                    "loop": LoopConfig(batch=8, ema=0.9, **loop),
+                }
+            ),
+            "tmr": small.tmr.model_copy(
+                update={
+                    "architecture": TmrConfig(embedding=16, transformer=blocks),
                     "loop": LoopConfig(batch=8, ema=0.9, **loop),
                 }
             ),

@@ -147,3 +147,71 @@ def _texts(index: int, frames: int, split: str) -> str:
     if index % 5 == 3 and split == "test":
         lines = [f"{caption}#{tokens}#0.0#{frames / 20 + 1}" for caption, tokens in CAPTIONS[:1]]
     return "\n".join(lines) + "\n\n"
+
+
+def write_text_towers(root: Path) -> dict[str, str]:
+    """Small random CLIP and T5 in the layouts of the hub, 768 wide; values of the settings that name them."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import models as parts
+    from tokenizers import SentencePieceUnigramTokenizer
+    from tokenizers.processors import TemplateProcessing
+    from transformers import (
+        CLIPConfig,
+        CLIPModel,
+        CLIPTextConfig,
+        CLIPVisionConfig,
+        PreTrainedTokenizerFast,
+        T5Config,
+        T5EncoderModel,
+    )
+
+    torch.manual_seed(0)
+    text = CLIPTextConfig(
+        hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=2, projection_dim=768
+    )
+    vision = CLIPVisionConfig(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=16
+    )
+    whole = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=768)
+    CLIPModel(whole).save_pretrained(root / "clip")
+    trained = SentencePieceUnigramTokenizer()
+    sentences = [caption for caption, _ in CAPTIONS] * 20
+    trained.train_from_iterator(sentences, vocab_size=90, special_tokens=["<pad>", "</s>", "<unk>"], unk_token="<unk>")
+    ending = ("</s>", trained.token_to_id("</s>"))
+    trained._tokenizer.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[ending])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=trained._tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=64
+    )
+    config = T5Config(vocab_size=len(tokenizer), d_model=64, d_kv=16, d_ff=64, num_layers=2, num_heads=4)
+    T5EncoderModel(config).save_pretrained(root / "t5-encoder")
+    tokenizer.save_pretrained(root / "t5-encoder")
+    modules = [
+        parts.Transformer(str(root / "t5-encoder")),
+        parts.Pooling(64, pooling_mode="mean"),
+        parts.Dense(64, 768, bias=False, activation_function=torch.nn.Identity()),
+        parts.Normalize(),
+    ]
+    SentenceTransformer(modules=modules).save(str(root / "t5"))
+    return {"clip": str(root / "clip"), "t5": str(root / "t5")}
+
+
+def write_assets(root: Path, golden: Path, tests: int, trains: int = 64, kit_tests: int = 0) -> Path:
+    """Everything of HumanML3D, and of KIT-ML if ``kit_tests``, with a leadbench.toml that says where it lies."""
+    encoders = write_text_towers(root / "deps")
+    write_glove(root / "deps" / "glove", tuple(t.split("/")[0] for _, tokens in CAPTIONS for t in tokens.split()))
+    lines = ["[encoders]", *(f'{name} = "{path}"' for name, path in encoders.items())]
+    wanted = {"humanml3d": (263, tests, "t2m"), **({"kit": (251, kit_tests, "kit")} if kit_tests else {})}
+    for dataset, (width, count, folder) in wanted.items():
+        data = write_dataset(root / dataset, count, trains, width)
+        mean, std = (np.load(data / f"{name}.npy") for name in ("Mean", "Std"))
+        write_evaluator(root / "deps" / "t2m" / folder, golden, dataset, mean + 0.01, std * 1.05)
+        shared = write_backbone(root / "models" / f"mld_{dataset}.ckpt", golden, f"mld_{dataset}")
+        checkpoints = f'mld = "models/mld_{dataset}.ckpt"'
+        if dataset == "humanml3d":
+            vae = {name: tensor for name, tensor in shared.items() if name.startswith("vae.")}
+            write_backbone(root / "models" / "motionlcm.ckpt", golden, "motionlcm_v1_humanml3d", seed=1, **vae)
+            checkpoints += ', motionlcm = "models/motionlcm.ckpt"'
+        lines += [f"[datasets.{dataset}]", f'root = "{dataset}"', 'evaluator = "deps/t2m"']
+        lines += [f"checkpoints = {{ {checkpoints} }}"]
+    (root / "leadbench.toml").write_text("\n".join(lines) + "\n")
+    return root

@@ -167,12 +167,17 @@ def evaluator(
     root: RootOption = None,
     models: ModelsOption = None,
     preset: PresetOption = "small",
+    kind: Annotated[
+        str, typer.Option("--kind", help="guo (tagged tokens, GRU) or tmr (raw captions, transformer).")
+    ] = "guo",
     plugin: PluginOption = None,
     strict_plugins: StrictOption = False,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """The evaluator: co-embedding networks in which the metrics are measured.
+    """An evaluator: co-embedding networks in which the metrics are measured.
 
     Example: leadbench train evaluator --dataset data/bnr
+
+    Example: leadbench train evaluator --dataset data/bnr --kind tmr
     """
-    _train("evaluator", choose(dataset, models, plugin, root), preset, strict_plugins, skip_bad_motions)
+    _train("evaluator", choose(dataset, models, plugin, root), preset, strict_plugins, skip_bad_motions, kind)

@@ -29,7 +29,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Counts of a dataset folder and its problems; ``plain`` leaves out mirrored copies (ids with the prefix M)."""
+    """Counts of a dataset folder and its problems.
+
+    ``motions`` and ``captions`` are those that the splits name; ``plain`` ones are all files of the folder, listed or
+    not, without mirrored copies (the prefix M): so datasets are counted when they are published.
+    """
 
     ids: dict[str, int]
     motions: int
@@ -48,9 +52,8 @@ def check_folder(root: Path) -> Inspection:
     problems += _splits(root, splits)
     width = _statistics_width(root, problems)
     ids = list(dict.fromkeys(i for members in splits.values() for i in members))
-    frames, motions, plain_motions, plain_captions = 0, 0, 0, 0
+    frames, motions = 0, 0
     captions: list[str] = []
-    listed = set(ids)
     for identifier in ids:
         found, wrong = _motion(root, identifier, width)
         problems += wrong
@@ -59,14 +62,21 @@ def check_folder(root: Path) -> Inspection:
         texts, wrong = _captions(root, identifier)
         problems += wrong
         captions += texts
-        mirrored = identifier.startswith("M") and identifier[1:] in listed
-        plain_motions += found is not None and not mirrored
-        plain_captions += 0 if mirrored else len(texts)
     if width is not None:
         problems += _fit(root, splits["train"], width)
+    plain_motions, plain_captions = _plain_counts(root)
     distinct = len(set(captions)) / max(1, len(captions))
     counts = {split: len(members) for split, members in splits.items()}
     return Inspection(counts, motions, len(captions), plain_motions, plain_captions, frames, distinct, tuple(problems))
+
+
+def _plain_counts(root: Path) -> tuple[int, int]:
+    """Motions, and lines of captions, of all files but the mirrored copies."""
+    motions = {path.stem for path in (root / "new_joint_vecs").glob("*.npy")}
+    texts = {path.stem: path for path in (root / "texts").glob("*.txt")}
+    plain = [path for stem, path in texts.items() if not (stem.startswith("M") and stem[1:] in texts)]
+    lines = sum(sum(bool(line.strip()) for line in path.read_text(encoding="utf-8").splitlines()) for path in plain)
+    return sum(not (stem.startswith("M") and stem[1:] in motions) for stem in motions), lines
 
 
 def _layout(root: Path) -> Iterator[Problem]:

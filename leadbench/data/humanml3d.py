@@ -28,6 +28,7 @@ from leadbench.tensors import MotionBatch, MotionSample, MotionSpec, SplitReport
 
 HUMANML3D = DatasetCard(name="humanml3d")
 KIT_ML = DatasetCard(name="kit", skeleton="kit", fps=12.5, min_frames=24)
+HUMANML3D_NAN = ("007975", "M007975")  # published with NaN in them
 SPLITS = ("train", "val", "test")
 UNIT = 4  # lengths are multiples of this many frames
 
@@ -222,7 +223,7 @@ class HumanML3DFolder:
 
 def humanml3d(root: Path) -> HumanML3DFolder:
     """HumanML3D: 20 frames a second, 40 to 199 frames; two published motions of the test split hold NaN."""
-    return HumanML3DFolder(root, HUMANML3D, known_bad=("007975", "M007975"))
+    return HumanML3DFolder(root, HUMANML3D, known_bad=HUMANML3D_NAN)
 
 
 def kit_ml(root: Path) -> HumanML3DFolder:

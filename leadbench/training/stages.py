@@ -17,8 +17,9 @@ from leadbench.config import (
     EvaluatorStage,
     FrozenModel,
     ProjectorStage,
+    TmrStage,
 )
-from leadbench.contracts import Backbone, MotionAutoencoder, MotionDataset, TrainableBackbone
+from leadbench.contracts import Backbone, Evaluator, MotionAutoencoder, MotionDataset, TrainableBackbone
 from leadbench.data.humanml3d import collate, draw
 from leadbench.errors import ConfigError, unknown_name
 from leadbench.metrics.retrieval import r_precision
@@ -35,12 +36,15 @@ from leadbench.training.evaluator import EvaluatorTask
 from leadbench.training.latents import LatentSet, build_latent_set
 from leadbench.training.loop import Progress, Task, Trainer, TrainState
 from leadbench.training.projector import ProjectorTask
+from leadbench.training.tmr import TmrTask
 from leadbench.zoo.files import ModelCard, load_model, save_model
 from leadbench.zoo.loaded import latent_fingerprint
 from leadbench.zoo.store import ModelStore, with_statistics
 
 Report = Callable[[Progress], None]
-AnyStage = AutoencoderStage | DiffusionStage | ConsistencyStage | ProjectorStage | EvaluatorStage
+AnyStage = AutoencoderStage | DiffusionStage | ConsistencyStage | ProjectorStage | EvaluatorStage | TmrStage
+
+EVALUATORS = ("guo", "tmr")
 
 # the ablation of Table 6: each removes one loss
 PROJECTOR_VARIANTS: Mapping[str, dict[str, float]] = {
@@ -105,7 +109,7 @@ class Workshop:
         if self.preset.half:
             parameters = {name for name, _ in model.named_parameters()}
             tensors = {name: t.half() if name in parameters else t for name, t in tensors.items()}
-        if task.name in ("autoencoder", "evaluator"):
+        if task.name.startswith(("autoencoder", "evaluator")):
             tensors = with_statistics(tensors, self.dataset.motion)
         card = ModelCard(
             stage=task.name.partition("-")[0],
@@ -230,30 +234,48 @@ def train_projector(
     return shop.save(task, task.model, stage, state, {"latent": autoencoder.fingerprint, "text_encoder": encoder})
 
 
-def train_evaluator(shop: Workshop) -> Path:
-    """The evaluator: writes ``evaluator.safetensors``."""
-    stage = shop.preset.evaluator
-    architecture = stage.architecture.model_copy(update={"features": shop.dataset.motion.width})
-    stage = stage.model_copy(update={"architecture": architecture})
-    spec = shop.dataset.motion
-    task = EvaluatorTask(stage, spec, shop.split("train"), shop.split("val"))
-    state = shop.train(task, stage)
-    links = {
-        "name": f"guo-{shop.preset.name}",
-        "skeleton": spec.skeleton,
-        "fps": str(spec.fps),
-    }
-    path = shop.save(task, task.model, stage, state, links)
-    _add_real_row(shop, path)
+def train_evaluator(shop: Workshop, kind: str = "guo") -> Path:
+    """An evaluator: writes ``evaluator.safetensors`` (``guo``) or ``evaluator-tmr`` (``tmr``).
+
+    Raises:
+        UnknownNameError: no such kind.
+    """
+    if kind not in EVALUATORS:
+        raise unknown_name("evaluator", kind, EVALUATORS, where="--kind")
+    path = _train_guo(shop) if kind == "guo" else _train_tmr(shop)
+    _add_real_row(shop, path, shop.store.evaluator() if kind == "guo" else shop.store.tmr())
     return path
 
 
-def _add_real_row(shop: Workshop, path: Path) -> None:
+def _train_guo(shop: Workshop) -> Path:
+    stage = shop.preset.evaluator
+    architecture = stage.architecture.model_copy(update={"features": shop.dataset.motion.width})
+    stage = stage.model_copy(update={"architecture": architecture})
+    task = EvaluatorTask(stage, shop.dataset.motion, shop.split("train"), shop.split("val"))
+    state = shop.train(task, stage)
+    return shop.save(task, task.model, stage, state, _evaluator_links(shop, "guo"))
+
+
+def _train_tmr(shop: Workshop) -> Path:
+    encoder = shop.store.text_encoder(shop.preset.teacher_encoder)
+    stage = shop.preset.tmr
+    widths = {"features": shop.dataset.motion.width, "text_width": encoder.dim}
+    stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
+    task = TmrTask(stage, shop.dataset.motion, encoder, shop.split("train"), shop.split("val"))
+    state = shop.train(task, stage)
+    return shop.save(task, task.model, stage, state, {**_evaluator_links(shop, "tmr"), "text_encoder": encoder.name})
+
+
+def _evaluator_links(shop: Workshop, kind: str) -> dict[str, str]:
+    spec = shop.dataset.motion
+    return {"name": f"{kind}-{shop.preset.name}", "skeleton": spec.skeleton, "fps": str(spec.fps)}
+
+
+def _add_real_row(shop: Workshop, path: Path, evaluator: Evaluator) -> None:
     """Write R-precision and MM-Dist of the test split's real motions into the evaluator's card.
 
     It is a report, not a selection: weights are chosen on the validation split.
     """
-    evaluator = shop.store.evaluator()
     drawn = draw(shop.split("test"), seed=0, replication=0)
     text = evaluator.embed_text([item.caption for item in drawn])
     motions = [collate([item.features]).normalize(evaluator.motion) for item in drawn]

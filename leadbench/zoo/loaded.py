@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from leadbench.config import AutoencoderConfig
+from leadbench.contracts import TextEncoder
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.projector import LeadProjector
+from leadbench.nn.tmr import TmrNetworks
 from leadbench.provenance import fingerprint
 from leadbench.tensors import Latent, LatentSpec, MotionBatch, MotionSpec, Projection, TextSample
 from leadbench.text.word_vectors import MAX_TOKENS, WordVectors, vectorize
@@ -101,6 +103,34 @@ class LoadedEvaluator:
         """Motion embeddings [B, E] of a batch normalised by ``self.motion``."""
         embeddings: Tensor = self.network.motion(motion.features, motion.lengths)
         return embeddings
+
+
+class LoadedTmr:
+    """:class:`TmrNetworks` with statistics and the frozen encoder that reads its captions; keeps ``Evaluator``."""
+
+    def __init__(self, name: str, network: TmrNetworks, motion: MotionSpec, encoder: TextEncoder) -> None:
+        self.name = name
+        self.network = network.eval().requires_grad_(False)
+        self.motion = motion
+        self.dim = network.config.embedding
+        self.real_row: Mapping[str, float] = {}
+        self.dataset = ""
+        self._encoder = encoder
+        # a few digits of an embedding tell one set of the encoder's weights from another, on every machine
+        probe = [round(value, 3) for value in encoder.encode(["a person walks"]).tokens.flatten()[:16].tolist()]
+        extra = {"motion": motion.digest, "encoder": encoder.name, "probe": probe}
+        self.identity = fingerprint(dict(network.state_dict()), extra)
+
+    @torch.no_grad()
+    def embed_text(self, samples: Sequence[TextSample]) -> Tensor:
+        """Text embeddings [B, E] of the captions as they are."""
+        condition = self._encoder.encode([sample.caption for sample in samples])
+        return self.network.text(condition.tokens, condition.mask)
+
+    @torch.no_grad()
+    def embed_motion(self, motion: MotionBatch) -> Tensor:
+        """Motion embeddings [B, E] of a batch normalised by ``self.motion``."""
+        return self.network.motion(motion.features, motion.mask)
 
 
 def latent_fingerprint(network: MotionVAE, motion: MotionSpec) -> str:

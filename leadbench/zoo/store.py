@@ -8,20 +8,21 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from leadbench.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig
+from leadbench.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TmrConfig
 from leadbench.contracts import TextEncoder
 from leadbench.errors import LatentMismatchError, WeightsError
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.projector import LeadProjector
+from leadbench.nn.tmr import TmrNetworks
 from leadbench.tensors import MotionSpec
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.text.glove import GloveVectors
 from leadbench.text.special_words import SPECIAL_WORDS
 from leadbench.text.word_vectors import WORD_VECTORS
 from leadbench.zoo.files import ModelCard, load_card, load_model
-from leadbench.zoo.loaded import LoadedAutoencoder, LoadedEvaluator, LoadedProjector, TextPipeline
+from leadbench.zoo.loaded import LoadedAutoencoder, LoadedEvaluator, LoadedProjector, LoadedTmr, TextPipeline
 from leadbench.zoo.official_files import OfficialFiles, OfficialModel, open_checkpoint, open_evaluator, open_glove
 
 _STATISTICS = ("statistics.mean", "statistics.std")
@@ -163,10 +164,17 @@ class ModelStore:
             text = TextPipeline(WORD_VECTORS[card.config["word_vectors"]](), card.config["max_tokens"])
         evaluator = LoadedEvaluator(card.links["name"], network, motion, text)
         evaluator.official = card.preset == OFFICIAL
-        real = card.metrics.get("real_test")
-        if real:
-            evaluator.real_row = {"r_precision_3": real["r_precision"][2], "mm_dist": real["mm_dist"]}
-            evaluator.dataset = card.links.get("dataset_identity", "")
+        evaluator.real_row, evaluator.dataset = _real_row(card)
+        return evaluator
+
+    def tmr(self) -> LoadedTmr:
+        """The folder's evaluator in the manner of TMR."""
+        tensors, card = self._load("evaluator-tmr")
+        motion = _motion_spec(tensors, card)
+        network = TmrNetworks(TmrConfig.model_validate(card.config["architecture"]))
+        _fill(network, tensors, self.path("evaluator-tmr"))
+        evaluator = LoadedTmr(card.links["name"], network, motion, self.text_encoder(card.links["text_encoder"]))
+        evaluator.real_row, evaluator.dataset = _real_row(card)
         return evaluator
 
     def _glove(self) -> GloveVectors:
@@ -221,6 +229,13 @@ def load_projector(path: Path) -> LoadedProjector:
 def with_statistics(tensors: dict[str, Tensor], motion: MotionSpec) -> dict[str, Tensor]:
     """Tensors of a network together with the statistics that it was trained with."""
     return {**tensors, _STATISTICS[0]: motion.mean, _STATISTICS[1]: motion.std}
+
+
+def _real_row(card: ModelCard) -> tuple[dict[str, float], str]:
+    """What real motions scored when an evaluator was trained, and on which dataset."""
+    real = card.metrics.get("real_test")
+    row = {"r_precision_3": real["r_precision"][2], "mm_dist": real["mm_dist"]} if real else {}
+    return row, card.links.get("dataset_identity", "")
 
 
 def _motion_spec(tensors: dict[str, Tensor], card: ModelCard) -> MotionSpec:

@@ -1,0 +1,86 @@
+"""Training of the evaluator ``tmr``: symmetric InfoNCE on cosines, near-paraphrases left out of the negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from leadbench.config import TmrStage
+from leadbench.data.humanml3d import DrawnSample, collate, draw
+from leadbench.nn.tmr import TmrNetworks
+from leadbench.random import stream
+from leadbench.tensors import Condition, MotionSample, MotionSpec
+from leadbench.text.cache import CachedTextEncoder
+from leadbench.training.loop import epoch_batch
+
+_VALIDATION_DRAW = 500_000  # replication whose draw validates
+
+
+def filtered_contrastive_loss(text: Tensor, motion: Tensor, similar: Tensor, temperature: float) -> Tensor:
+    """Symmetric InfoNCE on cosines of unit embeddings [B, E]; pairs marked in ``similar`` [B, B] are no negatives.
+
+    >>> e = torch.eye(3)
+    >>> nothing = torch.zeros(3, 3, dtype=torch.bool)
+    >>> round(float(filtered_contrastive_loss(e, e, nothing, 0.05)), 4)
+    0.0
+    """
+    logits = text @ motion.T / temperature
+    own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    logits = logits.masked_fill(similar & ~own, float("-inf"))
+    target = torch.arange(len(logits), device=logits.device)
+    return 0.5 * (cross_entropy(logits, target) + cross_entropy(logits.T, target))
+
+
+class TmrTask:
+    """Trains :class:`TmrNetworks` on random captions and crops; selects by the loss on validation."""
+
+    name = "evaluator-tmr"
+
+    def __init__(
+        self,
+        stage: TmrStage,
+        spec: MotionSpec,
+        encoder: CachedTextEncoder,
+        train: Sequence[MotionSample],
+        val: Sequence[MotionSample],
+    ) -> None:
+        self._stage, self._spec, self._encoder = stage, spec, encoder
+        self._train, self._val = list(train), list(val)
+        encoder.warm([caption.caption for sample in [*train, *val] for caption in sample.captions])
+        self.model: nn.Module = TmrNetworks(stage.architecture)
+
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+        """Contrastive loss of a batch of random crops with random captions."""
+        loop = self._stage.loop
+        rows = epoch_batch(loop.seed, self.name, step, loop.batch, len(self._train))
+        return self._batch_loss(self.model, draw([self._train[i] for i in rows], loop.seed, step)), {}
+
+    def validate(self, model: nn.Module) -> Mapping[str, float]:
+        """Mean contrastive loss over pools of 32 of the validation split."""
+        drawn = draw(self._val, self._stage.loop.seed, _VALIDATION_DRAW)
+        order = stream(self._stage.loop.seed, "tmr-validate").permutation(len(drawn))
+        pool = min(32, len(order))
+        starts = range(0, len(order) - pool + 1, pool)
+        losses = [float(self._batch_loss(model, [drawn[i] for i in order[s : s + pool]])) for s in starts]
+        return {"score": sum(losses) / len(losses)}
+
+    def _batch_loss(self, model: nn.Module, drawn: Sequence[DrawnSample]) -> Tensor:
+        assert isinstance(model, TmrNetworks)
+        motion = collate([item.features for item in drawn]).normalize(self._spec)
+        condition = self._encoder.encode([item.caption.caption for item in drawn])
+        return filtered_contrastive_loss(
+            model.text(condition.tokens, condition.mask),
+            model.motion(motion.features, motion.mask),
+            _similar(condition, self._stage.paraphrase),
+            self._stage.temperature,
+        )
+
+
+def _similar(condition: Condition, threshold: float) -> Tensor:
+    """Pairs [B, B] of captions whose embeddings have a larger cosine than ``threshold``."""
+    weights = condition.mask[..., None].float()
+    rows = normalize((condition.tokens * weights).sum(dim=1) / weights.sum(dim=1), dim=-1)
+    return rows @ rows.T > threshold
