@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,8 +69,8 @@ def build(found: OfficialBackbone, motion: MotionSpec) -> OfficialModel:
     return OfficialModel(LoadedAutoencoder(autoencoder, motion), denoiser, found.text_encoder)
 
 
-def open_evaluator(files: OfficialFiles, glove: GloveVectors) -> tuple[LoadedEvaluator, Path]:
-    """The evaluator of ``files.evaluator`` with its own statistics, and its weights file.
+def open_evaluator(files: OfficialFiles, glove: Callable[[], GloveVectors]) -> tuple[LoadedEvaluator, Path]:
+    """The evaluator of ``files.evaluator`` with its own statistics, and its weights file; ``glove`` is asked last.
 
     Raises:
         WeightsError: a file is missing, unsafe or does not fit.
@@ -83,7 +83,7 @@ def open_evaluator(files: OfficialFiles, glove: GloveVectors) -> tuple[LoadedEva
     network = load_official_evaluator(found.weights)
     _motion(files, found.weights, network.config.features)
     own = read_statistics(found.mean, found.std, skeleton, motion.fps)
-    text = TextPipeline(glove, special_words=SPECIAL_WORDS)
+    text = TextPipeline(glove(), special_words=SPECIAL_WORDS)
     evaluator = LoadedEvaluator(f"guo-{skeleton.name}", network, own, text)
     evaluator.official = True
     return evaluator, found.weights

@@ -152,7 +152,7 @@ class ModelStore:
     def evaluator(self, name: str = "evaluator") -> LoadedEvaluator:
         """The folder's evaluator, trained or imported; else the official one from its own files."""
         if not self.has(name) and self.files.evaluator is not None:
-            evaluator, self._used[name] = open_evaluator(self.files, self._glove())
+            evaluator, self._used[name] = open_evaluator(self.files, self._glove)
             return evaluator
         tensors, card = self._load(name)
         motion = _motion_spec(tensors, card)
