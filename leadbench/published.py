@@ -111,7 +111,12 @@ def published_beside(dataset: str, *, ranked: bool = False) -> Beside:
         layout: tuple(_table_row(row, beside=True, ranked=ranked) for row in published().table(number))
         for layout, number in _TABLES.get(dataset, {}).items()
     }
-    return Beside(**rows)
+    if not rows:
+        return Beside()
+    tables = list(_TABLES[dataset].values())
+    told = [f"{row.row} (paper): {row.note}." for number in tables for row in published().table(number) if row.note]
+    source = f"Rows marked (paper) are published: Tables {', '.join(map(str, tables))} of {published().source}."
+    return Beside(**rows, notes=(source, *told))
 
 
 def published_real(dataset: str) -> dict[str, float] | None:

@@ -69,6 +69,7 @@ class Beside:
 
     by_model: tuple[TableRow, ...] = ()
     by_steps: tuple[TableRow, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def check_format(name: str) -> None:
@@ -129,7 +130,7 @@ def render_t2m(records: Sequence[Record], form: str = "github", beside: Beside |
         parts.append(_render("By steps (layout of Table 5)", [*chosen, *beside.by_steps], form, with_steps=True))
     by_model = [*_fewest_steps(rows), *beside.by_model]
     parts.append(_render("By model (layout of Table 1)", by_model, form, with_steps=False))
-    parts.append(_latex(_caption(records), form))
+    parts.append(_latex(" ".join([_caption(records), *beside.notes]), form))
     return "\n\n".join(parts)
 
 
