@@ -42,6 +42,30 @@ class Preset(FrozenModel):
     half: bool = False  # weights are rounded to, and stored as, float16
 
 
+PROJECTOR_VARIANTS: Mapping[str, Mapping[str, object]] = {
+    "full": {},
+    "mlp": {"architecture": "mlp"},
+    "skip": {"architecture": "skip"},
+    "no-var": {"var_weight": 0.0},
+    "no-align": {"align_weight": 0.0},
+    "no-rec": {"rec_weight": 0.0},
+}
+"""The ablation of the paper's Table 6: another architecture, or one loss removed (``no-var``: without KL)."""
+
+
+def projector_stage(stage: ProjectorStage, variant: str) -> ProjectorStage:
+    """A projector's stage with the changes of a variant.
+
+    Raises:
+        UnknownNameError: no such variant.
+    """
+    if variant not in PROJECTOR_VARIANTS:
+        raise unknown_name("projector variant", variant, PROJECTOR_VARIANTS, where="--variant")
+    changes = dict(PROJECTOR_VARIANTS[variant])
+    shape = {key: changes.pop(key) for key in ("architecture",) if key in changes}
+    return stage.model_copy(update={**changes, "architecture": stage.architecture.model_copy(update=shape)})
+
+
 def _small() -> Preset:
     blocks = TransformerConfig(width=256, layers=5, heads=4, feedforward=512, dropout=0.0)
     denoiser = DenoiserConfig(

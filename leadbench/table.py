@@ -10,7 +10,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from tabulate import tabulate
 
@@ -147,6 +147,23 @@ def render_rows(title: str, rows: Sequence[TableRow], form: str) -> str:
     return _render(title, rows, form, with_steps=any(row.steps is not None for row in rows))
 
 
+def render_columns(
+    title: str, rows: Sequence[TableRow], metrics: Sequence[str], form: str, ranked: Sequence[TableRow]
+) -> str:
+    """Rows with the given columns only, best and second marked among ``ranked``; no steps, no sweep of guidance."""
+    if form == "csv":
+        return _as_csv(rows)
+    known = {column.metric: column for column in COLUMNS}
+    columns = [known[metric] for metric in metrics]
+    compete = [replace(row, ranked=row.name != REAL and row in ranked) for row in rows]
+    marks = _marks(compete, by_steps=False)
+    body = [
+        [row.name, *(_cell(row.estimates.get(c.metric), marks.get((index, c.metric)), form) for c in columns)]
+        for index, row in enumerate(rows)
+    ]
+    return _layout(title, ["Model", *(column.title for column in columns)], body, form)
+
+
 def _row(group: Sequence[Record]) -> TableRow:
     estimates = {}
     for metric in dict.fromkeys(name for record in group for name in record.metrics):
@@ -199,6 +216,10 @@ def _render(title: str, rows: Sequence[TableRow], form: str, *, with_steps: bool
         name = f"{name}, {row.projector}" if twins[row.name, row.steps, row.guidance] > 1 else name
         cells = [_cell(row.estimates.get(c.metric), marks.get((index, c.metric)), form) for c in columns]
         body.append([*([_steps(row)] if with_steps else []), name, *cells])
+    return _layout(title, header, body, form)
+
+
+def _layout(title: str, header: Sequence[str], body: Sequence[Sequence[str]], form: str) -> str:
     style = {"github": "github", "latex": "latex_raw", "plain": "simple"}[form]
     head = f"**{title}**\n\n" if form == "github" else f"% {title}\n" if form == "latex" else f"{title}\n"
     return head + tabulate([[_latex(c, form) for c in line] for line in body], [_latex(h, form) for h in header], style)

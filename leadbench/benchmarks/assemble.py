@@ -113,8 +113,10 @@ def _settings(registration: BackboneRegistration, backbone: Backbone, request: T
 
 
 def _row(label: str, display: str) -> str:
-    names = {"plain": display, "lead": f"LEAD ({display})", "lead w/o align": f"LEAD w/o align ({display})"}
-    return names.get(label, f"{display} + {label}")
+    if label == "plain":
+        return display
+    kind, _, variant = label.partition(" ")
+    return " ".join(filter(None, ("LEAD", variant, f"({display})"))) if kind == "lead" else f"{display} + {label}"
 
 
 def _description(
@@ -130,6 +132,7 @@ def _description(
         "projector": sha256_file(projector) if projector.is_file() else request.projector,
         "controls": request.controls,
         "metrics": list(request.metrics),
+        **({"variants": list(request.variants)} if request.variants else {}),
         "dataset": {"name": dataset.name, "identity": dataset.identity},
         "weights": weights,
     }

@@ -12,10 +12,18 @@ from leadbench.benchmarks.request import T2MRequest
 from leadbench.contracts import Backbone, MotionAutoencoder, MotionDataset, Projector
 from leadbench.errors import WeightsError
 from leadbench.pipeline import LatentMap, realign
+from leadbench.presets import PROJECTOR_VARIANTS
 from leadbench.zoo.store import ModelStore, load_projector
 
 PROJECTOR = "projector"
-ABLATED = "-no-align"
+ABLATED = "no-align"
+VARIANT_ROWS = {
+    "mlp": "lead mlp",
+    "skip": "lead skip",
+    "no-var": "lead w/o KL",
+    "no-align": "lead w/o align",
+    "no-rec": "lead w/o rec",
+}
 Variants = dict[str, tuple[str | None, LatentMap | None]]
 
 
@@ -50,11 +58,15 @@ class Realigners:
             statistics = latent_statistics(autoencoder, train, self.request.config.seed)
             maps["clamp"] = (None, clamp_to_train(statistics))
             maps["rescale"] = (None, rescale_to_train(statistics))
-            without = [n for n in self.models.projectors(autoencoder.fingerprint) if n.endswith(ABLATED)]
-            if without:
-                ablated = self.models.projector(without[0])
-                name = f"without alignment to {ablated.text_encoder}"
-                maps["lead w/o align"] = (name, self._realign(ablated, autoencoder))
+        wanted = [v for v in PROJECTOR_VARIANTS if v in self.request.variants]
+        for variant in wanted or ([ABLATED] if self.request.controls else []):
+            found = [n for n in self.models.projectors(autoencoder.fingerprint) if n.endswith(f"-{variant}")]
+            if found:
+                ablated = self.models.projector(found[0])
+                name = f"aligned {ablated.text_encoder}, {variant}"
+                maps[VARIANT_ROWS[variant]] = (name, self._realign(ablated, autoencoder))
+            elif wanted:
+                raise WeightsError(f"models {self.models.folder}: no projector {variant!r} of this latent space")
         return maps
 
     @property
@@ -89,7 +101,8 @@ class Realigners:
     def _fitting(self, autoencoder: MotionAutoencoder) -> list[str]:
         """Projectors of a latent space, ``projector`` first; ablations are not chosen by themselves."""
         names = self.models.projectors(autoencoder.fingerprint)
-        return sorted((name for name in names if "-no-" not in name), key=lambda name: (name != PROJECTOR, name))
+        whole = [name for name in names if not any(name.endswith(f"-{variant}") for variant in VARIANT_ROWS)]
+        return sorted(whole, key=lambda name: (name != PROJECTOR, name))
 
     @cached_property
     def _named(self) -> Projector:

@@ -19,6 +19,7 @@ class T2MRequest:
         projector: ``auto``, ``none`` or a file.
         evaluator: registered name; ``guo`` is the one of the model folder.
         controls: also score the controls.
+        variants: projectors of the ablation to score beside the full one.
         metrics: registered names of further metrics.
         notes: sentences for the tables' captions.
         self_test: measure real motions first, and refuse to go on where they score as they should not.
@@ -31,6 +32,7 @@ class T2MRequest:
     projector: str = "auto"
     evaluator: str = "guo"
     controls: bool = False
+    variants: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     self_test: bool = True

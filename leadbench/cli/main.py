@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from leadbench.cli import config_commands, data, doctor_command, plugin_commands, run, score, strips, train, zoo
+from leadbench.cli import ablate, config_commands, data, doctor_command, plugin_commands, run, score, strips, train, zoo
 from leadbench.cli.console import VOLUME
 from leadbench.cli.lazy import late
 from leadbench.errors import LeadbenchError, PluginError
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(zoo.app, name="zoo")
+app.add_typer(ablate.app, name="ablate")
 app.add_typer(config_commands.app, name="config")
 app.command("run")(run.run)
 app.command("score")(score.score)
@@ -48,7 +49,7 @@ def root(
 
 
 BUILTIN = frozenset(
-    {"config", "data", "doctor", "plugins", "published", "run", "score", "strips", "tables", "train", "zoo"}
+    {"ablate", "config", "data", "doctor", "plugins", "published", "run", "score", "strips", "tables", "train", "zoo"}
 )
 
 

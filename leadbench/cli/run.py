@@ -187,6 +187,9 @@ def tables(
     if diagnostics:
         typer.echo(late("leadbench.diagnostics:render_diagnostics")(records, format))
         return
+    if any(record.row.startswith(("LEAD mlp", "LEAD skip")) for record in records):
+        typer.echo(late("leadbench.ablation:render_ablation")(records, format))
+        return
     beside = late("leadbench.published:published_beside")(records[0].dataset, ranked=rank_published)
     typer.echo(late("leadbench.table:render_t2m")(records, format, beside))
     if published and not beside.by_model:

@@ -141,7 +141,7 @@ def projector(
     ] = None,
     checkpoint: CheckpointOption = None,
     variant: Annotated[
-        str, typer.Option("--variant", help="full, or a loss left out: no-align, no-rec, no-var.")
+        str, typer.Option("--variant", help="full; mlp or skip; or a loss left out: no-align, no-rec, no-var.")
     ] = "full",
     plugin: PluginOption = None,
     strict_plugins: StrictOption = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from leadbench.data.humanml3d import collate, draw
 from leadbench.errors import ConfigError, unknown_name
 from leadbench.metrics.retrieval import r_precision
 from leadbench.nn.autoencoder import MotionVAE
-from leadbench.presets import Preset
+from leadbench.presets import Preset, projector_stage
 from leadbench.provenance import collect_provenance
 from leadbench.random import stream
 from leadbench.tensors import MotionSample
@@ -45,14 +45,6 @@ Report = Callable[[Progress], None]
 AnyStage = AutoencoderStage | DiffusionStage | ConsistencyStage | ProjectorStage | EvaluatorStage | TmrStage
 
 EVALUATORS = ("guo", "tmr")
-
-# the ablation of Table 6: each removes one loss
-PROJECTOR_VARIANTS: Mapping[str, dict[str, float]] = {
-    "full": {},
-    "no-align": {"align_weight": 0.0},
-    "no-rec": {"rec_weight": 0.0},
-    "no-var": {"var_weight": 0.0},
-}
 
 
 @dataclass
@@ -202,6 +194,15 @@ def train_consistency(shop: Workshop, encoder: str) -> Path:
     return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
 
 
+def projector_name(backbone: str | None, variant: str) -> str:
+    """File name of a projector, without its ending.
+
+    >>> projector_name(None, "full"), projector_name("mld", "no-rec")
+    ('projector', 'projector-mld-no-rec')
+    """
+    return "-".join(["projector", *([backbone] if backbone else []), *([variant] if variant != "full" else [])])
+
+
 def train_projector(
     shop: Workshop, encoder: str | None, variant: str = "full", backbone: tuple[str, Backbone] | None = None
 ) -> Path:
@@ -216,20 +217,18 @@ def train_projector(
     Raises:
         UnknownNameError: no such variant.
     """
-    if variant not in PROJECTOR_VARIANTS:
-        raise unknown_name("projector variant", variant, PROJECTOR_VARIANTS, where="--variant")
-    parts = ["projector", *([backbone[0]] if backbone else []), *([variant] if variant != "full" else [])]
+    base = projector_stage(shop.preset.projector, variant)
+    name = projector_name(backbone[0] if backbone else None, variant)
     autoencoder: MotionAutoencoder = backbone[1].autoencoder if backbone else shop.store.autoencoder()
     encoder = encoder or (backbone[1].text_encoder.name if backbone else shop.preset.teacher_encoder)
     train, val = shop.latents(encoder, autoencoder)
-    stage = shop.preset.projector.model_copy(update=PROJECTOR_VARIANTS[variant])
     widths = {
         "text_width": shop.store.text_encoder(encoder).dim,
         "latent_tokens": autoencoder.latent.tokens,
         "latent_width": autoencoder.latent.width,
     }
-    stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
-    task = ProjectorTask(stage, train, val, "-".join(parts))
+    stage = base.model_copy(update={"architecture": base.architecture.model_copy(update=widths)})
+    task = ProjectorTask(stage, train, val, name)
     state = shop.train(task, stage)
     return shop.save(task, task.model, stage, state, {"latent": autoencoder.fingerprint, "text_encoder": encoder})
 
