@@ -167,6 +167,39 @@ class DatasetCard(BaseModel):
     max_frames: int = Field(200, gt=0)  # exclusive
 
 
+class InversionConfig(FrozenModel):
+    """Motion textual inversion: 20 steps of Adam on 4 segments of a motion (paper, section 5.2).
+
+    ``learning_rate`` is a share of the root mean square of the initial word vectors' entries. The published one is not
+    known.
+    """
+
+    loss: Literal["feat", "mld", "lead"] = "lead"
+    steps: int = Field(20, gt=0)
+    segments: int = Field(4, gt=0)
+    shortest: int = Field(40, gt=0)  # frames of a segment
+    longest: int = Field(64, gt=0)
+    learning_rate: float = Field(0.3, gt=0)
+    seed: int = 0
+
+
+class MTIConfig(FrozenModel):
+    """The benchmark of motion textual inversion (paper, Tables 3 and 4)."""
+
+    protocol: Literal["mti"] = "mti"
+    seed: int = 0
+    motions: int = Field(100, gt=1)
+    replications: int = Field(20, gt=0)
+    pool: int = Field(32, gt=1)
+    diversity_pairs: int = Field(300, gt=0)
+    losses: tuple[Literal["feat", "mld", "lead"], ...] = ("feat", "mld", "lead")
+    learning_rates: tuple[float, ...] = (0.1, 0.3, 1.0)  # candidates; each loss takes the best on validation
+    selection_motions: int = Field(32, gt=1)
+    split: str = "test"
+    chunk: int = Field(128, gt=0)
+    skip_bad_motions: bool = False
+
+
 # --------------------------------------------------------------------------------------
 # Where things lie
 # --------------------------------------------------------------------------------------

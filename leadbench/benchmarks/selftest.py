@@ -43,7 +43,7 @@ class Check:
         )
 
     def __str__(self) -> str:
-        return f"{_NAMES[self.metric]} {self.found:.3f} instead of {self.expected:.3f} ± {self.tolerance:g}"
+        return f"{_NAMES[self.metric]} {self.found:.3f} instead of {self.expected:.3f} ± {self.tolerance:.3f}"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from leadbench.cli import ablate, config_commands, data, doctor_command, plugin_commands, run, score, strips, train, zoo
+from leadbench.cli import (
+    ablate,
+    config_commands,
+    data,
+    doctor_command,
+    mti,
+    plugin_commands,
+    run,
+    score,
+    strips,
+    train,
+    zoo,
+)
 from leadbench.cli.console import VOLUME
 from leadbench.cli.lazy import late
 from leadbench.errors import LeadbenchError, PluginError
@@ -24,6 +36,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(zoo.app, name="zoo")
 app.add_typer(ablate.app, name="ablate")
+app.add_typer(mti.app, name="mti")
 app.add_typer(config_commands.app, name="config")
 app.command("run")(run.run)
 app.command("score")(score.score)
@@ -49,7 +62,8 @@ def root(
 
 
 BUILTIN = frozenset(
-    {"ablate", "config", "data", "doctor", "plugins", "published", "run", "score", "strips", "tables", "train", "zoo"}
+    {"ablate", "config", "data", "doctor", "mti", "plugins", "published"}
+    | {"run", "score", "strips", "tables", "train", "zoo"}
 )
 
 

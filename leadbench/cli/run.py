@@ -187,6 +187,9 @@ def tables(
     if diagnostics:
         typer.echo(late("leadbench.diagnostics:render_diagnostics")(records, format))
         return
+    if records[0].protocol == "mti":
+        typer.echo(late("leadbench.inversion_table:render_inversion")(records, format))
+        return
     if any(record.row.startswith(("LEAD mlp", "LEAD skip")) for record in records):
         typer.echo(late("leadbench.ablation:render_ablation")(records, format))
         return

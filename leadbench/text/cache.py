@@ -27,11 +27,12 @@ class CachedTextEncoder:
         file: where :meth:`warm` keeps embeddings between trainings; None: nowhere.
 
     Attributes:
+        wrapped: the encoder itself.
         encoded: how many captions the wrapped encoder has really embedded.
     """
 
     def __init__(self, encoder: TextEncoder, file: Path | None = None) -> None:
-        self._encoder = encoder
+        self.wrapped = encoder
         self._file = file
         self.name = encoder.name
         self.dim = encoder.dim
@@ -75,7 +76,7 @@ class CachedTextEncoder:
         return self.encode([""]).expand(batch)
 
     def _store(self, captions: Sequence[str]) -> None:
-        condition = self._encoder.encode(captions)
+        condition = self.wrapped.encode(captions)
         self.encoded += len(captions)
         for caption, tokens, mask in zip(captions, condition.tokens, condition.mask, strict=True):
             self._rows[caption] = tokens[mask].clone()

