@@ -167,6 +167,9 @@ class DatasetCard(BaseModel):
     max_frames: int = Field(200, gt=0)  # exclusive
 
 
+InversionLoss = Literal["feat", "mld", "lead"]
+
+
 class InversionConfig(FrozenModel):
     """Motion textual inversion: 20 steps of Adam on 4 segments of a motion (paper, section 5.2).
 
@@ -174,12 +177,13 @@ class InversionConfig(FrozenModel):
     known.
     """
 
-    loss: Literal["feat", "mld", "lead"] = "lead"
+    loss: InversionLoss = "lead"
     steps: int = Field(20, gt=0)
     segments: int = Field(4, gt=0)
     shortest: int = Field(40, gt=0)  # frames of a segment
     longest: int = Field(64, gt=0)
     learning_rate: float = Field(0.3, gt=0)
+    batch: int = Field(128, gt=0)  # pseudo-words learnt together
     seed: int = 0
 
 
@@ -192,7 +196,7 @@ class MTIConfig(FrozenModel):
     replications: int = Field(20, gt=0)
     pool: int = Field(32, gt=1)
     diversity_pairs: int = Field(300, gt=0)
-    losses: tuple[Literal["feat", "mld", "lead"], ...] = ("feat", "mld", "lead")
+    losses: tuple[InversionLoss, ...] = ("feat", "mld", "lead")
     learning_rates: tuple[float, ...] = (0.1, 0.3, 1.0)  # candidates; each loss takes the best on validation
     selection_motions: int = Field(32, gt=1)
     split: str = "test"

@@ -7,7 +7,7 @@ of its own, so the result is that of learning them one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ from leadbench.config import InversionConfig
 from leadbench.contracts import DenoisingBackbone, InvertibleTextEncoder, Projector, TextEncoder
 from leadbench.data.humanml3d import UNIT, collate
 from leadbench.errors import ConfigError
+from leadbench.pipeline import realign
 from leadbench.random import stream
-from leadbench.tensors import Condition, Latent, MotionSample
+from leadbench.tensors import Condition, Latent, MotionBatch, MotionSample
 from leadbench.text.cache import CachedTextEncoder
 
 PLACEHOLDER = "*"
@@ -37,10 +38,15 @@ TEMPLATES = (
 
 @dataclass(frozen=True)
 class Exemplar:
-    """A motion to invert, with the coarse word that its pseudo-word starts from."""
+    """What one pseudo-word is learnt from: motions (usually one), and the coarse word that it starts from."""
 
-    sample: MotionSample
+    samples: tuple[MotionSample, ...]
     word: str
+
+    @property
+    def id(self) -> str:
+        """Ids of its motions: what its random numbers are keyed by."""
+        return "+".join(sample.id for sample in self.samples)
 
 
 def coarse_word(sample: MotionSample, default: str = "moves") -> str:
@@ -88,13 +94,16 @@ class Inverter:
 
     Raises:
         ConfigError: the loss needs a projector and there is none, or the encoder cannot be inverted.
+        LatentMismatchError: the projector belongs to another latent space.
     """
 
     def __init__(
         self, backbone: DenoisingBackbone, config: InversionConfig, projector: Projector | None = None
     ) -> None:
         if config.loss == "lead" and projector is None:
-            raise ConfigError("loss 'lead': needs a projector of this latent space")
+            raise ConfigError("loss 'lead': needs a projector of this latent space (leadbench train projector)")
+        if projector is not None:
+            realign(projector, backbone.autoencoder)  # raises where they do not belong together
         self._backbone, self._config, self._projector = backbone, config, projector
         self._encoder = backbone.text_encoder
         invertible(self._encoder)
@@ -105,54 +114,90 @@ class Inverter:
         start: Tensor | None = None,
         report: Callable[[int, int], None] | None = None,
     ) -> Tensor:
-        """Pseudo-words [n, T] of the exemplars, from ``start`` or from their coarse words."""
+        """Pseudo-words [n, T] of the exemplars, from ``start`` [n, T] or from their coarse words.
+
+        Words are learnt ``config.batch`` at a time; which ones meet in a batch changes none of them.
+        """
         config = self._config
         first = initial_vectors(self._encoder, exemplars) if start is None else start
-        vectors = first.detach().clone().requires_grad_(True)
-        # word vectors differ in scale between encoders: a step is a share of their entries' root mean square
-        rate = config.learning_rate * float(first.square().mean().sqrt())
-        optimizer = torch.optim.Adam([vectors], lr=rate)
-        for step in range(config.steps):
-            optimizer.zero_grad()
-            self.loss(vectors, exemplars, step).backward()
+        cuts = range(0, len(exemplars), config.batch)
+        learnt = []
+        for number, cut in enumerate(cuts):
+            rows = slice(cut, cut + config.batch)
+
+            def tell(step: int, done: int = number * config.steps) -> None:
+                if report is not None:
+                    report(done + step, len(cuts) * config.steps)
+
+            learnt.append(self._learn_batch(exemplars[rows], first[rows], tell))
+        return torch.cat(learnt)
+
+    def _learn_batch(self, exemplars: Sequence[Exemplar], first: Tensor, tell: Callable[[int], None]) -> Tensor:
+        first = first.detach()
+        # word vectors differ in scale between encoders and words: a step is a share of the root mean square of the
+        # entries of each word, by itself, so that no word knows its neighbours
+        scale = first.square().mean(dim=1, keepdim=True).sqrt()
+        moved = torch.zeros_like(first, requires_grad=True)
+        optimizer = torch.optim.Adam([moved], lr=self._config.learning_rate)
+        for step in range(self._config.steps):
+            loss = self.loss(first + scale * moved, exemplars, step)
+            (moved.grad,) = torch.autograd.grad(loss, [moved])
             optimizer.step()
-            if report is not None:
-                report(step + 1, config.steps)
-        return vectors.detach()
+            tell(step + 1)
+        return (first + scale * moved).detach()
 
     def loss(self, vectors: Tensor, exemplars: Sequence[Exemplar], step: int) -> Tensor:
         """Sum over pseudo-words [n, T] of each one's loss at a step; terms of two pseudo-words never mix."""
+        drawn = self._draw(exemplars, step, vectors.dtype)
+        backbone, projector = self._backbone, self._projector
+        noisy = backbone.add_noise(drawn.clean, drawn.noise, drawn.timestep)
+        condition = _repeat(embed_words(self._encoder, drawn.templates, vectors), self._config.segments)
+        predicted = backbone.predict(noisy, drawn.timestep, condition)
+        if self._config.loss == "mld":
+            error = (drawn.noise - predicted.noise).square()
+        elif self._config.loss == "lead":
+            assert projector is not None
+            with torch.no_grad():
+                target = projector.project(Latent.full(drawn.clean)).tokens
+            error = (target - projector.project(Latent.full(predicted.clean)).tokens).square()
+        else:
+            mask = drawn.motion.mask
+            with torch.no_grad():
+                real = backbone.autoencoder.decode(Latent.full(drawn.clean), mask).features
+            error = (real - backbone.autoencoder.decode(Latent.full(predicted.clean), mask).features).square()
+            error = error * mask[..., None] / drawn.motion.lengths[:, None, None]
+        return error.sum() / self._config.segments
+
+    def _draw(self, exemplars: Sequence[Exemplar], step: int, dtype: torch.dtype) -> _Drawn:
+        """A step's templates, segments, timesteps and noise, each from the exemplar's own stream."""
         config, backbone = self._config, self._backbone
         spec = backbone.autoencoder.latent
-        rng = [stream(config.seed, f"mti-{config.loss}", step, item.sample.id) for item in exemplars]
-        templates = [TEMPLATES[int(r.integers(len(TEMPLATES)))] for r in rng]
+        rng = [stream(config.seed, f"mti-{config.loss}", step, item.id) for item in exemplars]
+        templates = tuple(TEMPLATES[int(r.integers(len(TEMPLATES)))] for r in rng)
         pairs = [(item, r) for item, r in zip(exemplars, rng, strict=True) for _ in range(config.segments)]
-        clips = [_segment(item.sample, r, config) for item, r in pairs]
+        clips = [_segment(item.samples[int(r.integers(len(item.samples)))], r, config) for item, r in pairs]
         timestep = torch.tensor([int(r.integers(backbone.timesteps)) for _, r in pairs])
-        shape = (config.segments, spec.tokens, spec.width)
-        drawn = np.stack([r.standard_normal((2, *shape), dtype=np.float32) for r in rng])
-        noises = torch.from_numpy(drawn).to(vectors.dtype)
-        posterior_noise, noise = noises[:, 0].flatten(0, 1), noises[:, 1].flatten(0, 1)
+        shape = (2, config.segments, spec.tokens, spec.width)
+        drawn = np.stack([r.standard_normal(shape, dtype=np.float32) for r in rng])
+        posterior_noise, noise = torch.from_numpy(drawn).to(dtype).unbind(dim=1)
         motion = collate(clips).normalize(backbone.autoencoder.motion)
+        motion = replace(motion, features=motion.features.to(dtype))
         with torch.no_grad():
             posterior = backbone.autoencoder.encode(motion)
-            clean = (posterior.loc + posterior.scale * posterior_noise).to(vectors.dtype)
-        noisy = backbone.add_noise(clean, noise, timestep)
-        condition = _repeat(embed_words(self._encoder, templates, vectors), config.segments)
-        predicted = backbone.predict(noisy, timestep, condition)
-        if config.loss == "mld":
-            error = (noise - predicted.noise).square()
-        elif config.loss == "lead":
-            assert self._projector is not None
-            with torch.no_grad():
-                target = self._projector.project(Latent.full(clean)).tokens
-            error = (target - self._projector.project(Latent.full(predicted.clean)).tokens).square()
-        else:
-            with torch.no_grad():
-                real = backbone.autoencoder.decode(Latent.full(clean), motion.mask).features
-            error = (real - backbone.autoencoder.decode(Latent.full(predicted.clean), motion.mask).features).square()
-            error = error * motion.mask[..., None] / motion.lengths[:, None, None]
-        return error.sum() / config.segments
+            clean = posterior.loc + posterior.scale * posterior_noise.flatten(0, 1)
+        return _Drawn(templates, motion, clean, noise.flatten(0, 1), timestep)
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """What a step of n pseudo-words looks at: n templates, and for each of their B = n * segments segments the motion,
+    its clean latent [B, N, M], noise [B, N, M] and timestep [B]."""
+
+    templates: tuple[str, ...]
+    motion: MotionBatch
+    clean: Tensor
+    noise: Tensor
+    timestep: Tensor
 
 
 def _segment(sample: MotionSample, rng: np.random.Generator, config: InversionConfig) -> Tensor:

@@ -53,6 +53,16 @@ PROJECTOR_VARIANTS: Mapping[str, Mapping[str, object]] = {
 """The ablation of the paper's Table 6: another architecture, or one loss removed (``no-var``: without KL)."""
 
 
+VARIANT_NAMES: Mapping[str, str] = {
+    "mlp": "mlp",
+    "skip": "skip",
+    "no-var": "w/o KL",
+    "no-align": "w/o align",
+    "no-rec": "w/o rec",
+}
+"""What tables call the variants."""
+
+
 def projector_stage(stage: ProjectorStage, variant: str) -> ProjectorStage:
     """A projector's stage with the changes of a variant.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t as student
 
 from leadbench.errors import DataError
 
@@ -47,3 +48,57 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Estima
     if len(first) != len(second):
         raise DataError(f"paired difference: {len(first)} and {len(second)} replications")
     return estimate([b - a for a, b in zip(first, second, strict=True)])
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Mean of ``n`` values with its 95 % interval by Student's t, and the two-sided p-value of a mean of ``bound``.
+
+    For an equivalence the p-value is that of two one-sided tests: small if the mean is within ``bound`` either way.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p_value: float
+    n: int
+
+
+def t_test(values: Sequence[float], bound: float = 0.0, *, equivalence: bool = False) -> PairedTest:
+    """Test the mean of paired differences against a bound; with ``equivalence`` whether it lies within ±bound.
+
+    Raises:
+        DataError: fewer than two values.
+
+    >>> found = t_test([1.0, 2.0, 3.0])
+    >>> round(found.mean, 3), round(found.low, 3), round(found.p_value, 4)
+    (2.0, -0.484, 0.0742)
+    """
+    n = len(values)
+    if n < 2:
+        raise DataError(f"t-test: {n} replication(s), at least 2 are needed")
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(n)
+    reach = error * float(student.ppf(0.975, n - 1))
+    # a statistic that never varies: beyond any doubt on one side of the bound, or exactly at it
+    scale = error or 1e-300
+    if equivalence:
+        p_value = max(
+            float(student.cdf((mean - bound) / scale, n - 1)), float(student.sf((mean + bound) / scale, n - 1))
+        )
+    else:
+        p_value = 2 * float(student.sf(abs(mean - bound) / scale, n - 1))
+    return PairedTest(mean, mean - reach, mean + reach, p_value, n)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number by Holm's step-down method, in the given order.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    count, worst = len(p_values), 0.0
+    adjusted = [0.0] * count
+    for rank, index in enumerate(sorted(range(count), key=lambda i: p_values[i])):
+        worst = max(worst, min(1.0, (count - rank) * p_values[index]))
+        adjusted[index] = worst
+    return adjusted

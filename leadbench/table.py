@@ -164,6 +164,21 @@ def render_columns(
     return _layout(title, ["Model", *(column.title for column in columns)], body, form)
 
 
+def render_grid(title: str, header: Sequence[str], body: Sequence[Sequence[str]], form: str) -> str:
+    """Cells of any kind under a header; csv has no title.
+
+    Raises:
+        UnknownNameError: no such format, or ``json``, which the caller makes of its own data.
+    """
+    if form == "csv":
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows([header, *body])
+        return out.getvalue().rstrip("\n")
+    if form not in ("github", "latex", "plain"):
+        raise unknown_name("table format", form, ("csv", "github", "latex", "plain"), where="--format")
+    return _layout(title, header, body, form)
+
+
 def _row(group: Sequence[Record]) -> TableRow:
     estimates = {}
     for metric in dict.fromkeys(name for record in group for name in record.metrics):

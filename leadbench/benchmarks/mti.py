@@ -1,38 +1,53 @@
-"""The benchmark of motion textual inversion (paper, Table 3): pseudo-words learnt from single motions, then used.
+"""The benchmark of motion textual inversion (paper, Tables 3 and 4): words learnt from single motions, then used.
 
 For each loss, one pseudo-word is learnt for each of a random subset of test motions. In every replication each word
 makes one motion of the true length from a random template, with and without the projector; they are scored against the
-motions' own captions. The row of the coarse initial words tells what learning adds.
+motions' own captions. The row of the coarse initial words tells what learning adds. Projectors of the ablation learn,
+and realign, with the loss ``lead`` (Table 4).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from leadbench.benchmarks.memory import ChunkedWork
 from leadbench.benchmarks.scoring import Reference, embed_checked, make_reference, score
-from leadbench.config import InversionConfig, MTIConfig, T2MConfig
+from leadbench.config import InversionConfig, InversionLoss, MTIConfig, T2MConfig
 from leadbench.contracts import DenoisingBackbone, Evaluator, MotionDataset, Projector
 from leadbench.data.humanml3d import collate
-from leadbench.errors import ConfigError
 from leadbench.inversion import TEMPLATES, Exemplar, Inverter, coarse_word, embed_words, initial_vectors
 from leadbench.pipeline import decode_latents, realign
+from leadbench.presets import VARIANT_NAMES
 from leadbench.random import NoiseSource, stream
 from leadbench.results import Record, RunStore
-from leadbench.tensors import MotionSample, lengths_to_mask
+from leadbench.tensors import Latent, lengths_to_mask
+from leadbench.zoo.files import save_tensors
 
 INITIAL = "Initial word"
 PROJECTED = " + project"
 Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Pseudo-words of all exemplars, learnt one way.
+
+    Attributes:
+        vectors: [n, T].
+        learning_rate: None for the initial words.
+        projectors: suffix of the row -> what realigns the generated latents (None: nothing).
+    """
+
+    vectors: Tensor
+    learning_rate: float | None
+    projectors: Mapping[str, Projector | None]
 
 
 @dataclass
@@ -43,17 +58,22 @@ class MTIBenchmark:
         dataset: learning rates are chosen on its validation split, words are learnt on ``config.split``.
         evaluator: space in which everything is measured.
         backbone: frozen.
-        projector: of the backbone's latent space; None: neither the loss ``lead`` nor projected rows.
+        projectors: ``full`` and variants of the ablation, of the backbone's latent space; without ``full`` there is
+            neither the loss ``lead`` nor a projected row.
         config: losses, subset, replications.
         store: where records and learnt words go.
+        weights: hashes of the weights in use, for the description.
+        notes: sentences for the caption.
     """
 
     dataset: MotionDataset
     evaluator: Evaluator
     backbone: DenoisingBackbone
-    projector: Projector | None
+    projectors: Mapping[str, Projector]
     config: MTIConfig
     store: RunStore
+    weights: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def description(self) -> dict[str, Any]:
@@ -66,23 +86,22 @@ class MTIBenchmark:
             "backbone": self.backbone.name,
             "latent": self.backbone.autoencoder.fingerprint,
             "text_encoder": self.backbone.text_encoder.name,
+            "projectors": sorted(self.projectors),
+            "weights": dict(self.weights),
         }
 
     def run(self, report: Report) -> list[Record]:
         """Learn the words that are not there, then do every replication that is not recorded; return all records."""
-        words = {INITIAL: initial_vectors(self.backbone.text_encoder, self.exemplars)}
-        rates: dict[str, float] = {}
-        for loss in self.losses:
-            words[f"MTI {loss}"], rates[loss] = self._words(loss, report)
+        words = self._all_words(report)
         for replication in range(self.config.replications):
-            self._replication(replication, words, rates)
+            self._replication(replication, words)
             report("replication", replication + 1, self.config.replications)
         return self.store.records()
 
     @property
-    def losses(self) -> tuple[str, ...]:
+    def losses(self) -> tuple[InversionLoss, ...]:
         """Losses of this run; ``lead`` needs a projector."""
-        return tuple(loss for loss in self.config.losses if loss != "lead" or self.projector is not None)
+        return tuple(loss for loss in self.config.losses if loss != "lead" or "full" in self.projectors)
 
     @cached_property
     def exemplars(self) -> list[Exemplar]:
@@ -92,67 +111,89 @@ class MTIBenchmark:
     def _subset(self, split: str, count: int) -> list[Exemplar]:
         samples = self.dataset.load(split, skip_bad=self.config.skip_bad_motions)[0]
         order = stream(self.config.seed, "mti-subset", split).permutation(len(samples))[:count]
-        return [Exemplar(samples[i], coarse_word(samples[i])) for i in sorted(order)]
+        return [Exemplar((samples[i],), coarse_word(samples[i])) for i in sorted(order)]
 
     # ------------------------------------------------------------------ learning
 
-    def _words(self, loss: str, report: Report) -> tuple[Tensor, float]:
+    def _all_words(self, report: Report) -> dict[str, Words]:
+        """Row name -> words: initial ones, each loss, and the loss ``lead`` through each other projector."""
+        full = self.projectors.get("full")
+        both: dict[str, Projector | None] = {"": None} if full is None else {"": None, PROJECTED: full}
+        words = {INITIAL: Words(initial_vectors(self.backbone.text_encoder, self.exemplars), None, both)}
+        for loss in self.losses:
+            vectors, rate = self._words(loss, "full", None, report)
+            words[f"MTI {loss}"] = Words(vectors, rate, both)
+        if "lead" in self.losses:
+            rate = words["MTI lead"].learning_rate
+            for variant in (name for name in self.projectors if name != "full"):
+                vectors, _ = self._words("lead", variant, rate, report)
+                words[f"MTI lead, {VARIANT_NAMES[variant]}"] = Words(
+                    vectors, rate, {PROJECTED: self.projectors[variant]}
+                )
+        return words
+
+    def _words(self, loss: InversionLoss, variant: str, rate: float | None, report: Report) -> tuple[Tensor, float]:
         """Vectors of a loss and their learning rate, learnt once and kept with the run."""
-        path = self.store.folder / f"words-{loss}.safetensors"
+        name = f"words-{loss}" if variant == "full" else f"words-{loss}-{variant}"
+        path = self.store.folder / f"{name}.safetensors"
         if path.is_file():
             stored = load_file(path)
             return stored["vectors"], float(stored["learning_rate"])
-        rate = self._learning_rate(loss, report)
-        vectors = self._learn(loss, rate, self.exemplars, report)
-        save_file({"vectors": vectors, "learning_rate": torch.tensor(rate)}, path)
+        rate = self._learning_rate(loss, report) if rate is None else rate
+        vectors = self._learn(loss, variant, rate, self.exemplars, report)
+        save_tensors(path, {"vectors": vectors, "learning_rate": torch.tensor(rate, dtype=torch.float64)})
         return vectors, rate
 
-    def _learn(self, loss: str, rate: float, exemplars: Sequence[Exemplar], report: Report) -> Tensor:
+    def _learn(
+        self, loss: InversionLoss, variant: str, rate: float, exemplars: Sequence[Exemplar], report: Report
+    ) -> Tensor:
         config = InversionConfig(loss=loss, learning_rate=rate, seed=self.config.seed)
-        inverter = Inverter(self.backbone, config, self.projector)
-        return inverter.learn(exemplars, report=lambda done, total: report(f"{loss}, rate {rate:g}", done, total))
+        inverter = Inverter(self.backbone, config, self.projectors.get(variant))
+        label = f"{loss}, rate {rate:g}" if variant == "full" else f"{loss}, {variant}"
+        return inverter.learn(exemplars, report=lambda done, total: report(label, done, total))
 
-    def _learning_rate(self, loss: str, report: Report) -> float:
+    def _learning_rate(self, loss: InversionLoss, report: Report) -> float:
         """The candidate whose words make motions nearest to their exemplars, on validation."""
+        if len(self.config.learning_rates) == 1:
+            return self.config.learning_rates[0]
         exemplars = self._subset("val", self.config.selection_motions)
-        reference = self._reference([item.sample for item in exemplars], 0)
+        reference = self._reference(exemplars, 0)
         distances = {}
         for rate in self.config.learning_rates:
-            vectors = self._learn(loss, rate, exemplars, report)
-            made = self._embed(self._sample(vectors, exemplars, reference, 0), reference, projected=False)
-            distances[rate] = float((made - reference.motion).norm(dim=1).mean())
+            vectors = self._learn(loss, "full", rate, exemplars, report)
+            made = self._embed(self._sample(vectors, exemplars, reference, 0), reference, None)
+            distances[rate] = exemplar_distance(made, reference.motion)
         return min(distances, key=lambda rate: distances[rate])
 
     # ------------------------------------------------------------------ using
 
-    def _replication(self, replication: int, words: dict[str, Tensor], rates: dict[str, float]) -> None:
-        suffixes = ("", PROJECTED) if self.projector is not None else ("",)
-        rows = ["Real", *(name + suffix for name in words for suffix in suffixes)]
+    def _replication(self, replication: int, words: Mapping[str, Words]) -> None:
+        rows = ["Real", *(name + suffix for name, found in words.items() for suffix in found.projectors)]
         if all(self.store.done(f"{row}|{replication}") for row in rows):
             return
-        reference = self._reference([item.sample for item in self.exemplars], replication)
+        reference = self._reference(self.exemplars, replication)
         real = score(reference.as_real, reference.motion, self._scoring)
         records = [self._record("Real", replication, real, {})]
-        for name, vectors in words.items():
-            latent = self._sample(vectors, self.exemplars, reference, replication)
-            for suffix in suffixes:
-                made = self._embed(latent, reference, projected=bool(suffix))
+        for name, found in words.items():
+            latent = self._sample(found.vectors, self.exemplars, reference, replication)
+            for suffix, projector in found.projectors.items():
+                made = self._embed(latent, reference, projector)
                 metrics = score(reference, made, self._scoring)
-                metrics["exemplar_distance"] = float((made - reference.motion).norm(dim=1).mean())
-                rate = rates.get(name.removeprefix("MTI "))
-                details = {"projected": bool(suffix), **({"learning_rate": rate} if rate else {})}
+                metrics["exemplar_distance"] = exemplar_distance(made, reference.motion)
+                details = {"projected": projector is not None, "learning_rate": found.learning_rate}
                 records.append(self._record(name + suffix, replication, metrics, details))
         for record in records:
             self.store.append(record)
 
-    def _reference(self, samples: Sequence[MotionSample], replication: int) -> Reference:
+    def _reference(self, exemplars: Sequence[Exemplar], replication: int) -> Reference:
+        samples = [item.samples[0] for item in exemplars]
         return make_reference(self.evaluator, samples, self._scoring, replication, ChunkedWork(self.config.chunk))
 
     @torch.no_grad()
-    def _sample(self, vectors: Tensor, exemplars: Sequence[Exemplar], reference: Reference, replication: int) -> Any:
+    def _sample(self, vectors: Tensor, exemplars: Sequence[Exemplar], reference: Reference, replication: int) -> Latent:
         """One latent for each word, from a random template, for the true length."""
         config, backbone = self.config, self.backbone
-        ids = tuple(item.sample.id for item in exemplars)
+        ids = tuple(item.id for item in exemplars)
         picks = [int(stream(config.seed, "mti-template", replication, i).integers(len(TEMPLATES))) for i in ids]
         condition = embed_words(backbone.text_encoder, [TEMPLATES[pick] for pick in picks], vectors)
         mask = lengths_to_mask(torch.tensor([item.length for item in reference.drawn]))
@@ -161,12 +202,9 @@ class MTIBenchmark:
         return backbone.sample(condition, mask, noise, steps=steps, guidance=backbone.default_guidance(steps))
 
     @torch.no_grad()
-    def _embed(self, latent: Any, reference: Reference, *, projected: bool) -> Tensor:
+    def _embed(self, latent: Latent, reference: Reference, projector: Projector | None) -> Tensor:
         mask = collate([item.features for item in reference.drawn]).mask
-        edit = None
-        if projected:
-            assert self.projector is not None
-            edit = realign(self.projector, self.backbone.autoencoder)
+        edit = None if projector is None else realign(projector, self.backbone.autoencoder)
         return embed_checked(self.evaluator, decode_latents(self.backbone.autoencoder, latent, mask, edit))
 
     @cached_property
@@ -196,6 +234,7 @@ class MTIBenchmark:
                     f"pseudo-words of {len(self.exemplars)} motions for {self.backbone.name} on "
                     f"{self.backbone.text_encoder.name}",
                     f"pools of {self.config.pool}",
+                    *self.notes,
                 ],
                 **details,
             },
@@ -204,17 +243,10 @@ class MTIBenchmark:
         )
 
 
-def run_name(description: dict[str, Any]) -> str:
-    """Folder name of a run."""
-    return "mti-" + hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:10]
+def exemplar_distance(made: Tensor, exemplars: Tensor) -> float:
+    """Mean Euclidean distance of motion embeddings, both [n, E], to their exemplars'.
 
-
-def require_denoising(name: str, backbone: object) -> DenoisingBackbone:
-    """The backbone, if it denoises.
-
-    Raises:
-        ConfigError: it does not.
+    >>> exemplar_distance(torch.zeros(2, 2), torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    2.5
     """
-    if not isinstance(backbone, DenoisingBackbone):
-        raise ConfigError(f"backbone {name!r}: cannot be inverted: it keeps no DenoisingBackbone (add_noise, predict)")
-    return backbone
+    return float((made - exemplars).norm(dim=1).mean())

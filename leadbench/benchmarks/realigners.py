@@ -12,18 +12,12 @@ from leadbench.benchmarks.request import T2MRequest
 from leadbench.contracts import Backbone, MotionAutoencoder, MotionDataset, Projector
 from leadbench.errors import WeightsError
 from leadbench.pipeline import LatentMap, realign
-from leadbench.presets import PROJECTOR_VARIANTS
+from leadbench.presets import PROJECTOR_VARIANTS, VARIANT_NAMES
 from leadbench.zoo.store import ModelStore, load_projector
 
 PROJECTOR = "projector"
 ABLATED = "no-align"
-VARIANT_ROWS = {
-    "mlp": "lead mlp",
-    "skip": "lead skip",
-    "no-var": "lead w/o KL",
-    "no-align": "lead w/o align",
-    "no-rec": "lead w/o rec",
-}
+VARIANT_ROWS = {variant: f"lead {name}" for variant, name in VARIANT_NAMES.items()}
 Variants = dict[str, tuple[str | None, LatentMap | None]]
 
 

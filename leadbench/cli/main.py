@@ -9,6 +9,7 @@ import typer
 
 from leadbench.cli import (
     ablate,
+    claims,
     config_commands,
     data,
     doctor_command,
@@ -40,6 +41,7 @@ app.add_typer(mti.app, name="mti")
 app.add_typer(config_commands.app, name="config")
 app.command("run")(run.run)
 app.command("score")(score.score)
+app.command("claims")(claims.claims)
 app.command("tables")(run.tables)
 app.command("published")(run.show_published)
 app.command("strips")(strips.strips)
@@ -62,7 +64,7 @@ def root(
 
 
 BUILTIN = frozenset(
-    {"ablate", "config", "data", "doctor", "mti", "plugins", "published"}
+    {"ablate", "claims", "config", "data", "doctor", "mti", "plugins", "published"}
     | {"run", "score", "strips", "tables", "train", "zoo"}
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -40,6 +40,9 @@ def run(
     learning_rates: Annotated[
         str, typer.Option("--learning-rates", help="Candidates; each loss takes the best on validation.")
     ] = "0.1,0.3,1",
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Also projectors without a loss (Table 4), from leadbench ablate.")
+    ] = False,
     motions: Annotated[int, typer.Option("--motions", min=2, help="Test motions to learn a word of.")] = 100,
     replications: Annotated[int, typer.Option("--replications", min=1, help="Generations of each word.")] = 20,
     seed: Annotated[int, typer.Option("--seed", help="Seed of every random number.")] = 0,
@@ -48,7 +51,7 @@ def run(
     plugin: PluginOption = None,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """Table 3: words learnt from single test motions by three losses, generated with and without the projector.
+    """Tables 3 and 4: words learnt from single test motions, generated with and without the projector.
 
     Example: leadbench mti run --dataset data/bnr
     """
@@ -64,24 +67,10 @@ def run(
         seed=seed,
         skip_bad_motions=skip_bad_motions,
     )
-    benchmark = _benchmark(opened, backbone, name, config, out)
-    benchmark.store.start(benchmark.description, late("leadbench.provenance:collect_provenance")())
+    notes = () if dataset is not None else (late("leadbench.zoo.embedded:NOTE"),)
+    wanted = late("leadbench.benchmarks.mti_assets:Wanted")(backbone, name, ablation, notes)
+    benchmark = late("leadbench.benchmarks.mti_assets:assemble_mti")(opened, wanted, config, out)
     with progress() as reporter:
         records = benchmark.run(lambda label, done, total: reporter.show("mti", done, total, label))
     typer.echo(late("leadbench.inversion_table:render_inversion")(records, format))
     note(f"records: {benchmark.store.folder}")
-
-
-def _benchmark(opened: Any, backbone: str, evaluator: str, config: Any, out: Path) -> Any:
-    made = opened.plugins.create("backbone", backbone, opened.models, where="--backbone")
-    denoiser = late("leadbench.benchmarks.mti:require_denoising")(backbone, made)
-    judge = opened.plugins.create("evaluator", evaluator, opened.models, where="--evaluator")
-    fitting = opened.models.projectors(denoiser.autoencoder.fingerprint)
-    projector = opened.models.projector("projector") if "projector" in fitting else None
-    store = late("leadbench.results:RunStore")
-    benchmark = late("leadbench.benchmarks.mti:MTIBenchmark")(
-        opened.dataset, judge, denoiser, projector, config, store(out)
-    )
-    name = late("leadbench.benchmarks.mti:run_name")(benchmark.description)
-    benchmark.store = store(out / opened.dataset.name / name)
-    return benchmark

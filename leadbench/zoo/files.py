@@ -48,12 +48,17 @@ def card_path(weights: Path) -> Path:
     return weights.with_suffix(".json")
 
 
-def save_model(path: Path, tensors: Mapping[str, Tensor], card: ModelCard) -> None:
-    """Write weights and card; each replaces its predecessor in one step."""
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file in one step, so that a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file({name: _own(tensor) for name, tensor in tensors.items()}, temporary)
+    save_file({name: _own(tensor) for name, tensor in tensors.items()}, temporary, metadata)
     os.replace(temporary, path)
+
+
+def save_model(path: Path, tensors: Mapping[str, Tensor], card: ModelCard) -> None:
+    """Write weights and card; each replaces its predecessor in one step."""
+    save_tensors(path, tensors)
     write_text_atomic(card_path(path), json.dumps(card.model_dump(), indent=2, sort_keys=True) + "\n")
 
 

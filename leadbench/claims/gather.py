@@ -1,0 +1,124 @@
+"""Stored runs to judged claims: for each claim and dataset, the run that holds its rows in most replications."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from leadbench.claims.judge import Claim, Comparison, Finding, Judged, Values, paired_values
+from leadbench.claims.paper import claims
+from leadbench.errors import ResultsError
+from leadbench.results import Record, RunStore
+from leadbench.statistics import PairedTest, holm, t_test
+
+_BENCHMARKS = {"guo-2022": "t2m", "mld": "t2m"}  # protocol -> benchmark, where they differ
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRun:
+    """Records of one run folder, as values by row."""
+
+    name: str
+    dataset: str
+    benchmark: str
+    values: Values
+
+
+@dataclass(frozen=True)
+class Report:
+    """Judged claims of one dataset."""
+
+    dataset: str
+    judged: tuple[Judged, ...]
+
+
+def judge_results(root: Path) -> list[Report]:
+    """Judge all claims on every dataset whose runs lie below ``root``.
+
+    Raises:
+        ResultsError: there is no run, or one that cannot be read.
+    """
+    runs = [_stored(path.parent) for path in sorted(root.rglob("records.jsonl"))]
+    found = [run for run in runs if run is not None]
+    if not found:
+        raise ResultsError(f"{root}: no run with records below it (leadbench run writes them)")
+    datasets = dict.fromkeys(run.dataset for run in found)
+    return [Report(name, judge(claims(), [run for run in found if run.dataset == name])) for name in datasets]
+
+
+def _stored(folder: Path) -> StoredRun | None:
+    """A run; None for one that sweeps guidance, whose rows are not the paper's settings."""
+    records = RunStore(folder).records()
+    if not records or len({(r.row, r.steps) for r in records}) < len({(r.row, r.steps, r.guidance) for r in records}):
+        return None
+    first = records[0]
+    return StoredRun(folder.name, first.dataset, _BENCHMARKS.get(first.protocol, first.protocol), _values(records))
+
+
+def _values(records: Iterable[Record]) -> Values:
+    """Values by row; a row is also found without its steps, at the fewest that it has."""
+    values: dict[tuple[str, int | None], dict[str, dict[int, float]]] = {}
+    for record in sorted(records, key=lambda r: r.steps or 0):
+        for steps in {record.steps, None}:
+            row = values.setdefault((record.row, steps), {})
+            for metric, value in record.metrics.items():
+                if value is not None:
+                    row.setdefault(metric, {}).setdefault(record.replication, value)
+    return values
+
+
+def judge(wanted: Sequence[Claim], runs: Sequence[StoredRun]) -> tuple[Judged, ...]:
+    """Judge claims on the runs of one dataset; all comparisons together are one family."""
+    chosen = {claim.name: _tell(claim, runs) for claim in wanted}
+    flat = [(name, item) for name, (items, _) in chosen.items() for item in items]
+    adjusted = holm([item.test.p_value for _, item in flat])
+    findings: dict[str, list[Finding]] = {}
+    for (name, item), p_value in zip(flat, adjusted, strict=True):
+        found = Finding(item.comparison, item.first, item.second, item.test, p_value)
+        findings.setdefault(name, []).append(found)
+    return tuple(Judged(claim, tuple(findings.get(claim.name, ())), chosen[claim.name][1]) for claim in wanted)
+
+
+@dataclass(frozen=True)
+class _Tested:
+    comparison: Comparison
+    first: float
+    second: float
+    test: PairedTest
+
+
+def _tell(claim: Claim, runs: Sequence[StoredRun]) -> tuple[list[_Tested], str]:
+    """Tests of a claim in the run that holds all of its rows in most replications, or nothing."""
+    best: tuple[list[_Tested], str] = ([], "")
+    for run in runs:
+        if run.benchmark != claim.benchmark:
+            continue
+        tested = [_test(comparison, run.values) for comparison in claim.comparisons]
+        whole = [item for item in tested if item is not None]
+        if len(whole) == len(claim.comparisons) and _size(whole) > _size(best[0]):
+            best = whole, run.name
+    return best
+
+
+def _size(tested: Sequence[_Tested]) -> int:
+    return min((item.test.n for item in tested), default=0)
+
+
+def _test(comparison: Comparison, values: Values) -> _Tested | None:
+    pairs = paired_values(comparison, values)
+    if pairs is None:
+        return None
+    first, second = pairs
+    scale = first if comparison.relative else [1.0] * len(first)
+    differences = [(b - a) / unit for a, b, unit in zip(first, second, scale, strict=True)]
+    test = t_test(differences, comparison.bound, equivalence=comparison.direction == "equal")
+    means = (_raw_mean(comparison, values, 0), _raw_mean(comparison, values, 1))
+    return _Tested(comparison, *means, test)
+
+
+def _raw_mean(comparison: Comparison, values: Values, which: int) -> float:
+    """Mean of a row's own values, which a reader finds in the tables."""
+    row = (comparison.first, comparison.second)[which]
+    found: Mapping[int, float] = values[row.row, row.steps][comparison.metric]
+    return sum(found.values()) / len(found)
