@@ -165,6 +165,7 @@ class DatasetCard(BaseModel):
     tag_fps: float = Field(20.0, gt=0)  # officially 20 for KIT-ML too, although it runs at 12.5
     min_frames: int = Field(40, gt=0)
     max_frames: int = Field(200, gt=0)  # exclusive
+    feature_mode: Literal["official", "corrected"] = "official"  # how joints became features
 
 
 InversionLoss = Literal["feat", "mld", "lead"]

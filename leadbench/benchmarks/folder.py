@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,8 +16,9 @@ from leadbench.benchmarks.scoring import Reference, embed_checked, make_referenc
 from leadbench.benchmarks.units import Report
 from leadbench.config import T2MConfig
 from leadbench.contracts import Evaluator, MotionDataset
+from leadbench.data.exemplars import check_features, read_array
 from leadbench.data.humanml3d import UNIT, DrawnSample, collate
-from leadbench.errors import DataError, MotionFileError, NonFiniteError
+from leadbench.errors import DataError, MotionFileError
 from leadbench.motion.features import joints_to_features
 from leadbench.motion.uniform import Mode
 from leadbench.provenance import collect_provenance
@@ -96,21 +96,11 @@ def score_and_store(
 
 
 def _features(path: Path, dataset: MotionDataset, mode: Mode) -> Tensor:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as exc:
-        raise MotionFileError(f"{path}: not a plain NumPy array: {exc}") from exc
     skeleton = get_skeleton(dataset.motion.skeleton)
-    motion = torch.from_numpy(np.asarray(values, dtype=np.float32))
-    if not bool(torch.isfinite(motion).all()):
-        raise NonFiniteError(f"{path}: holds NaN or infinity")
+    motion = read_array(path)
     if motion.ndim == 3 and motion.shape[1:] == (skeleton.n_joints, 3):
         motion = joints_to_features(motion, skeleton, mode=mode).features
-    if motion.ndim != 2 or motion.shape[1] != skeleton.n_features:
-        raise MotionFileError(
-            f"{path}: shape {list(values.shape)}; needed are features [F, {skeleton.n_features}] or joints "
-            f"[F, {skeleton.n_joints}, 3]"
-        )
+    motion = check_features(motion, skeleton, path)
     if len(motion) < UNIT:
         raise MotionFileError(f"{path}: {len(motion)} frames; at least {UNIT} are needed")
     return motion

@@ -121,8 +121,7 @@ class MTIBenchmark:
         both: dict[str, Projector | None] = {"": None} if full is None else {"": None, PROJECTED: full}
         words = {INITIAL: Words(initial_vectors(self.backbone.text_encoder, self.exemplars), None, both)}
         for loss in self.losses:
-            vectors, rate = self._words(loss, "full", None, report)
-            words[f"MTI {loss}"] = Words(vectors, rate, both)
+            words[f"MTI {loss}"] = Words(*self._words(loss, "full", None, report), both)
         if "lead" in self.losses:
             rate = words["MTI lead"].learning_rate
             for variant in (name for name in self.projectors if name != "full"):

@@ -1,24 +1,30 @@
-"""From names to a benchmark of motion textual inversion, before anything is written."""
+"""From names to what motion textual inversion needs, before anything is written."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from leadbench.assets import Opened
 from leadbench.benchmarks.mti import MTIBenchmark
-from leadbench.config import MTIConfig
-from leadbench.contracts import DenoisingBackbone, Evaluator, Projector
-from leadbench.errors import ConfigError, WeightsError
-from leadbench.inversion import invertible
+from leadbench.concepts import Concept, check_name, make_concept
+from leadbench.config import InversionConfig, MTIConfig
+from leadbench.contracts import Backbone, DenoisingBackbone, Evaluator, Projector
+from leadbench.data.exemplars import read_motion
+from leadbench.data.humanml3d import UNIT, HumanML3DFolder
+from leadbench.errors import ConfigError, MotionFileError, WeightsError
+from leadbench.generation import Generator
+from leadbench.inversion import Exemplar, Inverter, invertible
 from leadbench.presets import PROJECTOR_VARIANTS
 from leadbench.provenance import collect_provenance, sha256_file
 from leadbench.results import RunStore
-from leadbench.zoo.store import ModelStore
+from leadbench.skeleton import get_skeleton
+from leadbench.tensors import MotionSample
+from leadbench.zoo.store import ModelStore, load_projector
 
 TABLE_4 = ("no-align", "no-var", "no-rec")
 
@@ -76,9 +82,60 @@ def open_denoiser(opened: Opened, name: str) -> DenoisingBackbone:
     return backbone
 
 
-def find_projectors(
-    models: ModelStore, backbone: DenoisingBackbone, variants: tuple[str, ...] = ()
-) -> dict[str, Projector]:
+def open_generator(opened: Opened, name: str, projector: str, concepts: Mapping[str, Concept]) -> Generator:
+    """A backbone with its projector: ``auto`` the one of its latent space if there is one, ``none``, or a file.
+
+    Raises:
+        ConfigError: no backbone.
+        WeightsError: no such projector file.
+    """
+    backbone = opened.plugins.create("backbone", name, opened.models, where="--backbone")
+    if not isinstance(backbone, Backbone):
+        raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
+    if projector == "none":
+        return Generator(backbone, None, concepts)
+    if projector != "auto":
+        return Generator(backbone, load_projector(Path(projector)), concepts)
+    return Generator(backbone, find_projectors(opened.models, backbone).get("full"), concepts)
+
+
+def learn_concept(opened: Opened, wanted: Wanted, config: InversionConfig, exemplar: Exemplar, name: str) -> Concept:
+    """Learn a pseudo-word called ``name`` from an exemplar.
+
+    Raises:
+        ConfigError: the name, the backbone or the loss does not fit.
+    """
+    check_name(name)
+    backbone = open_denoiser(opened, wanted.backbone)
+    projector = find_projectors(opened.models, backbone).get("full") if config.loss == "lead" else None
+    vector = Inverter(backbone, config, projector).learn([exemplar])[0]
+    about = {
+        "backbone": wanted.backbone,
+        "latent": backbone.autoencoder.fingerprint,
+        "exemplars": exemplar.id,
+        "initial_word": exemplar.word,
+        "config": config.model_dump_json(),
+    }
+    return make_concept(name, vector, invertible(backbone.text_encoder), about)
+
+
+def read_exemplar(opened: Opened, paths: Sequence[Path], word: str) -> Exemplar:
+    """Motions of files as one exemplar, in the features of the dataset.
+
+    Raises:
+        MotionFileError: a file is no motion of this skeleton, or shorter than one unit of frames.
+    """
+    dataset = opened.dataset
+    mode = dataset.card.feature_mode if isinstance(dataset, HumanML3DFolder) else "official"
+    skeleton = get_skeleton(dataset.motion.skeleton)
+    samples = [MotionSample(path.name, read_motion(path, skeleton, mode), ()) for path in paths]
+    for sample in samples:
+        if sample.frames < UNIT:
+            raise MotionFileError(f"{sample.id}: {sample.frames} frames; at least {UNIT} are needed")
+    return Exemplar(tuple(samples), word)
+
+
+def find_projectors(models: ModelStore, backbone: Backbone, variants: tuple[str, ...] = ()) -> dict[str, Projector]:
     """``full`` (if there is one) and the wanted variants of the backbone's latent space.
 
     Raises:

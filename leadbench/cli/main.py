@@ -13,6 +13,7 @@ from leadbench.cli import (
     config_commands,
     data,
     doctor_command,
+    generate,
     mti,
     plugin_commands,
     run,
@@ -45,6 +46,7 @@ app.command("claims")(claims.claims)
 app.command("tables")(run.tables)
 app.command("published")(run.show_published)
 app.command("strips")(strips.strips)
+app.command("generate")(generate.generate)
 app.command("doctor")(doctor_command.doctor)
 app.add_typer(plugin_commands.app, name="plugins")
 
@@ -64,7 +66,7 @@ def root(
 
 
 BUILTIN = frozenset(
-    {"ablate", "claims", "config", "data", "doctor", "mti", "plugins", "published"}
+    {"ablate", "claims", "config", "data", "doctor", "generate", "mti", "plugins", "published"}
     | {"run", "score", "strips", "tables", "train", "zoo"}
 )
 

@@ -22,6 +22,9 @@ from leadbench.cli.options import (
     parse_numbers,
 )
 from leadbench.cli.progress import progress
+from leadbench.errors import unknown_name
+
+_LOSSES = ("feat", "mld", "lead")
 
 app = typer.Typer(help="Motion textual inversion: learn a word from a motion.", no_args_is_help=True)
 
@@ -59,8 +62,11 @@ def run(
     name, official = evaluator_and_folder(evaluator)
     choice = choose(dataset, models, plugin, root, evaluator=official, checkpoints=parse_checkpoints(checkpoint))
     opened = late("leadbench.assets:open_assets")(choice)
+    chosen = tuple(loss.strip() for loss in losses.split(","))
+    for loss in set(chosen) - set(_LOSSES):
+        raise unknown_name("loss", loss, _LOSSES, where="--losses")
     config = late("leadbench.config:MTIConfig")(
-        losses=tuple(loss.strip() for loss in losses.split(",")),
+        losses=chosen,
         learning_rates=tuple(parse_numbers(learning_rates, float, "--learning-rates")),
         motions=motions,
         replications=replications,
@@ -74,3 +80,42 @@ def run(
         records = benchmark.run(lambda label, done, total: reporter.show("mti", done, total, label))
     typer.echo(late("leadbench.inversion_table:render_inversion")(records, format))
     note(f"records: {benchmark.store.folder}")
+
+
+@app.command("learn")
+def learn(
+    exemplar: Annotated[
+        list[Path], typer.Option("--exemplar", help="Motions of one kind: .bvh, or .npy of features or joints.")
+    ],
+    init: Annotated[str, typer.Option("--init", help="Coarse word to start from, such as walk.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the concept: <NAME> in captions.")],
+    loss: Annotated[str, typer.Option("--loss", help="feat, mld or lead.")] = "lead",
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of Adam.")] = 20,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", help="Share of the initial vector's root mean square.")
+    ] = 0.3,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of every random number.")] = 0,
+    backbone: Annotated[str, typer.Option("--backbone", "-b", help="Backbone that is inverted.")] = "mld",
+    out: Annotated[Path, typer.Option("--out", help="Folder of learnt concepts.")] = Path("concepts"),
+    dataset: OptionalDatasetOption = None,
+    root: RootOption = None,
+    models: ModelsOption = None,
+    checkpoint: CheckpointOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Learn a word from motions and keep it as a small file that `leadbench generate --concept` uses.
+
+    Example: leadbench mti learn --exemplar clip.bvh --init walk --name superman
+    """
+    late("leadbench.concepts:check_name")(name)
+    if loss not in _LOSSES:
+        raise unknown_name("loss", loss, _LOSSES, where="--loss")
+    config = late("leadbench.config:InversionConfig")(loss=loss, steps=steps, learning_rate=learning_rate, seed=seed)
+    choice = choose(dataset, models, plugin, root, checkpoints=parse_checkpoints(checkpoint))
+    opened = late("leadbench.assets:open_assets")(choice)
+    assets = late("importlib:import_module")("leadbench.benchmarks.mti_assets")
+    motions = assets.read_exemplar(opened, exemplar, init)
+    concept = assets.learn_concept(opened, assets.Wanted(backbone), config, motions, name)
+    path = out / f"{name}.safetensors"
+    late("leadbench.concepts:save_concept")(path, concept)
+    typer.echo(f"wrote {path}")

@@ -65,6 +65,8 @@ def _bandai_namco() -> JointMap:
 
 
 BANDAI_NAMCO = _bandai_namco()
+JOINT_MAPS = (BANDAI_NAMCO,)
+"""All maps: a file whose joints one of them knows can be read."""
 
 
 def map_matrix(joint_map: JointMap, source_names: Sequence[str], target: Skeleton) -> FloatArray:

@@ -53,6 +53,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     save_file({name: _own(tensor) for name, tensor in tensors.items()}, temporary, metadata)
+    temporary.chmod(0o644)  # safetensors writes files that nobody else may read
     os.replace(temporary, path)
 
 

@@ -1,0 +1,80 @@
+"""Exemplars from files: BVH of a known skeleton, or arrays of features or joints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leadbench.errors import MotionFileError, NonFiniteError
+from leadbench.motion.bvh import read_bvh
+from leadbench.motion.features import joints_to_features
+from leadbench.motion.retarget import JOINT_MAPS, retarget
+from leadbench.motion.uniform import Mode
+from leadbench.skeleton import Skeleton
+
+
+def read_motion(path: Path, skeleton: Skeleton, mode: Mode) -> Tensor:
+    """Raw features [F, D] of a motion file.
+
+    ``.bvh``: a skeleton whose joints one of our joint maps knows, retargeted and resampled to the skeleton's rate.
+    ``.npy``: features [F, D], or joints [F, J, 3] in metres at the skeleton's rate. Joints become features of F - 1
+    frames in ``mode``.
+
+    Raises:
+        MotionFileError: neither, or a skeleton that no joint map knows.
+        NonFiniteError: it holds NaN or infinity.
+    """
+    if not path.is_file():
+        raise MotionFileError(f"{path}: no such file")
+    motion = _joints_of_bvh(path, skeleton) if path.suffix.lower() == ".bvh" else read_array(path)
+    if motion.ndim == 3 and motion.shape[1:] == (skeleton.n_joints, 3):
+        offsets = torch.as_tensor(skeleton.offsets, dtype=torch.float32)
+        motion = joints_to_features(motion, skeleton, target_offsets=offsets, mode=mode).features
+    return check_features(motion, skeleton, path)
+
+
+def read_array(path: Path) -> Tensor:
+    """A plain array as float32.
+
+    Raises:
+        MotionFileError: the file is not one.
+        NonFiniteError: it holds NaN or infinity.
+    """
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as exc:
+        raise MotionFileError(f"{path}: not a plain NumPy array: {exc}") from exc
+    motion = torch.from_numpy(np.asarray(values, dtype=np.float32))
+    if not bool(torch.isfinite(motion).all()):
+        raise NonFiniteError(f"{path}: holds NaN or infinity")
+    return motion
+
+
+def check_features(motion: Tensor, skeleton: Skeleton, path: Path) -> Tensor:
+    """The features themselves, if they are [F, D] of the skeleton.
+
+    Raises:
+        MotionFileError: they are not.
+    """
+    if motion.ndim != 2 or motion.shape[1] != skeleton.n_features:
+        raise MotionFileError(
+            f"{path}: shape {list(motion.shape)}; needed are features [F, {skeleton.n_features}] or joints "
+            f"[F, {skeleton.n_joints}, 3]"
+        )
+    return motion
+
+
+def _joints_of_bvh(path: Path, skeleton: Skeleton) -> Tensor:
+    bvh = read_bvh(path)
+    for joint_map in JOINT_MAPS:
+        needed = {name for weights in joint_map.joints.values() for name in weights}
+        if joint_map.target == skeleton.name and needed <= set(bvh.names):
+            return torch.from_numpy(retarget(bvh, joint_map)).float()
+    known = ", ".join(joint_map.name for joint_map in JOINT_MAPS)
+    raise MotionFileError(
+        f"{path}: no joint map knows this skeleton (known: {known}; joints here: {', '.join(bvh.names[:6])}, ...); "
+        f"give joints [F, {skeleton.n_joints}, 3] as .npy instead"
+    )
