@@ -49,6 +49,7 @@ class AutoencoderConfig(FrozenModel):
     encoder's last layer norm moves by one learning rate a step, so a posterior that starts at deviation 1 drowns the
     latent in noise for thousands of steps. ``sinusoidal_start`` starts the learned position tables at sines and cosines
     (ours; official uniform). ``positions`` is the length of those tables: the longest sequence.
+    ``deterministic`` leaves the log variances out: a plain autoencoder (MotionCLIP), whose posterior has deviation 0.
     """
 
     features: int = Field(263, gt=0)
@@ -58,6 +59,7 @@ class AutoencoderConfig(FrozenModel):
     project_latent: bool = False
     log_variance_offset: float = 0.0
     sinusoidal_start: bool = False
+    deterministic: bool = False
     positions: int = Field(500, gt=0)
     transformer: TransformerConfig = TransformerConfig()
 
@@ -283,16 +285,30 @@ class LoopConfig(FrozenModel):
     select: Literal["best", "last"] = "best"  # weights to keep: of the lowest validation score, or of the last step
 
 
-class AutoencoderStage(FrozenModel):
-    """Stage 1. ``loop.batch`` counts frames, not clips."""
+class ReconstructionStage(FrozenModel):
+    """What trainings of motion autoencoders share. ``loop.batch`` counts frames, not clips."""
 
     architecture: AutoencoderConfig
     optimizer: OptimizerConfig
     loop: LoopConfig
-    kl_weight: float = Field(1e-4, ge=0)
     joint_weight: float = Field(0.0, ge=0)  # per metre of recovered joints
     pose_weight: float = Field(0.0, ge=0)  # per metre of recovered joints with the roots put together
+
+
+class AutoencoderStage(ReconstructionStage):
+    """Stage 1."""
+
+    kl_weight: float = Field(1e-4, ge=0)
     standardize: bool = True  # expose per-dimension standardised latents
+
+
+class MotionClipStage(ReconstructionStage):
+    """MotionCLIP: reconstruction, and the cosine between a motion's latent and the embedding of one of its captions.
+
+    The latent's width is that of the text encoder.
+    """
+
+    text_weight: float = Field(1.0, ge=0)
 
 
 class DiffusionStage(FrozenModel):

@@ -14,6 +14,7 @@ from leadbench.config import (
     EvaluatorStage,
     FrozenModel,
     LoopConfig,
+    MotionClipStage,
     OptimizerConfig,
     ProjectorConfig,
     ProjectorStage,
@@ -27,7 +28,8 @@ from leadbench.errors import unknown_name
 class Preset(FrozenModel):
     """Configuration of every stage. Widths that depend on data or encoder are filled in when a stage starts.
 
-    ``teacher_encoder`` conditions MLD (and is what projectors are aligned to), ``student_encoder`` MotionLCM.
+    ``teacher_encoder`` conditions MLD (and is what projectors and MotionCLIP are aligned to), ``student_encoder``
+    MotionLCM.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Preset(FrozenModel):
     projector: ProjectorStage
     evaluator: EvaluatorStage
     tmr: TmrStage
+    motionclip: MotionClipStage
     teacher_encoder: str
     student_encoder: str
     half: bool = False  # weights are rounded to, and stored as, float16
@@ -131,6 +134,15 @@ def _small() -> Preset:
             optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=100),
             loop=LoopConfig(steps=1500, batch=64, validate_every=100, ema=0.99),
         ),
+        motionclip=MotionClipStage(
+            architecture=AutoencoderConfig(
+                frames_per_token=8, latent_width=384, deterministic=True, sinusoidal_start=True, transformer=blocks
+            ),
+            optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=200),
+            loop=LoopConfig(steps=6000, batch=2048, validate_every=500, ema=0.998),
+            joint_weight=0.05,
+            pose_weight=5.0,
+        ),
         teacher_encoder="minilm",
         student_encoder="wordllama",
     )
@@ -203,6 +215,12 @@ def _micro() -> Preset:
                     "loop": LoopConfig(steps=1200, batch=64, validate_every=100, ema=0.99),
                 }
             ),
+            "motionclip": small.motionclip.model_copy(
+                update={
+                    "architecture": small.motionclip.architecture.model_copy(update={"transformer": body}),
+                    "optimizer": OptimizerConfig(learning_rate=5e-4, warmup_steps=200),
+                }
+            ),
         }
     )
 
@@ -243,6 +261,14 @@ def _tiny() -> Preset:
                 update={
                     "architecture": TmrConfig(embedding=16, transformer=blocks),
                     "loop": LoopConfig(batch=8, ema=0.9, **loop),
+                }
+            ),
+            "motionclip": small.motionclip.model_copy(
+                update={
+                    "architecture": small.motionclip.architecture.model_copy(
+                        update={"frames_per_token": 4, "transformer": blocks}
+                    ),
+                    "loop": LoopConfig(batch=256, ema=0.9, **loop),
                 }
             ),
             "evaluator": small.evaluator.model_copy(

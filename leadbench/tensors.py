@@ -118,6 +118,17 @@ class Condition:
         """Repeat a condition of batch 1 to ``batch`` rows (no copy)."""
         return Condition(self.tokens.expand(batch, -1, -1), self.mask.expand(batch, -1), self.encoder)
 
+    def pooled(self) -> Tensor:
+        """Mean over the tokens in use, [B, C].
+
+        >>> tokens = torch.tensor([[[1.0], [3.0], [9.0]]])
+        >>> Condition(tokens, torch.tensor([[True, True, False]]), "x").pooled().tolist()
+        [[2.0]]
+        """
+        used = self.mask[..., None].to(self.tokens.dtype)
+        mean: Tensor = (self.tokens * used).sum(dim=1) / used.sum(dim=1)
+        return mean
+
     def __getitem__(self, rows: Tensor | slice | Sequence[int]) -> Condition:
         return Condition(self.tokens[rows], self.mask[rows], self.encoder)
 

@@ -122,6 +122,24 @@ def consistency(
 
 
 @app.command()
+def motionclip(
+    dataset: DatasetOption,
+    root: RootOption = None,
+    models: ModelsOption = None,
+    preset: PresetOption = "small",
+    plugin: PluginOption = None,
+    strict_plugins: StrictOption = False,
+    skip_bad_motions: SkipBadOption = False,
+) -> None:
+    """MotionCLIP: an autoencoder of its own, aligned with the preset's text encoder. It needs no other stage.
+
+    Example: leadbench train motionclip --dataset data/bnr
+    """
+    choice = choose(dataset, models, plugin, root)
+    _train("motionclip", choice, preset, strict_plugins, skip_bad_motions, lambda chosen, _: chosen.teacher_encoder)
+
+
+@app.command()
 def projector(
     dataset: DatasetOption,
     root: RootOption = None,

@@ -21,8 +21,9 @@ from leadbench.nn.transformer import (
 class MotionVAE(nn.Module):
     """Normalised motion features to the distribution of a few latent tokens, and back.
 
-    The encoder reads 2 N learned tokens (means, then log variances) in front of the frames; the decoder turns
-    positions into frames while it attends to the N latent tokens. The outside sees standardised latents:
+    The encoder reads 2 N learned tokens (means, then log variances) in front of the frames, or N where the config
+    says ``deterministic``; the decoder turns positions into frames while it attends to the N latent tokens. The
+    outside sees standardised latents:
     ``(z - latent_shift) / latent_scale``, with the buffers [N, M] at 0 and 1 for official checkpoints.
 
     With ``frames_per_token`` p > 1 every token is a linear map of p consecutive frames (ours, for speed).
@@ -37,7 +38,8 @@ class MotionVAE(nn.Module):
         width, group = config.transformer.width, config.frames_per_token * config.features
         self.frames_in = nn.Linear(group, width)
         self.frames_out = nn.Linear(width, group)
-        self.distribution_tokens = nn.Parameter(torch.randn(2 * config.latent_tokens, width))
+        statistics = 1 if config.deterministic else 2
+        self.distribution_tokens = nn.Parameter(torch.randn(statistics * config.latent_tokens, width))
         self.encoder_positions = LearnedPositions(width, config.positions, sinusoidal=config.sinusoidal_start)
         self.decoder_positions = LearnedPositions(width, config.positions, sinusoidal=config.sinusoidal_start)
         self.encoder = SkipTransformerEncoder(config.transformer)
@@ -66,9 +68,10 @@ class MotionVAE(nn.Module):
         if keys is not None:
             keys = F.pad(keys, (tokens.shape[1], 0), value=True)
         rows = self.to_latent(self.encoder(sequence, keys, rows=tokens.shape[1])).to(features.dtype)
-        mean, log_variance = rows.chunk(2, dim=1)
-        loc = (mean - self.latent_shift) / self.latent_scale
-        log_variance = log_variance + self.config.log_variance_offset
+        loc = (rows[:, : self.config.latent_tokens] - self.latent_shift) / self.latent_scale
+        if self.config.deterministic:
+            return Normal(loc, torch.zeros_like(loc), validate_args=False)
+        log_variance = rows[:, self.config.latent_tokens :] + self.config.log_variance_offset
         return Normal(loc, torch.exp(log_variance / 2) / self.latent_scale, validate_args=False)
 
     def decode(self, latent: Tensor, mask: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from leadbench.config import AutoencoderStage
+from leadbench.config import AutoencoderStage, ReconstructionStage
 from leadbench.data.humanml3d import UNIT, collate
 from leadbench.motion.features import features_to_joints
 from leadbench.nn.autoencoder import MotionVAE
@@ -37,6 +37,40 @@ class ReconstructionError:
     feature_mse: float
 
 
+class ReconstructionLoss:
+    """MSE of normalised features, and for our presets distances of recovered joints in metres, weighted.
+
+    Joints count as they are, and with the roots put together. The root's place is a sum over all frames before, so the
+    first is large and noisy: with a weight of 1 it drowns every other loss, and poses are learned at half the speed.
+    """
+
+    def __init__(self, stage: ReconstructionStage, spec: MotionSpec) -> None:
+        self._stage, self._spec = stage, spec
+        self._skeleton = get_skeleton(spec.skeleton)
+
+    def __call__(self, decoded: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted sum and its terms, of normalised features [B, F, D] without padding."""
+        mse = (decoded - target).square().mean()
+        joints, pose = self._distances(decoded, target)
+        total = mse + self._stage.joint_weight * joints + self._stage.pose_weight * pose
+        return total, {"mse": mse, "joints_m": joints, "pose_m": pose}
+
+    def of_error(self, error: ReconstructionError) -> float:
+        """The same weighted sum of errors on whole clips."""
+        stage = self._stage
+        metres = stage.joint_weight * error.global_mpjpe + stage.pose_weight * error.root_aligned_mpjpe
+        return error.feature_mse + metres
+
+    def _distances(self, decoded: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if self._stage.joint_weight == 0 and self._stage.pose_weight == 0:
+            return decoded.new_zeros(()), decoded.new_zeros(())
+        mean, std = self._spec.mean, self._spec.std
+        mine = features_to_joints(decoded * std + mean, self._skeleton)
+        theirs = features_to_joints(target * std + mean, self._skeleton)
+        poses = (mine - mine[..., :1, :]) - (theirs - theirs[..., :1, :])
+        return _mean_length(mine - theirs), _mean_length(poses)
+
+
 class AutoencoderTask:
     """Trains a :class:`MotionVAE` on batches without padding; validates on whole clips with posterior means."""
 
@@ -46,7 +80,7 @@ class AutoencoderTask:
         self, stage: AutoencoderStage, spec: MotionSpec, train: Sequence[MotionSample], val: Sequence[MotionSample]
     ) -> None:
         self._stage, self._spec = stage, spec
-        self._skeleton = get_skeleton(spec.skeleton)
+        self._reconstruction = ReconstructionLoss(stage, spec)
         self.model: nn.Module = MotionVAE(stage.architecture)
         normalized = [(sample.features - spec.mean) / spec.std for sample in train]
         self._batches = LengthBatches(normalized, stage.loop.batch, stage.loop.seed)
@@ -58,13 +92,9 @@ class AutoencoderTask:
         mask = torch.ones(features.shape[:2], dtype=torch.bool)
         posterior = self.model.encode(features, mask)  # type: ignore[operator]
         decoded = self.model.decode(posterior.rsample(), mask)  # type: ignore[operator]
-        mse = (decoded - features).square().mean()
+        total, figures = self._reconstruction(decoded, features)
         kl = kl_to_standard_normal(posterior)
-        joints, pose = self._distances(decoded, features)
-        stage = self._stage
-        total = mse + stage.kl_weight * kl + stage.joint_weight * joints + stage.pose_weight * pose
-        figures = {"mse": mse, "kl": kl, "joints_m": joints, "pose_m": pose}
-        return total, {name: float(value.detach()) for name, value in figures.items()}
+        return total + self._stage.kl_weight * kl, detached({**figures, "kl": kl})
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """Reconstruction error on the validation split."""
@@ -77,19 +107,10 @@ class AutoencoderTask:
             "feature_mse": error.feature_mse,
         }
 
-    def _distances(self, decoded: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean distances of recovered joints in metres: as they are, and with the roots put together.
 
-        The root's place is a sum over all frames before, so the first is large and noisy: with a weight of 1 it
-        drowns every other loss, and poses are learned at half the speed.
-        """
-        if self._stage.joint_weight == 0 and self._stage.pose_weight == 0:
-            return decoded.new_zeros(()), decoded.new_zeros(())
-        mean, std = self._spec.mean, self._spec.std
-        mine = features_to_joints(decoded * std + mean, self._skeleton)
-        theirs = features_to_joints(target * std + mean, self._skeleton)
-        poses = (mine - mine[..., :1, :]) - (theirs - theirs[..., :1, :])
-        return _mean_length(mine - theirs), _mean_length(poses)
+def detached(figures: Mapping[str, Tensor]) -> dict[str, float]:
+    """Figures to show, without gradient."""
+    return {name: float(value.detach()) for name, value in figures.items()}
 
 
 def _mean_length(offsets: Tensor) -> Tensor:

@@ -33,10 +33,16 @@ class LengthBatches:
 
     def get(self, step: int) -> Tensor:
         """Batch of step ``step``: features [B, L, D], L a multiple of 4."""
+        return self.draw(step)[0]
+
+    def draw(self, step: int) -> tuple[Tensor, list[int]]:
+        """The same batch, and which of the given clips each row is cut from."""
         rng = stream(self._seed, "length-batch", step)
         length = int(self._lengths[rng.integers(len(self._lengths))]) // UNIT * UNIT
         low, high = np.searchsorted(self._lengths, [length, 2 * length + 1])
         count = min(high - low, max(1, self._frames // length))
-        chosen = [self._clips[i] for i in low + rng.choice(high - low, count, replace=False)]
+        places = low + rng.choice(high - low, count, replace=False)
+        chosen = [self._clips[i] for i in places]
         starts = [int(rng.integers(clip.shape[0] - length + 1)) for clip in chosen]
-        return torch.stack([clip[start : start + length] for clip, start in zip(chosen, starts, strict=True)])
+        crops = torch.stack([clip[start : start + length] for clip, start in zip(chosen, starts, strict=True)])
+        return crops, [self._order[i] for i in places]

@@ -16,6 +16,7 @@ from leadbench.config import (
     DiffusionStage,
     EvaluatorStage,
     FrozenModel,
+    MotionClipStage,
     ProjectorStage,
     TmrStage,
 )
@@ -27,7 +28,7 @@ from leadbench.nn.autoencoder import MotionVAE
 from leadbench.presets import Preset, projector_stage
 from leadbench.provenance import collect_provenance
 from leadbench.random import stream
-from leadbench.tensors import MotionSample
+from leadbench.tensors import MotionSample, MotionSpec
 from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error, standardize_latents
 from leadbench.training.backbone import BackboneTask
 from leadbench.training.consistency import ConsistencyTask
@@ -35,6 +36,7 @@ from leadbench.training.diffusion import DiffusionTask
 from leadbench.training.evaluator import EvaluatorTask
 from leadbench.training.latents import LatentSet, build_latent_set
 from leadbench.training.loop import Progress, Task, Trainer, TrainState
+from leadbench.training.motionclip import MotionClipTask, match_text_length
 from leadbench.training.projector import ProjectorTask
 from leadbench.training.tmr import TmrTask
 from leadbench.zoo.files import ModelCard, load_model, save_model
@@ -42,7 +44,9 @@ from leadbench.zoo.loaded import latent_fingerprint
 from leadbench.zoo.store import ModelStore, with_statistics
 
 Report = Callable[[Progress], None]
-AnyStage = AutoencoderStage | DiffusionStage | ConsistencyStage | ProjectorStage | EvaluatorStage | TmrStage
+AnyStage = (
+    AutoencoderStage | DiffusionStage | ConsistencyStage | ProjectorStage | EvaluatorStage | TmrStage | MotionClipStage
+)
 
 EVALUATORS = ("guo", "tmr")
 
@@ -101,7 +105,7 @@ class Workshop:
         if self.preset.half:
             parameters = {name for name, _ in model.named_parameters()}
             tensors = {name: t.half() if name in parameters else t for name, t in tensors.items()}
-        if task.name.startswith(("autoencoder", "evaluator")):
+        if task.name.startswith(("autoencoder", "evaluator", "motionclip")):
             tensors = with_statistics(tensors, self.dataset.motion)
         card = ModelCard(
             stage=task.name.partition("-")[0],
@@ -144,12 +148,27 @@ def train_autoencoder(shop: Workshop) -> Path:
         standardize_latents(task.model, spec, shop.split("train"))
     final = reconstruction_error(task.model, spec, shop.split("val"))
     state.history.append({"step": float(state.best_step), "selected": 1.0, **vars(final)})
-    links = {
-        "latent": latent_fingerprint(task.model, spec),
-        "skeleton": spec.skeleton,
-        "fps": str(spec.fps),
-    }
-    return shop.save(task, task.model, stage, state, links)
+    return shop.save(task, task.model, stage, state, _space_links(task.model, spec))
+
+
+def train_motionclip(shop: Workshop, encoder: str) -> Path:
+    """MotionCLIP's autoencoder, aligned with a text encoder that stays frozen: writes ``motionclip.safetensors``.
+
+    It is a latent space of its own, beside that of ``autoencoder``.
+    """
+    spec, text = shop.dataset.motion, shop.store.text_encoder(encoder)
+    widths = {"features": spec.width, "latent_width": text.dim}
+    stage = shop.preset.motionclip
+    stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
+    task = MotionClipTask(stage, spec, text, shop.split("train"), shop.split("val"))
+    state = shop.train(task, stage)
+    assert isinstance(task.model, MotionVAE)
+    match_text_length(task.model, spec, shop.split("train"))
+    return shop.save(task, task.model, stage, state, {**_space_links(task.model, spec), "text_encoder": encoder})
+
+
+def _space_links(model: MotionVAE, spec: MotionSpec) -> dict[str, str]:
+    return {"latent": latent_fingerprint(model, spec), "skeleton": spec.skeleton, "fps": str(spec.fps)}
 
 
 def train_diffusion(shop: Workshop, encoder: str) -> Path:

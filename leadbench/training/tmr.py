@@ -81,6 +81,5 @@ class TmrTask:
 
 def _similar(condition: Condition, threshold: float) -> Tensor:
     """Pairs [B, B] of captions whose embeddings have a larger cosine than ``threshold``."""
-    weights = condition.mask[..., None].float()
-    rows = normalize((condition.tokens * weights).sum(dim=1) / weights.sum(dim=1), dim=-1)
+    rows = normalize(condition.pooled(), dim=-1)
     return rows @ rows.T > threshold

@@ -21,7 +21,7 @@ class ModelCard(FrozenModel):
     """Card of a model file.
 
     Attributes:
-        stage: ``autoencoder``, ``diffusion``, ``consistency``, ``projector`` or ``evaluator``.
+        stage: ``autoencoder``, ``diffusion``, ``consistency``, ``projector``, ``evaluator`` or ``motionclip``.
         config: resolved configuration of architecture and training.
         links: what the weights depend on (latent fingerprint, text encoder, dataset, evaluator's words...).
         metrics: measured when the training ended, on the validation split unless the key says otherwise.

@@ -46,7 +46,7 @@ def autoencoder_weights(path: Path) -> str:
     if path.suffix != ".safetensors":
         found = official_backbone(state_dict_of(read_checkpoint(path), path), str(path))
         return fingerprint(found.autoencoder_state)
-    prefix = {"autoencoder": ""}.get(load_card(path).stage, "autoencoder.")
+    prefix = "" if load_card(path).stage in ("autoencoder", "motionclip") else "autoencoder."
     with safe_open(path, framework="pt") as file:
         names = [name for name in file.keys() if name.startswith(prefix) and not name.startswith("statistics.")]  # noqa: SIM118
         tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}

@@ -49,7 +49,7 @@ class ModelStore:
         self.files = official or OfficialFiles()
         self._make_encoder = text_encoder
         self._encoders: dict[str, CachedTextEncoder] = {}
-        self._autoencoder: LoadedAutoencoder | None = None
+        self._autoencoders: dict[str, LoadedAutoencoder] = {}
         self._spaces: dict[str, LoadedAutoencoder] = {}
         self._used: dict[str, Path] = {}
 
@@ -84,15 +84,15 @@ class ModelStore:
         self._need(name)
         return load_card(self.path(name))
 
-    def autoencoder(self) -> LoadedAutoencoder:
-        """The folder's motion autoencoder."""
-        if self._autoencoder is None:
-            tensors, card = self._load("autoencoder")
+    def autoencoder(self, name: str = "autoencoder") -> LoadedAutoencoder:
+        """The folder's motion autoencoder, or another one by name (``motionclip``)."""
+        if name not in self._autoencoders:
+            tensors, card = self._load(name)
             motion = _motion_spec(tensors, card)
             network = MotionVAE(AutoencoderConfig.model_validate(card.config["architecture"]))
-            _fill(network, tensors, self.path("autoencoder"))
-            self._autoencoder = LoadedAutoencoder(network, motion)
-        return self._autoencoder
+            _fill(network, tensors, self.path(name))
+            self._autoencoders[name] = LoadedAutoencoder(network, motion)
+        return self._autoencoders[name]
 
     def official(self, name: str) -> OfficialModel | None:
         """An official backbone: imported into the folder, or read from its checkpoint; None where there is neither.

@@ -85,8 +85,8 @@ def test_quiet_says_nothing_beside_the_result(
 @pytest.mark.parametrize(
     ("complete", "typed", "offered"),
     [
-        (options.complete_backbones, "mot", ["motionlcm", "motionlcm-v2"]),
-        (options.complete_backbones, "mld,mot", ["mld,motionlcm", "mld,motionlcm-v2"]),
+        (options.complete_backbones, "motionl", ["motionlcm", "motionlcm-v2"]),
+        (options.complete_backbones, "mld,motionl", ["mld,motionlcm", "mld,motionlcm-v2"]),
         (options.complete_metrics, "sk", ["skating-ratio"]),
         (options.complete_formats, "l", ["latex"]),
         (options.complete_presets, "mi", ["micro"]),

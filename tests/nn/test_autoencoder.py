@@ -157,3 +157,14 @@ def test_clear_errors() -> None:
         vae.set_latent_statistics(torch.zeros(16), torch.ones(16))
     with pytest.raises(NonFiniteError, match="std positive"):
         vae.set_latent_statistics(torch.zeros(1, 16), torch.zeros(1, 16))
+
+
+def test_a_deterministic_one_has_no_deviation_and_half_the_tokens() -> None:
+    config = build(tokens=2).config.model_copy(update={"deterministic": True})
+    plain = MotionVAE(config).eval()
+    assert plain.distribution_tokens.shape[0] == 2
+    mask = lengths_to_mask(LENGTHS)
+    posterior = plain.encode(torch.randn(*mask.shape, 11), mask)
+    assert posterior.loc.shape == posterior.scale.shape == (3, 2, 16)
+    assert not posterior.scale.any()
+    assert posterior.loc.std() > 0.1

@@ -101,3 +101,12 @@ def test_the_projector_learns_its_own_loss() -> None:
         task.loss(step)[0].backward()
         optimizer.step()
     assert task.validate(task.model)["score"] < 0.8 * before
+
+
+def test_length_batches_tell_whose_crop_a_row_is() -> None:
+    clips = [torch.full((40 + 7 * (i * 5 % 11), 2), float(i)) for i in range(11)]
+    batches = LengthBatches(clips, frames=256, seed=0)
+    for step in range(20):
+        crops, rows = batches.draw(step)
+        assert crops[:, 0, 0].tolist() == [float(row) for row in rows]
+        assert torch.equal(crops, batches.get(step))

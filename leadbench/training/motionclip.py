@@ -1,0 +1,93 @@
+"""A motion autoencoder whose latent points where the caption does (Tevet et al., ECCV 2022, "MotionCLIP").
+
+L = L_recon + lambda_text (1 - cos(latent, text)). The text encoder is frozen. MotionCLIP also aligns with renderings of
+the motion in CLIP's image space; there are no images here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from leadbench.config import MotionClipStage
+from leadbench.nn.autoencoder import MotionVAE
+from leadbench.random import stream
+from leadbench.tensors import MotionSample, MotionSpec
+from leadbench.text.cache import CachedTextEncoder
+from leadbench.training.autoencoder import (
+    ReconstructionLoss,
+    detached,
+    encode_samples,
+    reconstruction_error,
+)
+from leadbench.training.batches import LengthBatches
+from leadbench.training.projector import alignment_loss
+
+
+class MotionClipTask:
+    """Trains a deterministic :class:`MotionVAE` on batches without padding, each clip with one of its captions.
+
+    A batch holds crops of at least half a clip; its caption is taken to speak of the crop too.
+
+    Args:
+        stage: architecture (latent as wide as the encoder), loss weights.
+        spec: statistics that normalise motions.
+        encoder: frozen; every caption is embedded once, before the first step.
+        train, val: samples with captions.
+    """
+
+    name = "motionclip"
+
+    def __init__(
+        self,
+        stage: MotionClipStage,
+        spec: MotionSpec,
+        encoder: CachedTextEncoder,
+        train: Sequence[MotionSample],
+        val: Sequence[MotionSample],
+    ) -> None:
+        self._stage, self._spec, self._encoder = stage, spec, encoder
+        self._train, self._val = list(train), list(val)
+        encoder.warm([caption.caption for sample in [*train, *val] for caption in sample.captions])
+        self._reconstruction = ReconstructionLoss(stage, spec)
+        self.model: nn.Module = MotionVAE(stage.architecture)
+        normalized = [(sample.features - spec.mean) / spec.std for sample in train]
+        self._batches = LengthBatches(normalized, stage.loop.batch, stage.loop.seed)
+
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+        """Reconstruction, and the alignment of each latent with one random caption."""
+        assert isinstance(self.model, MotionVAE)
+        features, rows = self._batches.draw(step)
+        mask = torch.ones(features.shape[:2], dtype=torch.bool)
+        latent = self.model.encode(features, mask).loc
+        total, figures = self._reconstruction(self.model.decode(latent, mask), features)
+        align = alignment_loss(latent[:, 0], self._text([self._train[i] for i in rows], step))
+        return total + self._stage.text_weight * align, detached({**figures, "align": align})
+
+    def validate(self, model: nn.Module) -> Mapping[str, float]:
+        """The same loss on whole clips of the validation split, and its terms."""
+        assert isinstance(model, MotionVAE)
+        error = reconstruction_error(model, self._spec, self._val)
+        latent = encode_samples(model.encode, self._spec, self._val).loc
+        align = float(alignment_loss(latent[:, 0], self._text(self._val, 0)))
+        score = self._reconstruction.of_error(error) + self._stage.text_weight * align
+        return {"score": score, "align": align, **vars(error)}
+
+    def _text(self, samples: Sequence[MotionSample], step: int) -> Tensor:
+        """Embeddings [B, C], one random caption of each sample."""
+        picks = stream(self._stage.loop.seed, f"caption:{self.name}", step).random(len(samples))
+        chosen = [s.captions[int(p * len(s.captions))].caption for s, p in zip(samples, picks, strict=True)]
+        return self._encoder.encode(chosen).pooled()
+
+
+def match_text_length(model: MotionVAE, spec: MotionSpec, train: Sequence[MotionSample]) -> None:
+    """Set the latent scale to the mean norm of train latents, so that latents are as long as unit text embeddings.
+
+    The cosine says nothing of lengths: latents grow to whatever suits the decoder (17 on the generated corpus), and an
+    embedding that goes into it as it is would be far from any latent that it was trained on. Length alone is matched:
+    moving embeddings to the mean of latents as well (their means differ) gave worse motions.
+    """
+    latent = encode_samples(model.encode, spec, train).loc
+    model.set_latent_statistics(torch.zeros_like(latent[0]), latent.norm(dim=-1).mean().expand(latent[0].shape))
