@@ -38,7 +38,7 @@ def bnr(
     offsets = None
     if target_skeleton is not None:
         offsets = tuple(tuple(row) for row in late("leadbench.skeleton:load_target_offsets")(target_skeleton).tolist())
-    options = late("leadbench.data.prepare.bnr:PrepareOptions")(
+    options = late("leadbench.data.prepare.convert:PrepareOptions")(
         mode="official" if official_features else "corrected", target_offsets=offsets, workers=workers
     )
     with progress() as reporter:

@@ -12,7 +12,8 @@ import pytest
 from bvh_files import bvh_text, clip, write_bnr_like
 
 from leadbench.data.humanml3d import SPLITS, HumanML3DFolder
-from leadbench.data.prepare.bnr import PrepareOptions, PrepareReport, prepare_bnr, segments
+from leadbench.data.prepare.bnr import prepare_bnr
+from leadbench.data.prepare.convert import PrepareOptions, PrepareReport, segments
 from leadbench.data.prepare.writer import fresh_folder, train_statistics
 from leadbench.errors import DataError
 from leadbench.motion.features import features_to_joints
