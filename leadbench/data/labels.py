@@ -1,7 +1,7 @@
 """What a dataset's motions show: content, style and the recording they come from, in ``labels.json``.
 
-The file is our optional addition to HumanML3D's on-disk format. It maps every id of every split to its labels; a dataset's
-identity does not depend on it.
+The file is our optional addition to HumanML3D's on-disk format. It maps every id of every split to its labels; the
+identity of a dataset does not depend on it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class MotionLabel:
     Attributes:
         content: what is done, such as "walk".
         style: how, such as "elderly".
-        recording: name of the source file; its segments and mirrored copies share it, so they never count as independent.
+        recording: name of the source file, which its segments and mirrored copies share.
     """
 
     content: str
@@ -41,7 +41,7 @@ def load_labels(root: Path) -> dict[str, MotionLabel]:
     """Labels of a dataset folder, by id.
 
     Raises:
-        DataError: the folder has no ``labels.json``, or it is not an object of objects with content, style and recording.
+        DataError: the folder has no ``labels.json``, or an entry lacks content, style or recording.
     """
     path = Path(root) / FILE
     if not path.is_file():

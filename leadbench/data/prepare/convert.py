@@ -1,4 +1,4 @@
-"""What all converters of motion capture share: recordings become clips, clips a dataset in HumanML3D's on-disk format."""
+"""What all converters of motion capture share: recordings become clips, clips a dataset in HumanML3D's format."""
 
 from __future__ import annotations
 
@@ -178,7 +178,9 @@ def check_styles(wanted: Collection[str], known: Collection[str]) -> None:
             raise unknown_name("style", style, known, where="--hold-out-style")
 
 
-def _take(folder: Path, outcome: _Outcome, written: _Written, seen: dict[str, str], report: PrepareReport) -> PrepareReport:
+def _take(
+    folder: Path, outcome: _Outcome, written: _Written, seen: dict[str, str], report: PrepareReport
+) -> PrepareReport:
     """Write an outcome's clips, or note in the report why there are none."""
     name = outcome.recording.name
     first = seen.setdefault(outcome.digest, name) if outcome.digest else name

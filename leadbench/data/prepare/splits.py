@@ -47,8 +47,8 @@ def split_clips(labels: Mapping[str, tuple[str, str]], seed: int = 0) -> dict[st
 def split_by_style(labels: Mapping[str, tuple[str, str]], seed: int = 0) -> dict[str, str]:
     """Assign each clip to train, val or test: 80 / 5 / 15 %, spread evenly over many styles of few clips each.
 
-    Systematic sampling: the clips lie in a row, style by style, permuted within a style, and every 20 in a row give one to
-    val and three to test, at most seven places apart. So a style of seven clips or more is in train and in test, where
+    Systematic sampling: the clips lie in a row, style by style, permuted within a style, and every 20 in a row give one
+    to val and three to test, at most seven places apart. So a style of seven clips or more is in train and in test;
     shares rounded for each style would leave val empty.
 
     Args:
