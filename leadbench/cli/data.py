@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,32 +19,80 @@ prepare_app = typer.Typer(help="Convert public motion capture.", no_args_is_help
 app.add_typer(prepare_app, name="prepare")
 
 
+SourceOption = Annotated[Path, typer.Option("--source", help="Folder with the unpacked BVH files.")]
+OutOption = Annotated[Path, typer.Option("--out", help="New dataset folder.")]
+TargetSkeletonOption = Annotated[
+    Path | None, typer.Option("--target-skeleton", help="Bone lengths from this .npy file.", show_default=False)
+]
+OfficialFeaturesOption = Annotated[
+    bool, typer.Option("--official-features", help="Reproduce the defects of HumanML3D's feature extraction.")
+]
+HoldOutOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hold-out-style",
+        help="Keep a style out of train, val and test: its clips form held_out.txt. Repeatable, or a,b.",
+        show_default=False,
+    ),
+]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1)]
+
+
 @prepare_app.command("bnr")
 def bnr(
-    source: Annotated[Path, typer.Option("--source", help="Folder with the unpacked BVH files.")],
-    out: Annotated[Path, typer.Option("--out", help="New dataset folder.")],
-    target_skeleton: Annotated[
-        Path | None, typer.Option("--target-skeleton", help="Bone lengths from this .npy file.", show_default=False)
-    ] = None,
-    official_features: Annotated[
-        bool, typer.Option("--official-features", help="Reproduce the defects of HumanML3D's feature extraction.")
-    ] = False,
-    workers: Annotated[int, typer.Option("--workers", min=1)] = 2,
+    source: SourceOption,
+    out: OutOption,
+    target_skeleton: TargetSkeletonOption = None,
+    official_features: OfficialFeaturesOption = False,
+    hold_out_style: HoldOutOption = None,
+    workers: WorkersOption = 2,
 ) -> None:
     """The Bandai-Namco Research motion dataset (CC BY-NC 4.0).
 
     Example: leadbench data prepare bnr --source Bandai-Namco-Research-Motiondataset --out data/bnr
     """
+    options = _options(target_skeleton, official_features, hold_out_style, workers)
+    _prepare("leadbench.data.prepare.bnr:prepare_bnr", source, out, options)
+
+
+@prepare_app.command("100style")
+def hundred_style(
+    source: SourceOption,
+    out: OutOption,
+    target_skeleton: TargetSkeletonOption = None,
+    official_features: OfficialFeaturesOption = False,
+    hold_out_style: HoldOutOption = None,
+    workers: WorkersOption = 2,
+) -> None:
+    """The 100STYLE dataset (CC BY 4.0): a hundred styles of locomotion.
+
+    Example: leadbench data prepare 100style --source 100STYLE --out data/100style --hold-out-style Superman,Aeroplane
+    """
+    options = _options(target_skeleton, official_features, hold_out_style, workers)
+    _prepare("leadbench.data.prepare.hundred_style:prepare_hundred_style", source, out, options)
+
+
+def _options(target_skeleton: Path | None, official: bool, hold_out: list[str] | None, workers: int) -> Any:
     offsets = None
     if target_skeleton is not None:
         offsets = tuple(tuple(row) for row in late("leadbench.skeleton:load_target_offsets")(target_skeleton).tolist())
-    options = late("leadbench.data.prepare.bnr:PrepareOptions")(
-        mode="official" if official_features else "corrected", target_offsets=offsets, workers=workers
+    styles = (style.strip() for value in hold_out or [] for style in value.split(","))
+    return late("leadbench.data.prepare.convert:PrepareOptions")(
+        mode="official" if official else "corrected",
+        target_offsets=offsets,
+        workers=workers,
+        hold_out=tuple(dict.fromkeys(style for style in styles if style)),
     )
+
+
+def _prepare(prepare: str, source: Path, out: Path, options: Any) -> None:
+    """Run a preparer and print what became of the files.
+
+    Raises:
+        DataError: more than 1 % of them are broken; the dataset is written all the same.
+    """
     with progress() as reporter:
-        report = late("leadbench.data.prepare.bnr:prepare_bnr")(
-            source, out, options, lambda done, total: reporter.show("prepare", done, total)
-        )
+        report = late(prepare)(source, out, options, lambda done, total: reporter.show("prepare", done, total))
     typer.echo(
         f"{report.files} files: {sum(report.splits.values())} motions (mirrored ones included) in "
         + ", ".join(f"{split} {count}" for split, count in report.splits.items())

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leadbench.data.humanml3d import HELD_OUT, SPLITS
 from leadbench.skeleton import skeleton_for_width
 
-SPLITS = ("train", "val", "test")
 _SAMPLE = 400  # motions of the train split whose statistics are compared
 _FIT = 0.5  # how far mean and deviation of normalised features may be from 0 and 1, averaged over features
 
@@ -48,7 +48,8 @@ class Inspection:
 def check_folder(root: Path) -> Inspection:
     """Inspect a folder in HumanML3D's on-disk format; nothing is raised for what is wrong inside it."""
     problems = list(_layout(root))
-    splits = {split: _ids(root / f"{split}.txt") for split in SPLITS}
+    optional = [HELD_OUT] if (root / f"{HELD_OUT}.txt").is_file() else []
+    splits = {split: _ids(root / f"{split}.txt") for split in (*SPLITS, *optional)}
     problems += _splits(root, splits)
     width = _statistics_width(root, problems)
     ids = list(dict.fromkeys(i for members in splits.values() for i in members))

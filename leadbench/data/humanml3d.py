@@ -30,6 +30,7 @@ HUMANML3D = DatasetCard(name="humanml3d")
 KIT_ML = DatasetCard(name="kit", skeleton="kit", fps=12.5, min_frames=24)
 HUMANML3D_NAN = ("007975", "M007975")  # published with NaN in them
 SPLITS = ("train", "val", "test")
+HELD_OUT = "held_out"  # motions of styles kept out of the three splits; few datasets have it
 UNIT = 4  # lengths are multiples of this many frames
 
 

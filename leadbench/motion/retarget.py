@@ -64,8 +64,33 @@ def _bandai_namco() -> JointMap:
     return JointMap("bandai-namco", "humanml3d", 0.01, MappingProxyType(joints))
 
 
+def _hundred_style() -> JointMap:
+    """The Xsens skeleton of 100STYLE (centimetres): Hips -> Chest -> Chest2 -> Chest3 -> Chest4 -> Neck -> Head.
+
+    Its trunk joints lie at about 0.18, 0.38, 0.56 and 0.75 of the way from hips to neck; the 22-joint skeleton wants
+    0.23, 0.50 and 0.61. ``*Collar`` is the inner end of the collar bone, ``*Shoulder`` the shoulder joint, ``*Toe`` the
+    ball of the foot.
+    """
+    joints: dict[str, Mapping[str, float]] = {
+        "pelvis": {"Hips": 1.0},
+        "spine1": {"Chest": 0.75, "Chest2": 0.25},
+        "spine2": {"Chest2": 0.35, "Chest3": 0.65},
+        "spine3": {"Chest3": 0.75, "Chest4": 0.25},
+        "neck": {"Neck": 1.0},
+        "head": {"Head": 1.0},
+    }
+    limbs = {
+        "hip": "Hip", "knee": "Knee", "ankle": "Ankle", "foot": "Toe",
+        "collar": "Collar", "shoulder": "Shoulder", "elbow": "Elbow", "wrist": "Wrist",
+    }  # fmt: skip
+    for side in ("left", "right"):
+        joints.update({f"{side}_{ours}": {f"{side.title()}{theirs}": 1.0} for ours, theirs in limbs.items()})
+    return JointMap("100style", "humanml3d", 0.01, MappingProxyType(joints))
+
+
 BANDAI_NAMCO = _bandai_namco()
-JOINT_MAPS = (BANDAI_NAMCO,)
+HUNDRED_STYLE = _hundred_style()
+JOINT_MAPS = (BANDAI_NAMCO, HUNDRED_STYLE)
 """All maps: a file whose joints one of them knows can be read."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,8 +13,12 @@ import numpy as np
 import pytest
 from bvh_files import bvh_text, clip, write_bnr_like
 
+from leadbench.cli.main import main
+from leadbench.data.check import check_folder
 from leadbench.data.humanml3d import SPLITS, HumanML3DFolder
-from leadbench.data.prepare.bnr import PrepareOptions, PrepareReport, prepare_bnr, segments
+from leadbench.data.labels import MotionLabel, load_labels
+from leadbench.data.prepare.bnr import prepare_bnr
+from leadbench.data.prepare.convert import PrepareOptions, PrepareReport, segments
 from leadbench.data.prepare.writer import fresh_folder, train_statistics
 from leadbench.errors import DataError
 from leadbench.motion.features import features_to_joints
@@ -142,6 +148,89 @@ def test_a_constant_block_gets_a_positive_deviation(tmp_path: Path) -> None:
     mean, std = train_statistics([tmp_path / "a.npy"], SKELETON)
     assert (mean == 1).all()
     assert (std > 0).all()
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["leadbench", "data", "prepare", "bnr", "--workers", "1", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+def test_labels_name_content_style_and_recording(prepared: tuple[Path, PrepareReport]) -> None:
+    out, _ = prepared
+    labels = load_labels(out)
+    assert sorted(labels) == ids(out, "all")
+    assert labels["M1_walk_proud_002_2"] == MotionLabel("walk", "proud", "1_walk_proud_002")
+    turn = next(name for name in labels if "turn-left" in name and not name.startswith("M"))
+    assert (labels[turn].content, labels[f"M{turn}"].content) == ("walk-turn-left", "walk-turn-right")
+    assert all(label.recording == clip_of(name) for name, label in labels.items())
+
+
+def test_the_identity_does_not_depend_on_labels(prepared: tuple[Path, PrepareReport], tmp_path: Path) -> None:
+    """So records of datasets that were prepared before there were labels stay valid."""
+    out, _ = prepared
+    copy = Path(shutil.copytree(out, tmp_path / "copy"))
+    (copy / "labels.json").unlink()
+    assert HumanML3DFolder(copy).identity == HumanML3DFolder(out).identity
+    (copy / "texts" / f"{ids(copy, 'test')[0]}.txt").write_text("other#other/ADJ#0.0#0.0\n")
+    assert HumanML3DFolder(copy).identity != HumanML3DFolder(out).identity
+
+
+def test_labels_that_are_absent_or_broken(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"missing labels\.json .*leadbench data prepare bnr"):
+        load_labels(tmp_path)
+    for text in ("[1, 2]", '{"a": {"content": "walk"}}', '{"a": "walk"}', "{"):
+        (tmp_path / "labels.json").write_text(text)
+        with pytest.raises(DataError, match=r"labels\.json: needed ID"):
+            load_labels(tmp_path)
+
+
+def test_held_out_styles_leave_the_other_splits(
+    source: Path, prepared: tuple[Path, PrepareReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, _ = prepared
+    out = tmp_path / "out"
+    styles = ("--hold-out-style", "active,proud")
+    assert command(monkeypatch, "--source", str(source), "--out", str(out), *styles) == 0
+    labels, held = load_labels(out), {"active", "proud"}
+    assert load_labels(plain) == labels
+    assert set(ids(out, "held_out")) == {name for name, label in labels.items() if label.style in held}
+    for split in SPLITS:
+        assert ids(out, split) == [name for name in ids(plain, split) if labels[name].style not in held]
+    for name in ids(plain, "all"):  # the very same motions and captions
+        for file in (f"new_joint_vecs/{name}.npy", f"new_joints/{name}.npy", f"texts/{name}.txt"):
+            assert (out / file).read_bytes() == (plain / file).read_bytes()
+    rows = np.concatenate([np.load(out / "new_joint_vecs" / f"{n}.npy") for n in ids(out, "train")]).astype(np.float64)
+    np.testing.assert_allclose(np.load(out / "Mean.npy"), rows.mean(0), atol=1e-5)
+    samples, _ = HumanML3DFolder(out).load("held_out")
+    assert [sample.id for sample in samples] == ids(out, "held_out")
+    assert HumanML3DFolder(out).identity != HumanML3DFolder(plain).identity
+    assert check_folder(out).problems == ()
+    card, report = (json.loads((out / name).read_text()) for name in ("dataset.json", "report.json"))
+    assert card["held_out"] == report["held_out"] == ["active", "proud"]
+    assert card["ids"]["held_out"] == report["splits"]["held_out"] == len(ids(out, "held_out"))
+    assert set(report["styles"]["held_out"]) == held
+    assert "held_out" not in json.loads((plain / "dataset.json").read_text())
+    assert not (plain / "held_out.txt").exists()
+
+
+def test_styles_may_be_named_one_by_one(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    arguments = ("--source", str(source), "--out", str(out), "--hold-out-style", "active", "--hold-out-style", "proud")
+    assert command(monkeypatch, *arguments) == 0
+    assert json.loads((out / "dataset.json").read_text())["held_out"] == ["active", "proud"]
+
+
+def test_holding_out_what_cannot_be_leaves_nothing(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--source", str(source), "--out", str(tmp_path / "out"), "--hold-out-style")
+    assert command(monkeypatch, *arguments, "eldrely") == 2
+    assert re.search(r"--hold-out-style: unknown style 'eldrely'.*did you mean 'elderly'", capsys.readouterr().err)
+    assert command(monkeypatch, *arguments, "elderly,normal,active,proud") == 2
+    assert "leaves train and val and test without motions" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_processes_and_repetitions_give_the_same_bytes(

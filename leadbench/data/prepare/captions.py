@@ -8,7 +8,7 @@ the side of a turn, the measured turn has the last word. Version 2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,16 +34,24 @@ SUBJECTS: Choices = ("a person", "someone", "the person", "a figure", "somebody"
 
 @dataclass(frozen=True)
 class Wording:
-    """How a source's labels are said: verb phrases by content, adverbials by style."""
+    """How a source's labels are said: verb phrases by content, adverbials by style, and which facts go with them.
+
+    ``hands`` are contents about hands; ``facts`` (content, figures -> facts) replaces the choice between
+    :func:`hand_facts` and :func:`moving_facts`.
+    """
 
     contents: Mapping[str, Choices]
     styles: Mapping[str, Choices]
-    hands: frozenset[str]
+    hands: frozenset[str] = frozenset()
+    facts: Callable[[str, Measured], list[Choices]] | None = None
 
 
 def write_captions(content: str, style: str, measured: Measured, wording: Wording, seed_id: str) -> list[str]:
     """Captions of a clip; ``seed_id`` chooses the words."""
-    facts = hand_facts(content, measured) if content in wording.hands else moving_facts(measured)
+    if wording.facts is not None:
+        facts = wording.facts(content, measured)
+    else:
+        facts = hand_facts(content, measured) if content in wording.hands else moving_facts(measured)
     content = content_as_measured(content, measured)
     captions = []
     for number in range(CAPTIONS):
@@ -123,6 +131,31 @@ def hand_facts(content: str, m: Measured) -> list[Choices]:
     if both:
         facts.append(_order(left, right))
     return facts
+
+
+def window_facts(content: str, m: Measured) -> list[Choices]:
+    """Facts of a window of a long recording, which starts and ends anywhere: trunk, arms, pace, way, knees, bounce.
+
+    Nothing is counted. "Ahead" is said of contents that end in ``forward`` alone.
+    """
+    facts = [_trunk(m), _arms(m)]
+    if m.speed > 0.35 and m.distance > 0.5:
+        facts += [_speed(m.speed), _way(m.turn, content.endswith("forward"))]
+    elif m.distance < 0.5:
+        facts.append(("staying in place", "on the spot", "without going anywhere"))
+    if m.crouch < 0.93:
+        facts.append(("with bent knees", "knees bent", "bending the knees"))
+    if m.bounce > 0.035:
+        facts.append(("bouncing up and down", "with a bouncy step", "rising and falling"))
+    return facts
+
+
+def _way(turn: float, ahead: bool) -> Choices:
+    """The turn of a walk that may go round in circles, or in a direction that the person does not face."""
+    if abs(turn) >= 220:
+        side = "left" if turn > 0 else "right"
+        return (f"turning far around to the {side}", f"going around to the {side}")
+    return ("in a straight line", "without turning") if abs(turn) < STRAIGHT and not ahead else _turn(turn)
 
 
 def _speed(speed: float) -> Choices:
