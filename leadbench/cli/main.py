@@ -17,6 +17,7 @@ from leadbench.cli import (
     run,
     score,
     strips,
+    structure,
     train,
     zoo,
 )
@@ -43,6 +44,7 @@ app.command("score")(score.score)
 app.command("tables")(run.tables)
 app.command("published")(run.show_published)
 app.command("strips")(strips.strips)
+app.command("structure")(structure.structure)
 app.command("doctor")(doctor_command.doctor)
 app.add_typer(plugin_commands.app, name="plugins")
 
@@ -63,7 +65,7 @@ def root(
 
 BUILTIN = frozenset(
     {"ablate", "config", "data", "doctor", "mti", "plugins", "published"}
-    | {"run", "score", "strips", "tables", "train", "zoo"}
+    | {"run", "score", "strips", "structure", "tables", "train", "zoo"}
 )
 
 
