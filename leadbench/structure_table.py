@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 
 from tabulate import tabulate
@@ -16,7 +17,6 @@ from leadbench.table import check_format
 LATENTS, PROJECTED = "Latents", "Projected"
 PCA, SHUFFLED = ", PCA", ", shuffled"
 DIFFERENCE = "Projected - Latents"
-_KNN, _SILHOUETTE = "knn_accuracy_{}", "silhouette_{}"
 _TITLES = {
     "knn_accuracy_euclidean": "kNN, Euclidean ↑",
     "knn_accuracy_cosine": "kNN, cosine ↑",
@@ -44,7 +44,9 @@ def render_structure(records: Sequence[Record], form: str = "github") -> str:
     if len({(record.dataset, record.evaluator) for record in records}) > 1:
         raise ResultsError("records of several datasets or latent spaces do not belong in one table")
     if form == "json":
-        return json.dumps({"caption": _caption(records), "rows": [_as_json(r) for r in records]}, indent=2)
+        return json.dumps(
+            {"caption": _caption(records), "rows": [_as_json(r) for r in records]}, indent=2, ensure_ascii=False
+        )
     if form == "csv":
         return _as_csv(records)
     header = ["Space", "Width", *_TITLES.values()]
@@ -59,13 +61,16 @@ def render_structure(records: Sequence[Record], form: str = "github") -> str:
 
 
 def panel_title(record: Record, metric: str) -> str:
-    """What stands above a picture of a space drawn by one metric."""
-    name = "Autoencoder latents" if record.row == LATENTS else f"After the LEAD projector ({record.projector})"
-    knn, silhouette = (record.metrics[name.format(metric)] for name in (_KNN, _SILHOUETTE))
-    measured = (
-        f"kNN accuracy {knn:.3f}, silhouette {silhouette:.3f}, {'Euclidean' if metric == 'euclidean' else metric}"
+    """What stands above the picture of a space: its numbers, and the metric that it was drawn by."""
+    space = "Autoencoder latents" if record.row == LATENTS else f"After the LEAD projector, {record.projector}"
+    knn, silhouette = (
+        " | ".join(f"{record.metrics[name.format(m)]:.3f}" for m in ("euclidean", "cosine"))
+        for name in ("knn_accuracy_{}", "silhouette_{}")
     )
-    return f"{name}, {record.details['width']} wide\n{measured}"
+    return (
+        f"{space} ({record.details['width']} wide, t-SNE by {'Euclidean' if metric == 'euclidean' else metric})\n"
+        f"kNN accuracy {knn},  silhouette {silhouette}  (Euclidean | cosine)"
+    )
 
 
 def verdict(record: Record) -> str:
@@ -75,7 +80,7 @@ def verdict(record: Record) -> str:
         low, high = record.details["intervals"][name]
         title = _TITLES[name].removesuffix(" ↑")
         parts.append(f"{title} {record.metrics[name]:+.3f} [{low:+.3f}, {high:+.3f}]")
-    return "Projected less latents, 95 % interval: " + "; ".join(parts)
+    return "Projected less latents, with 95 % intervals: " + "; ".join(parts)
 
 
 def _cell(record: Record, name: str) -> str:
@@ -131,4 +136,4 @@ def _as_csv(records: Sequence[Record]) -> str:
 def _latex(cell: str) -> str:
     for plain, escaped in _LATEX:
         cell = cell.replace(plain, escaped)
-    return "--" if cell == "—" else cell
+    return "--" if cell == "—" else re.sub(r"(?<!\w)([+-])(?=\d)", r"$\1$", cell)

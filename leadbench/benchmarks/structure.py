@@ -23,9 +23,9 @@ from leadbench.benchmarks.action_labels import ActionLabels, find_labels, same_c
 from leadbench.benchmarks.memory import Chunk, ChunkedWork
 from leadbench.benchmarks.realigners import PROJECTOR, VARIANT_ROWS
 from leadbench.config import StructureConfig
-from leadbench.contracts import MotionAutoencoder, MotionDataset, Projector, TextEncoder
+from leadbench.contracts import Backbone, MotionAutoencoder, MotionDataset, Projector, TextEncoder
 from leadbench.data.humanml3d import DrawnSample, collate, draw
-from leadbench.errors import WeightsError
+from leadbench.errors import ConfigError, WeightsError
 from leadbench.metrics.retrieval import r_precision
 from leadbench.metrics.structure import (
     METRICS,
@@ -148,6 +148,11 @@ class StructureBenchmark:
         return torch.tensor(same_clip([item.id for item in self._drawn]))
 
     @cached_property
+    def _captions(self) -> list[str]:
+        """All different captions of the split."""
+        return list(dict.fromkeys(text.caption for item in self._drawn for text in item.sample.captions))
+
+    @cached_property
     def _shuffled(self) -> Tensor:
         order = stream(self.config.seed, "structure-shuffle", "labels").permutation(len(self._counted))
         return torch.from_numpy(order)
@@ -197,9 +202,8 @@ class StructureBenchmark:
         """Hits at 1, 2, 3 in pools and ranks in the whole split, of projected motions; and of shuffled captions."""
         codes, samples = self._spaces[PROJECTED], [item.sample for item in self._drawn]
         texts = self._embed([item.caption.caption for item in self._drawn])
-        gallery = list(dict.fromkeys(caption.caption for sample in samples for caption in sample.captions))
-        place = {caption: number for number, caption in enumerate(gallery)}
-        embedded = self._embed(gallery)
+        place = {caption: number for number, caption in enumerate(self._captions)}
+        embedded = self._embed(self._captions)
         order = torch.from_numpy(stream(self.config.seed, "pools", 0).permutation(len(samples)))
         others = torch.from_numpy(stream(self.config.seed, "structure-shuffle", "captions").permutation(len(samples)))
         found: dict[str, Values] = {}
@@ -211,7 +215,6 @@ class StructureBenchmark:
             if pooled is not None:
                 found[row] |= {f"r_precision_{k + 1}": pooled.hits[:, k].double() for k in range(3)}
                 found[row]["rows"] = pooled.rows
-        self._gallery = len(gallery)
         return found
 
     def _embed(self, captions: list[str]) -> Tensor:
@@ -261,7 +264,7 @@ class StructureBenchmark:
             "labels_source": self.labels.source,
             "neighbours": self.config.neighbours,
             "pool": self.config.pool,
-            "captions": self._gallery,
+            "captions": len(self._captions),
             "resamples": self.config.resamples,
             "intervals": dict(intervals),
             "notes": list(self.notes),
@@ -271,6 +274,17 @@ class StructureBenchmark:
 def _further_rows() -> list[str]:
     spaces = [LATENTS + PCA, PROJECTED + PCA, LATENTS + SHUFFLED, PROJECTED + SHUFFLED]
     return [*spaces, DIFFERENCE, DIFFERENCE + PCA]
+
+
+def latent_space(name: str, backbone: object) -> MotionAutoencoder:
+    """The autoencoder of a backbone.
+
+    Raises:
+        ConfigError: its factory returned no backbone.
+    """
+    if not isinstance(backbone, Backbone):
+        raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
+    return backbone.autoencoder
 
 
 def find_projector(models: ModelStore, autoencoder: MotionAutoencoder, named: str) -> tuple[Projector, str]:

@@ -76,7 +76,8 @@ def _benchmark(
     if backbone is None:
         autoencoder = opened.models.autoencoder()
     else:
-        autoencoder = opened.plugins.create("backbone", backbone, opened.models, where="--backbone").autoencoder
+        made = opened.plugins.create("backbone", backbone, opened.models, where="--backbone")
+        autoencoder = late("leadbench.benchmarks.structure:latent_space")(backbone, made)
     chosen, digest = late("leadbench.benchmarks.structure:find_projector")(opened.models, autoencoder, projector)
     encoder = opened.models.text_encoder(chosen.text_encoder)
     store = late("leadbench.results:RunStore")

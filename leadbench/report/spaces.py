@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from leadbench.errors import DataError, NonFiniteError
@@ -57,7 +58,7 @@ def draw_spaces(panels: Sequence[Panel], labels: Sequence[str], path: Path, *, t
         axes = figure.add_axes((0.01 + number * width, 0.10, width - 0.015, 0.76))
         _draw_points(axes, panel, labels, names)
     figure.text(0.012, 0.965, title, fontsize=13, weight="bold", color=_INK, va="center")
-    figure.text(0.012, 0.045, textwrap.fill(caption, 70 * len(panels)), fontsize=10, color=_INK, va="center")
+    figure.text(0.012, 0.045, textwrap.fill(caption, 90 * len(panels)), fontsize=10, color=_INK, va="center")
     figure.legend(
         handles=[_handle(name, rank, counts[name]) for rank, name in enumerate(names[: _drawn()])]
         + ([_handle("other", _drawn(), len(labels))] if len(names) > _drawn() else []),
@@ -87,6 +88,14 @@ def _draw_points(axes: Axes, panel: Panel, labels: Sequence[str], names: Sequenc
         axes.scatter(
             points[:, 0], points[:, 1], s=34, marker=shape, c=colour, alpha=0.85, edgecolors="white", linewidths=0.4
         )
+    for name in names[: _drawn()]:
+        # the name stands at a motion in the middle of its label, so that it is never between two clusters
+        points = panel.points[[label == name for label in labels]]
+        middle = points[np.abs(points - np.median(points, axis=0)).sum(axis=1).argmin()]
+        axes.text(
+            *middle, name, fontsize=8, color=_INK, ha="center", va="bottom", zorder=5,
+            path_effects=[withStroke(linewidth=2.5, foreground="white", alpha=0.85)],
+        )  # fmt: skip
     axes.set_title(panel.title, loc="left", fontsize=11, color=_INK)
     axes.set(xticks=[], yticks=[])
     axes.set_aspect("equal", adjustable="datalim")
