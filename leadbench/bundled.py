@@ -87,4 +87,10 @@ def leadbench_metrics() -> Sequence[Registration]:
             "mean depth of the lowest joint under the floor, metres",
             "leadbench.metrics.bundled:make_penetration_depth",
         ),
+        Registration(
+            "floating",
+            "mean height of the lowest joint above the floor, metres",
+            "leadbench.metrics.bundled:make_floating",
+        ),
+        Registration("jerk", "mean jerk of all joints, metres a second cubed", "leadbench.metrics.bundled:make_jerk"),
     ]

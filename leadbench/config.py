@@ -207,6 +207,31 @@ class MTIConfig(FrozenModel):
     skip_bad_motions: bool = False
 
 
+class StructureConfig(FrozenModel):
+    """The benchmark of latent structure (paper, Figure 3, right).
+
+    Attributes:
+        neighbours: of the nearest-neighbour accuracy.
+        pool: captions that a motion is to be told from, as in R-precision.
+        least: motions that a label needs in the split to be counted.
+        verbs: labels that are counted at most where captions give them.
+        resamples: of the bootstrap.
+        perplexity: of the t-SNE.
+    """
+
+    protocol: Literal["structure"] = "structure"
+    seed: int = 0
+    split: str = "test"
+    neighbours: int = Field(5, gt=0)
+    pool: int = Field(32, gt=2)
+    least: int = Field(10, gt=1)
+    verbs: int = Field(12, gt=1)
+    resamples: int = Field(2000, gt=0)
+    perplexity: float = Field(30.0, gt=0)
+    chunk: int = Field(128, gt=0)
+    skip_bad_motions: bool = False
+
+
 # --------------------------------------------------------------------------------------
 # Where things lie
 # --------------------------------------------------------------------------------------

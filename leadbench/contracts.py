@@ -212,7 +212,7 @@ class GeneratedMotions:
         mask: [B, F], True on real frames.
         skeleton: name of the skeleton (``humanml3d``, ``kit``).
         fps: frames a second.
-        latent: what they were decoded from.
+        latent: what they were decoded from; of no tokens, [B, 0, 0], where the motions are real.
     """
 
     joints: Tensor

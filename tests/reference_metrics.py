@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import scipy.linalg
@@ -87,6 +88,21 @@ def skating_ratio(joints: Array, feet: Sequence[int], fps: float = 20.0) -> floa
             any_foot |= bool(low and speeds[f][t] > 0.5 and sum(window) / 5 > 0.5)
         sliding += any_foot
     return sliding / pairs
+
+
+def heights(joints: Array) -> tuple[float, float]:
+    """Mean depth under and mean height above the floor of the lowest joint of each frame of one motion [F, J, 3]."""
+    lowest = [min(joint[1] for joint in frame) for frame in joints]
+    under, above = ([max(sign * y, 0.0) for y in lowest] for sign in (-1, 1))
+    return math.fsum(under) / len(joints), math.fsum(above) / len(joints)
+
+
+def jerk(joints: Array, fps: float) -> float:
+    """Mean length of the change of the change of velocity of one motion [F, J, 3], by its definition."""
+    rate = joints
+    for _ in range(3):
+        rate = np.stack([(later - earlier) * fps for earlier, later in pairwise(rate)])
+    return math.fsum(math.hypot(*vector) for frame in rate for vector in frame) / (rate.shape[0] * rate.shape[1])
 
 
 def mpjpe(predicted: Array, target: Array, root: int | None) -> float:

@@ -14,7 +14,7 @@ from folders import write_folder
 from leadbench.contracts import GeneratedMotions
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.errors import UnknownNameError
-from leadbench.metrics.bundled import penetration_depth, skating_ratio
+from leadbench.metrics.bundled import floating_height, jerk, penetration_depth, skating_ratio
 from leadbench.plugins import load_plugins
 from leadbench.random import NoiseSource
 from leadbench.tensors import Condition, Latent, MotionBatch, MotionSpec
@@ -162,7 +162,7 @@ def test_projectors() -> None:
 
 
 def test_metrics() -> None:
-    for metric in (skating_ratio, penetration_depth):
+    for metric in (skating_ratio, penetration_depth, floating_height, jerk):
         assert_conforms(check_metric("bundled", metric))
 
     def unmasked(motions: GeneratedMotions) -> torch.Tensor:

@@ -150,7 +150,7 @@ def test_a_plugin_cannot_take_the_name_of_a_command(
 
 def test_bundled_metrics_are_found_by_name() -> None:
     plugins = load_plugins(strict=True)
-    assert {"skating-ratio", "penetration"} <= set(plugins.names("metric"))
+    assert {"skating-ratio", "penetration", "floating", "jerk"} <= set(plugins.names("metric"))
     metric = plugins.create("metric", "penetration")
     joints = torch.full((2, 6, 22, 3), -0.03)
     mask = torch.ones(2, 6, dtype=torch.bool)

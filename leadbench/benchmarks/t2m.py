@@ -23,6 +23,7 @@ from leadbench.benchmarks.controls import (
     standard_normal_latents,
 )
 from leadbench.benchmarks.memory import Chunk, ChunkedWork
+from leadbench.benchmarks.real_motions import measure_real
 from leadbench.benchmarks.scoring import (
     Reference,
     embed_checked,
@@ -143,7 +144,9 @@ class T2MBenchmark:
     def _real(self, replication: int) -> list[Record]:
         """Real motions, whose FID is that against another draw of them."""
         reference = self._reference(replication)
-        return [self._record("Real", replication, score(reference.as_real, reference.motion, self.config))]
+        metrics = score(reference.as_real, reference.motion, self.config)
+        extra = measure_real(reference.drawn, self.dataset.motion, self.metrics, self._chunks)
+        return [self._record("Real", replication, metrics | extra)]
 
     def _real_control_rows(self, replication: int) -> list[Record]:
         """Controls that need no models: captions of others, and motions of the train split."""

@@ -19,6 +19,7 @@ from leadbench.cli import (
     run,
     score,
     strips,
+    structure,
     train,
     zoo,
 )
@@ -47,6 +48,7 @@ app.command("tables")(run.tables)
 app.command("published")(run.show_published)
 app.command("strips")(strips.strips)
 app.command("generate")(generate.generate)
+app.command("structure")(structure.structure)
 app.command("doctor")(doctor_command.doctor)
 app.add_typer(plugin_commands.app, name="plugins")
 
@@ -67,7 +69,7 @@ def root(
 
 BUILTIN = frozenset(
     {"ablate", "claims", "config", "data", "doctor", "generate", "mti", "plugins", "published"}
-    | {"run", "score", "strips", "tables", "train", "zoo"}
+    | {"run", "score", "strips", "structure", "tables", "train", "zoo"}
 )
 
 

@@ -190,6 +190,9 @@ def tables(
     if records[0].protocol == "mti":
         typer.echo(late("leadbench.inversion_table:render_inversion")(records, format))
         return
+    if records[0].protocol == "structure":
+        typer.echo(late("leadbench.structure_table:render_structure")(records, format))
+        return
     if any(record.row.startswith(("LEAD mlp", "LEAD skip")) for record in records):
         typer.echo(late("leadbench.ablation:render_ablation")(records, format))
         return

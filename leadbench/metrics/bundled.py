@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from leadbench.contracts import GeneratedMotions, MotionMetric
-from leadbench.metrics.physical import floor_penetration, foot_skating
+from leadbench.metrics.physical import floating, floor_penetration, foot_skating, mean_jerk
 from leadbench.skeleton import get_skeleton
 
 
@@ -21,6 +21,16 @@ def penetration_depth(motions: GeneratedMotions) -> Tensor:
     return floor_penetration(motions.joints, motions.mask)
 
 
+def floating_height(motions: GeneratedMotions) -> Tensor:
+    """Mean height [B] in metres of the lowest joint above the floor."""
+    return floating(motions.joints, motions.mask)
+
+
+def jerk(motions: GeneratedMotions) -> Tensor:
+    """Mean magnitude [B] of the jerk of all joints, metres a second cubed."""
+    return mean_jerk(motions.joints, motions.mask, motions.fps)
+
+
 def latent_norm(motions: GeneratedMotions) -> Tensor:
     """Euclidean norm [B] of the latents."""
     return motions.latent.norm()
@@ -34,3 +44,13 @@ def make_skating_ratio() -> MotionMetric:
 def make_penetration_depth() -> MotionMetric:
     """Factory of ``penetration``."""
     return penetration_depth
+
+
+def make_floating() -> MotionMetric:
+    """Factory of ``floating``."""
+    return floating_height
+
+
+def make_jerk() -> MotionMetric:
+    """Factory of ``jerk``."""
+    return jerk

@@ -113,12 +113,20 @@ def test_a_train_split_smaller_than_the_test_split_is_not_repeated(dataset: Huma
 
 
 def test_further_metrics_are_means_over_the_test_motions(dataset: HumanML3DFolder, tmp_path: Path) -> None:
-    metrics = {"frames": lambda motions: motions.mask.sum(dim=1).float()}
+    metrics = {
+        "frames": lambda motions: motions.mask.sum(dim=1).float(),
+        "norm": lambda motions: motions.latent.norm(),
+        "undefined": lambda motions: motions.latent.values.flatten(1).mean(dim=1),
+    }
     benchmark = replace(_benchmark(dataset, tmp_path / "run", replications=1), metrics=metrics)
     records = benchmark.run()
     drawn = draw(benchmark.samples or dataset.load("test")[0], 0, 0)
-    fake = next(record for record in records if record.row == "Fake")
-    assert fake.metrics["frames"] == pytest.approx(sum(item.length for item in drawn) / len(drawn))
+    real, fake = (next(record for record in records if record.row == row) for row in ("Real", "Fake"))
+    frames = sum(item.length for item in drawn) / len(drawn)
+    assert fake.metrics["frames"] == pytest.approx(frames)
+    assert real.metrics["frames"] == pytest.approx(frames)
+    assert real.metrics["norm"] == 0  # real motions have no latents
+    assert real.metrics["undefined"] is None
     assert "| frames" in render_t2m(records).replace("   ", " ")
 
 

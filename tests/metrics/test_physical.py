@@ -1,4 +1,4 @@
-"""Foot skating and joint errors: masks, thresholds, slow references."""
+"""Foot skating, floor, jerk and joint errors: masks, thresholds, slow references."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from leadbench.errors import DataError, NonFiniteError
-from leadbench.metrics.physical import foot_skating, mpjpe
+from leadbench.metrics.physical import floating, floor_penetration, foot_skating, mean_jerk, mpjpe
 from leadbench.tensors import lengths_to_mask
 
 LENGTHS = torch.tensor([40, 25, 2])
@@ -61,6 +61,39 @@ def test_one_foot_is_enough() -> None:
     assert not speed[..., 0].any()
 
 
+def test_heights_agree_with_the_slow_reference_and_padding_does_not_count(joints: Tensor) -> None:
+    joints[..., 1] -= 0.003  # the lowest joint of a frame is under the floor in some frames, above it in others
+    depth, height = floor_penetration(joints, MASK), floating(joints, MASK)
+    assert bool((depth > 0).all() and (height[:2] > 0).all())
+    for row, length in enumerate(LENGTHS.tolist()):
+        expected = reference_metrics.heights(joints[row, :length].double().numpy())
+        assert (float(depth[row]), float(height[row])) == pytest.approx(expected, abs=1e-7)
+
+
+def test_jerk_agrees_with_the_slow_reference_and_padding_does_not_count(joints: Tensor) -> None:
+    lengths = [40, 25, 4]
+    mask = lengths_to_mask(torch.tensor(lengths))
+    joints[~MASK] = 0.5
+    joints[~mask] = float("nan")
+    values = mean_jerk(joints, mask, fps=12.5)
+    for row, length in enumerate(lengths):
+        expected = reference_metrics.jerk(joints[row, :length].double().numpy(), 12.5)
+        assert float(values[row]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_jerk_of_known_motions() -> None:
+    time = torch.arange(30, dtype=torch.float64) / 20
+    motion = torch.zeros(2, 30, 22, 3, dtype=torch.float64)
+    motion[0, :, :, 0] = (3 * time**2 + time)[:, None]  # constant acceleration
+    motion[1, :, :11, 1] = (2 * time**3)[:, None]  # half of the joints
+    whole = torch.ones(2, 30, dtype=torch.bool)
+    assert mean_jerk(motion, whole, fps=20.0).tolist() == pytest.approx([0.0, 6.0], abs=1e-8)
+    # on positions in the world in float32, as they come: nothing but rounding is left of a fast straight walk
+    straight = torch.zeros(1, 30, 22, 3)
+    straight[0, :, :, 2] = (5 * time).float()[:, None]
+    assert float(mean_jerk(straight, whole[:1], fps=20.0)) < 0.02
+
+
 @pytest.mark.parametrize("root", [0, None])
 def test_mpjpe_agrees_with_the_slow_reference(joints: Tensor, root: int | None) -> None:
     other = joints + torch.randn_like(joints) * 0.1
@@ -74,6 +107,11 @@ def test_nan_in_a_real_frame_is_refused(joints: Tensor) -> None:
     joints[1, 24, 3, 0] = float("nan")
     with pytest.raises(NonFiniteError, match=r"1 of 3 motions .* \(first: 1\)"):
         foot_skating(joints, MASK)
+    for metric, name in ((floating, "floating"), (floor_penetration, "floor penetration")):
+        with pytest.raises(NonFiniteError, match=f"{name}: 1 of 3"):
+            metric(joints, MASK)
+    with pytest.raises(NonFiniteError, match="jerk: 1 of 3"):
+        mean_jerk(joints, lengths_to_mask(torch.tensor([40, 25, 4])) & MASK, fps=20.0)
     with pytest.raises(NonFiniteError, match="MPJPE, target"):
         mpjpe(torch.zeros_like(joints), joints, MASK, root_aligned=True)
 
@@ -81,6 +119,11 @@ def test_nan_in_a_real_frame_is_refused(joints: Tensor) -> None:
 def test_bad_input_is_refused(joints: Tensor) -> None:
     with pytest.raises(DataError, match="at least 2 frames"):
         foot_skating(joints, lengths_to_mask(torch.tensor([40, 25, 1])))
+    with pytest.raises(DataError, match="jerk: every motion needs at least 4 frames"):
+        mean_jerk(joints.nan_to_num(), lengths_to_mask(torch.tensor([40, 25, 3])), fps=20.0)
+    for metric in (floating, floor_penetration):
+        with pytest.raises(DataError, match="at least 1 frame"):
+            metric(joints, lengths_to_mask(torch.tensor([40, 25, 0])))
     with pytest.raises(DataError, match=r"expected \[B, F, J, 3\]"):
         foot_skating(joints, MASK[:, :-1])
     with pytest.raises(DataError, match="differ"):

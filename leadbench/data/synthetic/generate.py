@@ -46,11 +46,20 @@ class Performance:
     captions: tuple[str, ...]
 
 
+def first_action(number: int) -> str:
+    """What clip ``number`` begins with. Actions take turns, so each is equally frequent.
+
+    >>> first_action(0), first_action(28)
+    ('walk', 'jog')
+    """
+    return list(ACTIONS)[number % len(ACTIONS)]
+
+
 def perform(seed: int, number: int) -> Performance:
-    """Clip ``number``: a function of seed and number alone. Actions take turns, so each is equally frequent."""
+    """Clip ``number``: a function of seed and number alone, which begins with :func:`first_action`."""
     rng = stream(seed, f"synthetic:{VERSION}", number)
     names = list(ACTIONS)
-    first = names[number % len(names)]
+    first = first_action(number)
     wanted = 2 if rng.random() < _SEQUENCES else 1
     for _ in range(20):
         chosen = [first, *(names[int(rng.integers(len(names)))] for _ in range(wanted - 1))]
