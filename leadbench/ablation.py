@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from leadbench.errors import ResultsError
 from leadbench.results import Record
 from leadbench.statistics import Estimate, paired_difference
-from leadbench.table import REAL, TableRow, aggregate, check_format, render_columns
+from leadbench.table import REAL, TableRow, aggregate, check_format, columns_named, render_columns
 
 METRICS = ("r_precision_3", "fid", "mm_dist", "diversity", "multimodality")
 _ORDER = (
@@ -48,7 +48,9 @@ def render_ablation(records: Sequence[Record], form: str = "github") -> str:
     if form == "json":
         return json.dumps([_as_json(row, differences) for row in chosen], indent=2, ensure_ascii=False)
     ranked = [row for row in chosen if not row.name.startswith(f"{display} +")]
-    table = render_columns("Ablation of the projector (layout of Table 6)", chosen, METRICS, form, ranked=ranked)
+    table = render_columns(
+        "Ablation of the projector (layout of Table 6)", chosen, columns_named(METRICS), form, ranked=ranked
+    )
     lines = [f"{name}: {found.mean:+.3f} ± {found.half_width:.3f}" for name, found in differences.items()]
     count = next(iter(differences.values())).n
     return f"{table}\n\nFID less that of {whole}, paired over {count} replications: " + "; ".join(lines) + "."

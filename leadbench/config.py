@@ -191,9 +191,9 @@ class InversionConfig(FrozenModel):
 
 
 class MTIConfig(FrozenModel):
-    """The benchmark of motion textual inversion (paper, Tables 3 and 4)."""
+    """The benchmark of motion textual inversion (paper, Tables 3 and 4; ``styles``: section 5.5, Figure 7)."""
 
-    protocol: Literal["mti"] = "mti"
+    protocol: Literal["mti", "styles"] = "mti"
     seed: int = 0
     motions: int = Field(100, gt=1)
     replications: int = Field(20, gt=0)

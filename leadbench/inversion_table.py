@@ -1,4 +1,4 @@
-"""The layouts of the paper's Tables 3 and 4: losses of motion textual inversion, and projectors of the ablation."""
+"""The layouts of the paper's Tables 3 and 4, and a table of unseen styles: what words learnt from motions are worth."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from dataclasses import asdict
 
 from leadbench.errors import ResultsError
 from leadbench.results import Record
-from leadbench.table import REAL, TableRow, aggregate, check_format, render_columns
+from leadbench.table import REAL, Column, TableRow, aggregate, check_format, columns_named, render_columns
 
 METRICS = ("r_precision_3", "fid", "mm_dist", "diversity")
 DISTANCE = "exemplar_distance"
 INITIAL = "Initial word"
-PROTOCOL = "mti"
+PROTOCOLS = ("mti", "styles")
+STYLE_COLUMNS = (
+    Column("style_share", "Style ↑", 1),
+    Column("style_distance", "To style ↓", -1),
+    Column(DISTANCE, "To exemplar ↓", -1),
+)
 _WHOLE = "MTI lead + project"
 _ABLATED = ("MTI lead, w/o align", "MTI lead, w/o KL", "MTI lead, w/o rec")
 
@@ -25,12 +30,15 @@ def render_inversion(records: Sequence[Record], form: str = "github") -> str:
         ResultsError: the records are of another benchmark.
     """
     check_format(form)
-    if any(record.protocol != PROTOCOL for record in records):
+    if any(record.protocol not in PROTOCOLS for record in records):
         raise ResultsError("the records are not of motion textual inversion (leadbench mti run)")
     rows = aggregate(records)
     if form == "json":
         content = [{"row": row.name, "metrics": {m: asdict(e) for m, e in row.estimates.items()}} for row in rows]
         return json.dumps(content, indent=2, ensure_ascii=False)
+    if records[0].protocol == "styles":
+        table = _table("Words of unseen styles (the question of Figure 7)", rows, form, STYLE_COLUMNS)
+        return table if form == "csv" else f"{table}\n\n{_caption(records, rows)}"
     ablated = [row for row in rows if row.name.startswith(_ABLATED)]
     losses = [row for row in rows if row not in ablated]
     parts = [_table("Motion textual inversion (layout of Table 3)", losses, form)]
@@ -42,9 +50,9 @@ def render_inversion(records: Sequence[Record], form: str = "github") -> str:
     return "\n\n".join([*parts, _caption(records, rows)])
 
 
-def _table(title: str, rows: Sequence[TableRow], form: str) -> str:
+def _table(title: str, rows: Sequence[TableRow], form: str, more: Sequence[Column] = ()) -> str:
     ranked = [row for row in rows if row.name != REAL and not row.name.startswith(INITIAL)]
-    return render_columns(title, rows, METRICS, form, ranked=ranked)
+    return render_columns(title, rows, [*more, *columns_named(METRICS)], form, ranked=ranked)
 
 
 def _caption(records: Sequence[Record], rows: Sequence[TableRow]) -> str:

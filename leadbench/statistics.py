@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm as normal
 from scipy.stats import t as student
 
 from leadbench.errors import DataError
@@ -102,3 +103,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
         worst = max(worst, min(1.0, (count - rank) * p_values[index]))
         adjusted[index] = worst
     return adjusted
+
+
+def interval_test(mean: float, low: float, high: float, n: int) -> PairedTest:
+    """A bootstrap estimate with its 95 % interval as a test against 0, by the normal distribution of that width.
+
+    >>> round(interval_test(0.1, 0.0, 0.2, 50).p_value, 3)
+    0.05
+    """
+    error = (high - low) / (2 * float(normal.ppf(0.975)))
+    return PairedTest(mean, low, high, 2 * float(normal.sf(abs(mean) / (error or 1e-300))), n)

@@ -72,6 +72,12 @@ class Beside:
     notes: tuple[str, ...] = ()
 
 
+def columns_named(metrics: Sequence[str]) -> list[Column]:
+    """The paper's columns of these metrics, in this order."""
+    known = {column.metric: column for column in COLUMNS}
+    return [known[metric] for metric in metrics]
+
+
 def check_format(name: str) -> None:
     """Raise UnknownNameError unless ``name`` is a table format."""
     if name not in FORMATS:
@@ -148,15 +154,13 @@ def render_rows(title: str, rows: Sequence[TableRow], form: str) -> str:
 
 
 def render_columns(
-    title: str, rows: Sequence[TableRow], metrics: Sequence[str], form: str, ranked: Sequence[TableRow]
+    title: str, rows: Sequence[TableRow], columns: Sequence[Column], form: str, ranked: Sequence[TableRow]
 ) -> str:
     """Rows with the given columns only, best and second marked among ``ranked``; no steps, no sweep of guidance."""
     if form == "csv":
         return _as_csv(rows)
-    known = {column.metric: column for column in COLUMNS}
-    columns = [known[metric] for metric in metrics]
     compete = [replace(row, ranked=row.name != REAL and row in ranked) for row in rows]
-    marks = _marks(compete, by_steps=False)
+    marks = _marks(compete, by_steps=False, columns=columns)
     body = [
         [row.name, *(_cell(row.estimates.get(c.metric), marks.get((index, c.metric)), form) for c in columns)]
         for index, row in enumerate(rows)
@@ -253,11 +257,13 @@ def _swept(rows: Sequence[TableRow]) -> set[str]:
     return {backbone for (backbone, _), values in seen.items() if len(values) > 1}
 
 
-def _marks(rows: Sequence[TableRow], *, by_steps: bool) -> dict[tuple[int, str], str]:
+def _marks(
+    rows: Sequence[TableRow], *, by_steps: bool, columns: Sequence[Column] = COLUMNS
+) -> dict[tuple[int, str], str]:
     """(row, metric) -> "best" or "second" among ranked rows; in Table 5 best only, within each number of steps."""
     real = next((row for row in rows if row.name == REAL), None)
     marks: dict[tuple[int, str], str] = {}
-    for column in COLUMNS:
+    for column in columns:
         groups: dict[int | None, list[tuple[float, int]]] = {}
         for index, row in enumerate(rows):
             found = row.estimates.get(column.metric)

@@ -8,7 +8,7 @@ and realign, with the loss ``lead`` (Table 4).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -64,6 +64,9 @@ class MTIBenchmark:
         store: where records and learnt words go.
         weights: hashes of the weights in use, for the description.
         notes: sentences for the caption.
+        measure: further metrics of the embeddings [n, E] of motions made for exemplars of those ids, by name.
+        real: metrics of the Real row that do not depend on the replication.
+        eligible: ids of the split that words are learnt from; None: all.
     """
 
     dataset: MotionDataset
@@ -74,6 +77,9 @@ class MTIBenchmark:
     store: RunStore
     weights: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    measure: Callable[[Tensor, Sequence[str]], Mapping[str, float]] | None = None
+    real: Mapping[str, float] = field(default_factory=dict)
+    eligible: Collection[str] | None = None
 
     @property
     def description(self) -> dict[str, Any]:
@@ -88,6 +94,7 @@ class MTIBenchmark:
             "text_encoder": self.backbone.text_encoder.name,
             "projectors": sorted(self.projectors),
             "weights": dict(self.weights),
+            **({} if self.eligible is None else {"eligible": sorted(self.eligible)}),
         }
 
     def run(self, report: Report) -> list[Record]:
@@ -106,10 +113,12 @@ class MTIBenchmark:
     @cached_property
     def exemplars(self) -> list[Exemplar]:
         """The random subset of the split, in its order."""
-        return self._subset(self.config.split, self.config.motions)
+        return self._subset(self.config.split, self.config.motions, self.eligible)
 
-    def _subset(self, split: str, count: int) -> list[Exemplar]:
+    def _subset(self, split: str, count: int, eligible: Collection[str] | None = None) -> list[Exemplar]:
         samples = self.dataset.load(split, skip_bad=self.config.skip_bad_motions)[0]
+        if eligible is not None:
+            samples = [sample for sample in samples if sample.id in eligible]
         order = stream(self.config.seed, "mti-subset", split).permutation(len(samples))[:count]
         return [Exemplar((samples[i],), coarse_word(samples[i])) for i in sorted(order)]
 
@@ -172,13 +181,15 @@ class MTIBenchmark:
             return
         reference = self._reference(self.exemplars, replication)
         real = score(reference.as_real, reference.motion, self._scoring)
-        records = [self._record("Real", replication, real, {})]
+        records = [self._record("Real", replication, {**real, **self.real}, {})]
         for name, found in words.items():
             latent = self._sample(found.vectors, self.exemplars, reference, replication)
             for suffix, projector in found.projectors.items():
                 made = self._embed(latent, reference, projector)
                 metrics = score(reference, made, self._scoring)
                 metrics["exemplar_distance"] = exemplar_distance(made, reference.motion)
+                if self.measure is not None:
+                    metrics |= self.measure(made, [item.id for item in self.exemplars])
                 details = {"projected": projector is not None, "learning_rate": found.learning_rate}
                 records.append(self._record(name + suffix, replication, metrics, details))
         for record in records:

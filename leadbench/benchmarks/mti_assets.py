@@ -5,18 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from leadbench.assets import Opened
+from leadbench.benchmarks.memory import ChunkedWork
 from leadbench.benchmarks.mti import MTIBenchmark
+from leadbench.benchmarks.scoring import embed_drawn
+from leadbench.benchmarks.styles import (
+    StyledMotions,
+    fit_style_classifier,
+    score_styles,
+    style_means,
+    styled_motions,
+)
 from leadbench.concepts import Concept, check_name, make_concept
 from leadbench.config import InversionConfig, MTIConfig
 from leadbench.contracts import Backbone, DenoisingBackbone, Evaluator, Projector
 from leadbench.data.exemplars import read_motion
-from leadbench.data.humanml3d import UNIT, HumanML3DFolder
-from leadbench.errors import ConfigError, MotionFileError, WeightsError
+from leadbench.data.humanml3d import UNIT, HumanML3DFolder, draw
+from leadbench.data.labels import label_of, load_labels
+from leadbench.errors import ConfigError, MotionFileError, WeightsError, unknown_name
 from leadbench.generation import Generator
 from leadbench.inversion import Exemplar, Inverter, invertible
 from leadbench.presets import PROJECTOR_VARIANTS
@@ -37,12 +49,14 @@ class Wanted:
         backbone, evaluator: registered names.
         ablation: also the projectors of Table 4.
         notes: sentences for the caption.
+        styles: of the motions that words are learnt from, where those are asked for; none: all of the split.
     """
 
     backbone: str
     evaluator: str = "guo"
     ablation: bool = False
     notes: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
 
 
 def assemble_mti(opened: Opened, wanted: Wanted, config: MTIConfig, out: Path) -> MTIBenchmark:
@@ -58,15 +72,62 @@ def assemble_mti(opened: Opened, wanted: Wanted, config: MTIConfig, out: Path) -
         raise ConfigError(f"evaluator {wanted.evaluator!r}: its factory returned {type(evaluator).__name__}")
     projectors = find_projectors(opened.models, backbone, TABLE_4 if wanted.ablation else ())
     weights = {name: sha256_file(path) for name, path in opened.models.used.items()}
-
-    def build(store: RunStore) -> MTIBenchmark:
-        return MTIBenchmark(opened.dataset, evaluator, backbone, projectors, config, store, weights, wanted.notes)
-
-    description = build(RunStore(out)).description
-    benchmark = build(RunStore(out / opened.dataset.name / run_name("mti", description)))
+    benchmark = MTIBenchmark(
+        opened.dataset, evaluator, backbone, projectors, config, RunStore(out), weights, wanted.notes
+    )
+    if config.protocol == "styles":
+        benchmark = with_styles(benchmark, opened.root, wanted.styles)
     benchmark.exemplars  # noqa: B018 -- a split that cannot be read is told before a folder is made
-    benchmark.store.start(description, collect_provenance())
+    benchmark.store = RunStore(out / opened.dataset.name / run_name(config.protocol, benchmark.description))
+    benchmark.store.start(benchmark.description, collect_provenance())
     return benchmark
+
+
+def with_styles(benchmark: MTIBenchmark, root: Path, styles: Sequence[str]) -> MTIBenchmark:
+    """The benchmark on motions of given styles, with a classifier of styles that saw none of the exemplars.
+
+    The classifier is fitted on real motions of the train split and the benchmark's, of the styles of one source (those
+    with at least 20 recordings; a style that has fewer cannot be told from others).
+
+    Raises:
+        DataError: the dataset has no labels.
+        UnknownNameError: the split holds no such style.
+    """
+    labels, dataset, evaluator, config = load_labels(root), benchmark.dataset, benchmark.evaluator, benchmark.config
+    samples = [sample for split in ("train", config.split) for sample in dataset.load(split)[0]]
+    there = {label_of(labels, sample.id).style for sample in dataset.load(config.split)[0]}
+    for style in styles:
+        if style not in there:
+            raise unknown_name("style", style, there, where=f"--style, split {config.split!r}")
+    chosen = {name for name in dataset.ids(config.split) if not styles or label_of(labels, name).style in styles}
+    found = replace(benchmark, eligible=chosen)
+    drawn = draw(samples, config.seed, 0)
+    real = styled_motions([item.id for item in drawn], embed_drawn(evaluator, drawn, ChunkedWork(config.chunk)), labels)
+    real = real.only(_common_styles(real))
+    own = {label_of(labels, item.id).recording for item in found.exemplars}
+    classifier, means = fit_style_classifier(real.without(own)), style_means(real)
+
+    def measure(made: Tensor, ids: Sequence[str]) -> Mapping[str, float]:
+        wanted = [label_of(labels, name).style for name in ids]
+        metrics = score_styles(classifier, means, made, made, wanted).metrics
+        return {name: metrics[name] for name in ("style_share", "style_distance")}
+
+    judge = fit_style_classifier(real)
+    rows = [row for row, recording in enumerate(real.recordings) if recording in own]
+    share = sum(judge.unseen[row] == real.styles[row] for row in rows) / max(1, len(rows))
+    note = (
+        f"classifier of {len(judge.styles)} styles: accuracy {judge.accuracy:.3f} on recordings it has not seen "
+        f"(chance {judge.chance:.3f})"
+    )
+    return replace(found, measure=measure, real={"style_share": share}, notes=(*found.notes, note))
+
+
+def _common_styles(real: StyledMotions, least: int = 20) -> set[str]:
+    """Styles of at least that many recordings."""
+    recordings: dict[str, set[str]] = {}
+    for style, recording in zip(real.styles, real.recordings, strict=True):
+        recordings.setdefault(style, set()).add(recording)
+    return {style for style, names in recordings.items() if len(names) >= least}
 
 
 def open_denoiser(opened: Opened, name: str) -> DenoisingBackbone:

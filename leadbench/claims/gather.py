@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from leadbench.claims.judge import Claim, Comparison, Finding, Judged, Values, paired_values
 from leadbench.claims.paper import claims
 from leadbench.errors import ResultsError
 from leadbench.results import Record, RunStore
-from leadbench.statistics import PairedTest, holm, t_test
+from leadbench.statistics import PairedTest, holm, interval_test, t_test
+from leadbench.structure_table import DIFFERENCE
 
 _BENCHMARKS = {"guo-2022": "t2m", "mld": "t2m"}  # protocol -> benchmark, where they differ
 
 
 @dataclass(frozen=True, eq=False)
 class StoredRun:
-    """Records of one run folder, as values by row."""
+    """Records of one run folder, as values by row.
+
+    ``differences`` holds what a benchmark without replications has instead: bootstrap estimates by metric.
+    """
 
     name: str
     dataset: str
     benchmark: str
     values: Values
+    differences: Mapping[str, PairedTest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,19 @@ def _stored(folder: Path) -> StoredRun | None:
     if not records or len({(r.row, r.steps) for r in records}) < len({(r.row, r.steps, r.guidance) for r in records}):
         return None
     first = records[0]
-    return StoredRun(folder.name, first.dataset, _BENCHMARKS.get(first.protocol, first.protocol), _values(records))
+    benchmark = _BENCHMARKS.get(first.protocol, first.protocol)
+    return StoredRun(folder.name, first.dataset, benchmark, _values(records), _differences(records))
+
+
+def _differences(records: Iterable[Record]) -> dict[str, PairedTest]:
+    """Of a run of ``leadbench structure``: paired over bootstrap resamples of clips."""
+    found = {}
+    for record in (record for record in records if record.row == DIFFERENCE):
+        for metric, (low, high) in record.details["intervals"].items():
+            mean = record.metrics[metric]
+            if mean is not None:
+                found[metric] = interval_test(mean, low, high, record.details["clips"])
+    return found
 
 
 def _values(records: Iterable[Record]) -> Values:
@@ -94,7 +111,7 @@ def _tell(claim: Claim, runs: Sequence[StoredRun]) -> tuple[list[_Tested], str]:
     for run in runs:
         if run.benchmark != claim.benchmark:
             continue
-        tested = [_test(comparison, run.values) for comparison in claim.comparisons]
+        tested = [_test(comparison, run) for comparison in claim.comparisons]
         whole = [item for item in tested if item is not None]
         if len(whole) == len(claim.comparisons) and _size(whole) > _size(best[0]):
             best = whole, run.name
@@ -105,7 +122,11 @@ def _size(tested: Sequence[_Tested]) -> int:
     return min((item.test.n for item in tested), default=0)
 
 
-def _test(comparison: Comparison, values: Values) -> _Tested | None:
+def _test(comparison: Comparison, run: StoredRun) -> _Tested | None:
+    values = run.values
+    if comparison.metric in run.differences:
+        means = (_raw_mean(comparison, values, 0), _raw_mean(comparison, values, 1))
+        return _Tested(comparison, *means, run.differences[comparison.metric])
     pairs = paired_values(comparison, values)
     if pairs is None:
         return None

@@ -91,8 +91,11 @@ _NAMES = {
     "mm_dist": "MM-Dist",
     "diversity": "Diversity",
     "multimodality": "MModality",
-    "knn_accuracy": "kNN accuracy",
-    "silhouette": "silhouette",
+    "knn_accuracy_euclidean": "kNN accuracy, Euclidean",
+    "knn_accuracy_cosine": "kNN accuracy, cosine",
+    "silhouette_euclidean": "silhouette, Euclidean",
+    "silhouette_cosine": "silhouette, cosine",
+    "seconds": "seconds",
     "exemplar_distance": "distance to the exemplars",
 }
 

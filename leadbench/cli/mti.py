@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from leadbench.cli.console import note
 from leadbench.cli.lazy import late
 from leadbench.cli.options import (
     CheckpointOption,
+    DatasetOption,
     ModelsOption,
     OptionalDatasetOption,
     PluginOption,
@@ -62,11 +63,8 @@ def run(
     name, official = evaluator_and_folder(evaluator)
     choice = choose(dataset, models, plugin, root, evaluator=official, checkpoints=parse_checkpoints(checkpoint))
     opened = late("leadbench.assets:open_assets")(choice)
-    chosen = tuple(loss.strip() for loss in losses.split(","))
-    for loss in set(chosen) - set(_LOSSES):
-        raise unknown_name("loss", loss, _LOSSES, where="--losses")
     config = late("leadbench.config:MTIConfig")(
-        losses=chosen,
+        losses=_parse_losses(losses),
         learning_rates=tuple(parse_numbers(learning_rates, float, "--learning-rates")),
         motions=motions,
         replications=replications,
@@ -75,11 +73,67 @@ def run(
     )
     notes = () if dataset is not None else (late("leadbench.zoo.embedded:NOTE"),)
     wanted = late("leadbench.benchmarks.mti_assets:Wanted")(backbone, name, ablation, notes)
+    _run(opened, wanted, config, out, format)
+
+
+@app.command("styles")
+def styles(
+    dataset: DatasetOption,
+    style: Annotated[
+        list[str] | None, typer.Option("--style", help="Only these styles of the split.", show_default=False)
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="Where the unseen styles are.")] = "held_out",
+    root: RootOption = None,
+    backbone: Annotated[str, typer.Option("--backbone", "-b", help="Backbone that is inverted.")] = "mld",
+    models: ModelsOption = None,
+    evaluator: Annotated[str, typer.Option("--evaluator", help="Evaluator's name.")] = "guo",
+    losses: Annotated[str, typer.Option("--losses", help="feat, mld, lead.")] = "mld,lead",
+    learning_rates: Annotated[
+        str, typer.Option("--learning-rates", help="Candidates; each loss takes the best on validation.")
+    ] = "0.1,0.3,1",
+    motions: Annotated[int, typer.Option("--motions", min=2, help="Motions to learn a word of.")] = 64,
+    replications: Annotated[int, typer.Option("--replications", min=1, help="Generations of each word.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of every random number.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs"),
+    format: Annotated[str, typer.Option("--format", "-f", help="github, latex, csv, json or plain.")] = "github",
+    plugin: PluginOption = None,
+) -> None:
+    """The question of Figure 7 in numbers: words learnt from motions of styles that no model was trained on.
+
+    A classifier of styles, fitted on real motions, says whether what a word generates has its exemplar's style.
+
+    Example: leadbench mti styles --dataset data/bnr-without-elderly --style elderly
+    """
+    late("leadbench.table:check_format")(format)
+    opened = late("leadbench.assets:open_assets")(choose(dataset, models, plugin, root))
+    config = late("leadbench.config:MTIConfig")(
+        protocol="styles",
+        losses=_parse_losses(losses),
+        learning_rates=tuple(parse_numbers(learning_rates, float, "--learning-rates")),
+        motions=motions,
+        replications=replications,
+        seed=seed,
+        split=split,
+    )
+    wanted = late("leadbench.benchmarks.mti_assets:Wanted")(backbone, evaluator, styles=tuple(style or ()))
+    _run(opened, wanted, config, out, format)
+
+
+def _run(opened: Any, wanted: Any, config: Any, out: Path, form: str) -> None:
+    """Start or resume a run, print its table and where the records are."""
     benchmark = late("leadbench.benchmarks.mti_assets:assemble_mti")(opened, wanted, config, out)
     with progress() as reporter:
-        records = benchmark.run(lambda label, done, total: reporter.show("mti", done, total, label))
-    typer.echo(late("leadbench.inversion_table:render_inversion")(records, format))
+        records = benchmark.run(lambda label, done, total: reporter.show(config.protocol, done, total, label))
+    typer.echo(late("leadbench.inversion_table:render_inversion")(records, form))
     note(f"records: {benchmark.store.folder}")
+
+
+def _parse_losses(text: str) -> tuple[str, ...]:
+    chosen = tuple(loss.strip() for loss in text.split(","))
+    for loss in chosen:
+        if loss not in _LOSSES:
+            raise unknown_name("loss", loss, _LOSSES, where="--losses")
+    return chosen
 
 
 @app.command("learn")

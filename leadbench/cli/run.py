@@ -187,7 +187,7 @@ def tables(
     if diagnostics:
         typer.echo(late("leadbench.diagnostics:render_diagnostics")(records, format))
         return
-    if records[0].protocol == "mti":
+    if records[0].protocol in ("mti", "styles"):
         typer.echo(late("leadbench.inversion_table:render_inversion")(records, format))
         return
     if records[0].protocol == "structure":
