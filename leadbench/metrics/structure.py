@@ -37,7 +37,8 @@ def unit_rows(rows: ArrayLike, what: str = "rows") -> Tensor:
     norms = values.norm(dim=1, keepdim=True)
     if not bool((norms > 0).all()):
         raise DataError(f"{what}: {int((norms == 0).sum())} of {len(values)} are zero and have no direction")
-    return values / norms
+    unit: Tensor = values / norms
+    return unit
 
 
 def knn_correct(
@@ -209,4 +210,5 @@ def _as_classes(values: IndexLike, rows: int, what: str) -> Tensor:
     found = given if len(given) == 0 else row_indices(given, int(given.max()) + 1, what)
     if len(found) != rows:
         raise DataError(f"{what}: {len(found)} for {rows} rows")
-    return found.unique(return_inverse=True)[1]
+    classes: Tensor = found.unique(return_inverse=True)[1]
+    return classes

@@ -91,9 +91,9 @@ def _draw_points(axes: Axes, panel: Panel, labels: Sequence[str], names: Sequenc
     for name in names[: _drawn()]:
         # the name stands at a motion in the middle of its label, so that it is never between two clusters
         points = panel.points[[label == name for label in labels]]
-        middle = points[np.abs(points - np.median(points, axis=0)).sum(axis=1).argmin()]
+        x, y = points[np.abs(points - np.median(points, axis=0)).sum(axis=1).argmin()].tolist()
         axes.text(
-            *middle, name, fontsize=8, color=_INK, ha="center", va="bottom", zorder=5,
+            x, y, name, fontsize=8, color=_INK, ha="center", va="bottom", zorder=5,
             path_effects=[withStroke(linewidth=2.5, foreground="white", alpha=0.85)],
         )  # fmt: skip
     axes.set_title(panel.title, loc="left", fontsize=11, color=_INK)
