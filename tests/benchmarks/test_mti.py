@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bvh_files import bandai_namco_bvh
+from bvh_files import write_bnr_like
 
 from leadbench.concepts import load_concept
 from leadbench.data.labels import MotionLabel, write_labels
@@ -148,9 +148,9 @@ def test_unseen_styles_are_judged_by_a_classifier(data: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", ["bvh", "features", "joints"])
 def test_a_concept_is_learnt_kept_and_used(data: Path, tmp_path: Path, kind: str) -> None:
-    path = tmp_path / ("clip.bvh" if kind == "bvh" else "clip.npy")
+    path = tmp_path / "clip.npy"
     if kind == "bvh":
-        path.write_text(bandai_namco_bvh(frames=120))
+        (path,) = write_bnr_like(tmp_path / "source", clips=1, seed=0)
     else:
         name = (data / "test.txt").read_text().split()[0]
         shutil.copyfile(data / ("new_joints" if kind == "joints" else "new_joint_vecs") / f"{name}.npy", path)
