@@ -27,6 +27,11 @@ _ORDER = (
 )
 
 
+def is_ablation(records: Sequence[Record]) -> bool:
+    """Whether records are those of ``leadbench ablate projector``."""
+    return any(record.row.startswith(("LEAD mlp", "LEAD skip")) for record in records)
+
+
 def render_ablation(records: Sequence[Record], form: str = "github") -> str:
     """Table 6 of a run of ``leadbench ablate projector``, and the paired differences of FID from the whole projector.
 

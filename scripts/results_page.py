@@ -12,8 +12,8 @@ from pathlib import Path
 from tabulate import tabulate
 
 from leadbench.diagnostics import render_diagnostics
+from leadbench.rendering import render_run
 from leadbench.results import RunStore
-from leadbench.table import render_t2m
 
 
 def models_table(cards: Path) -> str:
@@ -41,8 +41,9 @@ def main() -> None:
     for run, command, seconds in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
         records = RunStore(Path(folder) / run).records()
         minutes, left = divmod(round(float(seconds)), 60)
-        parts += [f"## `{command}`", f"{minutes} min {left} s; records in [{run}]({run}).", render_t2m(records)]
-        parts += ["Latent norm and foot skating (`leadbench tables --diagnostics`):", render_diagnostics(records)]
+        parts += [f"## `{command}`", f"{minutes} min {left} s; records in [{run}]({run}).", render_run(records)]
+        if any("skating_ratio" in record.details for record in records):
+            parts += ["Latent norm and foot skating (`leadbench tables --diagnostics`):", render_diagnostics(records)]
     (Path(folder) / "README.md").write_text("\n\n".join(parts) + "\n")
 
 

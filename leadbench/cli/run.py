@@ -178,7 +178,7 @@ def tables(
         bool, typer.Option("--rank-published", help="The paper's rows compete for best and second.")
     ] = False,
 ) -> None:
-    """Render the tables of a stored run again; on HumanML3D and KIT-ML the paper's rows stand below the measured ones.
+    """Render the tables of any stored run again; on HumanML3D and KIT-ML the paper's rows stand below the measured ones.
 
     Example: leadbench tables results/bnr/t2m-0123456789 --format latex
     """
@@ -187,18 +187,8 @@ def tables(
     if diagnostics:
         typer.echo(late("leadbench.diagnostics:render_diagnostics")(records, format))
         return
-    if records[0].protocol in ("mti", "styles"):
-        typer.echo(late("leadbench.inversion_table:render_inversion")(records, format))
-        return
-    if records[0].protocol == "structure":
-        typer.echo(late("leadbench.structure_table:render_structure")(records, format))
-        return
-    if any(record.row.startswith(("LEAD mlp", "LEAD skip")) for record in records):
-        typer.echo(late("leadbench.ablation:render_ablation")(records, format))
-        return
-    beside = late("leadbench.published:published_beside")(records[0].dataset, ranked=rank_published)
-    typer.echo(late("leadbench.table:render_t2m")(records, format, beside))
-    if published and not beside.by_model:
+    typer.echo(late("leadbench.rendering:render_run")(records, format, rank_published=rank_published))
+    if published and not late("leadbench.published:published_beside")(records[0].dataset).by_model:
         for number in (1, 5):
             typer.echo("\n" + late("leadbench.published:render_published")(number, format))
 

@@ -1,0 +1,37 @@
+"""Any stored run as its table: which benchmark wrote the records is told by their protocol and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from leadbench.ablation import is_ablation, render_ablation
+from leadbench.errors import ResultsError
+from leadbench.inversion_table import render_inversion
+from leadbench.published import published_beside
+from leadbench.results import Record
+from leadbench.structure_table import render_structure
+from leadbench.table import check_format, render_t2m
+
+_BY_PROTOCOL: Mapping[str, Callable[[Sequence[Record], str], str]] = {
+    "mti": render_inversion,
+    "styles": render_inversion,
+    "structure": render_structure,
+}
+
+
+def render_run(records: Sequence[Record], form: str = "github", *, rank_published: bool = False) -> str:
+    """The tables of a run; on HumanML3D and KIT-ML the paper's rows stand below the measured ones.
+
+    Raises:
+        ResultsError: there are no records.
+        UnknownNameError: no such format.
+    """
+    check_format(form)
+    if not records:
+        raise ResultsError("no records to make a table of")
+    render = _BY_PROTOCOL.get(records[0].protocol)
+    if render is not None:
+        return render(records, form)
+    if is_ablation(records):
+        return render_ablation(records, form)
+    return render_t2m(records, form, published_beside(records[0].dataset, ranked=rank_published))
