@@ -178,7 +178,7 @@ def tables(
         bool, typer.Option("--rank-published", help="The paper's rows compete for best and second.")
     ] = False,
 ) -> None:
-    """Render the tables of any stored run again; on HumanML3D and KIT-ML the paper's rows stand below the measured ones.
+    """Render the tables of any stored run again; on HumanML3D and KIT-ML the paper's rows stand below ours.
 
     Example: leadbench tables results/bnr/t2m-0123456789 --format latex
     """
