@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from leadbench.errors import ResultsError
 from leadbench.results import Record
-from leadbench.statistics import Estimate, paired_difference
-from leadbench.table import REAL, TableRow, aggregate, check_format, columns_named, render_columns
+from leadbench.statistics import PairedTest, t_test
+from leadbench.table import REAL, TableRow, aggregate, check_format, columns_named, in_format, render_columns
 
 METRICS = ("r_precision_3", "fid", "mm_dist", "diversity", "multimodality")
 _ORDER = (
@@ -56,20 +57,24 @@ def render_ablation(records: Sequence[Record], form: str = "github") -> str:
     table = render_columns(
         "Ablation of the projector (layout of Table 6)", chosen, columns_named(METRICS), form, ranked=ranked
     )
-    lines = [f"{name}: {found.mean:+.3f} ± {found.half_width:.3f}" for name, found in differences.items()]
-    count = next(iter(differences.values())).n
-    return f"{table}\n\nFID less that of {whole}, paired over {count} replications: " + "; ".join(lines) + "."
+    told = [f"{n}: {d.mean:+.3f} [{d.low:+.3f}, {d.high:+.3f}]" for n, d in differences.items() if d is not None]
+    if form == "csv" or not told:
+        return table
+    caption = f"FID less that of {whole}, paired over replications, 95 % intervals by Student's t: {'; '.join(told)}."
+    return f"{table}\n\n{in_format(caption, form)}"
 
 
-def _difference(records: Sequence[Record], base: str, other: str) -> Estimate:
-    values = []
-    for row in (base, other):
-        found = {r.replication: r.metrics["fid"] for r in records if r.row == row and r.metrics["fid"] is not None}
-        values.append([found[replication] for replication in sorted(found)])
-    return paired_difference(values[0], values[1])
+def _difference(records: Sequence[Record], base: str, other: str) -> PairedTest | None:
+    """Of the replications that both rows have; None below two."""
+    first, second = (
+        {r.replication: r.metrics["fid"] for r in records if r.row == row and r.metrics["fid"] is not None}
+        for row in (base, other)
+    )
+    values = [(second[r] or 0.0) - (first[r] or 0.0) for r in sorted(set(first) & set(second))]
+    return t_test(values) if len(values) > 1 else None
 
 
-def _as_json(row: TableRow, differences: dict[str, Estimate]) -> dict[str, object]:
+def _as_json(row: TableRow, differences: dict[str, PairedTest | None]) -> dict[str, object]:
     found = differences.get(row.name)
     metrics = {name: vars(row.estimates[name]) for name in METRICS if name in row.estimates}
-    return {"row": row.name, "metrics": metrics, "fid_difference": vars(found) if found else None}
+    return {"row": row.name, "metrics": metrics, "fid_difference": asdict(found) if found else None}

@@ -89,6 +89,8 @@ def load_concept(path: Path) -> Concept:
             vector, probe = stored.get_tensor("vector"), stored.get_tensor("probe")
     except (OSError, SafetensorError) as exc:
         raise WeightsError(f"{path}: not a readable concept file ({exc})") from exc
+    if not {"name", "text_encoder"} <= set(about):
+        raise WeightsError(f"{path}: its concept has no name or no text encoder")
     return Concept(about.pop("name"), vector, about.pop("text_encoder"), probe, about)
 
 

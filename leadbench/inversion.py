@@ -74,9 +74,19 @@ def invertible(encoder: TextEncoder) -> InvertibleTextEncoder:
 
 
 def initial_vectors(encoder: TextEncoder, exemplars: Sequence[Exemplar]) -> Tensor:
-    """Word vectors [n, T] of the exemplars' coarse words."""
+    """Word vectors [n, T] of the exemplars' coarse words.
+
+    Raises:
+        ConfigError: a word is empty, or the encoder has no vector for it.
+    """
     bare = invertible(encoder)
-    return torch.stack([bare.word_embedding(exemplar.word) for exemplar in exemplars])
+    vectors = []
+    for exemplar in exemplars:
+        vector = bare.word_embedding(exemplar.word) if exemplar.word.strip() else None
+        if vector is None or not bool(vector.any()):
+            raise ConfigError(f"initial word {exemplar.word!r}: text encoder {bare.name!r} has no vector for it")
+        vectors.append(vector)
+    return torch.stack(vectors)
 
 
 def embed_words(encoder: TextEncoder, templates: Sequence[str], vectors: Tensor) -> Condition:

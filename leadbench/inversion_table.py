@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from leadbench.errors import ResultsError
 from leadbench.results import Record
-from leadbench.table import REAL, Column, TableRow, aggregate, check_format, columns_named, render_columns
+from leadbench.table import REAL, Column, TableRow, aggregate, check_format, columns_named, in_format, render_columns
 
 METRICS = ("r_precision_3", "fid", "mm_dist", "diversity")
 DISTANCE = "exemplar_distance"
@@ -38,7 +38,7 @@ def render_inversion(records: Sequence[Record], form: str = "github") -> str:
         return json.dumps(content, indent=2, ensure_ascii=False)
     if records[0].protocol == "styles":
         table = _table("Words of unseen styles (the question of Figure 7)", rows, form, STYLE_COLUMNS)
-        return table if form == "csv" else f"{table}\n\n{_caption(records, rows)}"
+        return table if form == "csv" else f"{table}\n\n{in_format(_caption(records, rows), form)}"
     ablated = [row for row in rows if row.name.startswith(_ABLATED)]
     losses = [row for row in rows if row not in ablated]
     parts = [_table("Motion textual inversion (layout of Table 3)", losses, form)]
@@ -47,7 +47,7 @@ def render_inversion(records: Sequence[Record], form: str = "github") -> str:
         parts.append(_table("Projectors in motion textual inversion (layout of Table 4)", chosen, form))
     if form == "csv":
         return _table("", rows, form)
-    return "\n\n".join([*parts, _caption(records, rows)])
+    return "\n\n".join([*parts, in_format(_caption(records, rows), form)])
 
 
 def _table(title: str, rows: Sequence[TableRow], form: str, more: Sequence[Column] = ()) -> str:

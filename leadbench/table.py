@@ -313,6 +313,11 @@ _LATEX = (
 )
 
 
+def in_format(text: str, form: str) -> str:
+    """Prose as it may stand beside a table of a format: LaTeX's special characters are escaped."""
+    return _latex(text, form)
+
+
 def _latex(cell: str, form: str) -> str:
     if form != "latex":
         return cell

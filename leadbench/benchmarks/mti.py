@@ -93,6 +93,8 @@ class MTIBenchmark:
             "latent": self.backbone.autoencoder.fingerprint,
             "text_encoder": self.backbone.text_encoder.name,
             "projectors": sorted(self.projectors),
+            "inversion": InversionConfig().model_dump(exclude={"loss", "learning_rate", "batch", "seed"}),
+            "templates": list(TEMPLATES),
             "weights": dict(self.weights),
             **({} if self.eligible is None else {"eligible": sorted(self.eligible)}),
         }
@@ -118,7 +120,7 @@ class MTIBenchmark:
     def _subset(self, split: str, count: int, eligible: Collection[str] | None = None) -> list[Exemplar]:
         samples = self.dataset.load(split, skip_bad=self.config.skip_bad_motions)[0]
         if eligible is not None:
-            samples = [sample for sample in samples if sample.id in eligible]
+            samples = [sample for sample in samples if sample.id.partition("#")[0] in eligible]
         order = stream(self.config.seed, "mti-subset", split).permutation(len(samples))[:count]
         return [Exemplar((samples[i],), coarse_word(samples[i])) for i in sorted(order)]
 
@@ -240,6 +242,7 @@ class MTIBenchmark:
             metrics=metrics,
             details={
                 "samples": len(self.exemplars),
+                "backbone": self.backbone.name,
                 "notes": [
                     f"pseudo-words of {len(self.exemplars)} motions for {self.backbone.name} on "
                     f"{self.backbone.text_encoder.name}",

@@ -28,7 +28,7 @@ from leadbench.contracts import Backbone, DenoisingBackbone, Evaluator, Projecto
 from leadbench.data.exemplars import read_motion
 from leadbench.data.humanml3d import UNIT, HumanML3DFolder, draw
 from leadbench.data.labels import label_of, load_labels
-from leadbench.errors import ConfigError, MotionFileError, WeightsError, unknown_name
+from leadbench.errors import ConfigError, DataError, MotionFileError, WeightsError, unknown_name
 from leadbench.generation import Generator
 from leadbench.inversion import Exemplar, Inverter, invertible
 from leadbench.presets import PROJECTOR_VARIANTS
@@ -38,6 +38,7 @@ from leadbench.skeleton import get_skeleton
 from leadbench.tensors import MotionSample
 from leadbench.zoo.store import ModelStore, load_projector
 
+LEAST_RECORDINGS = 5
 TABLE_4 = ("no-align", "no-var", "no-rec")
 
 
@@ -71,10 +72,15 @@ def assemble_mti(opened: Opened, wanted: Wanted, config: MTIConfig, out: Path) -
     if not isinstance(evaluator, Evaluator):
         raise ConfigError(f"evaluator {wanted.evaluator!r}: its factory returned {type(evaluator).__name__}")
     projectors = find_projectors(opened.models, backbone, TABLE_4 if wanted.ablation else ())
+    notes = wanted.notes
+    if "lead" in config.losses and "full" not in projectors:
+        if set(config.losses) == {"lead"}:
+            raise WeightsError(
+                f"models {opened.models.folder}: loss 'lead' needs a projector (leadbench train projector)"
+            )
+        notes = (*notes, "no projector of this latent space: no loss 'lead', no projected row")
     weights = {name: sha256_file(path) for name, path in opened.models.used.items()}
-    benchmark = MTIBenchmark(
-        opened.dataset, evaluator, backbone, projectors, config, RunStore(out), weights, wanted.notes
-    )
+    benchmark = MTIBenchmark(opened.dataset, evaluator, backbone, projectors, config, RunStore(out), weights, notes)
     if config.protocol == "styles":
         benchmark = with_styles(benchmark, opened.root, wanted.styles)
     benchmark.exemplars  # noqa: B018 -- a split that cannot be read is told before a folder is made
@@ -86,30 +92,39 @@ def assemble_mti(opened: Opened, wanted: Wanted, config: MTIConfig, out: Path) -
 def with_styles(benchmark: MTIBenchmark, root: Path, styles: Sequence[str]) -> MTIBenchmark:
     """The benchmark on motions of given styles, with a classifier of styles that saw none of the exemplars.
 
-    The classifier is fitted on real motions of the train split and the benchmark's, of the styles of one source (those
-    with at least 20 recordings; a style that has fewer cannot be told from others).
+    The classifier is fitted on real motions of the train split and the benchmark's. A style with fewer than
+    ``LEAST_RECORDINGS`` can be told from no other: its motions are neither fitted to nor exemplars.
 
     Raises:
-        DataError: the dataset has no labels.
-        UnknownNameError: the split holds no such style.
+        DataError: the dataset has no labels, or the exemplars would leave a style without recordings to be known by.
+        UnknownNameError: the split holds no such style with enough recordings.
     """
     labels, dataset, evaluator, config = load_labels(root), benchmark.dataset, benchmark.evaluator, benchmark.config
-    samples = [sample for split in ("train", config.split) for sample in dataset.load(split)[0]]
-    there = {label_of(labels, sample.id).style for sample in dataset.load(config.split)[0]}
+    samples = [s for split in ("train", config.split) for s in dataset.load(split, skip_bad=config.skip_bad_motions)[0]]
+    drawn = draw(samples, config.seed, 0)
+    real = styled_motions([item.id for item in drawn], embed_drawn(evaluator, drawn, ChunkedWork(config.chunk)), labels)
+    common = _common_styles(real)
+    real = real.only(common)
+    there = {label_of(labels, name).style for name in dataset.ids(config.split)} & common
     for style in styles:
         if style not in there:
             raise unknown_name("style", style, there, where=f"--style, split {config.split!r}")
-    chosen = {name for name in dataset.ids(config.split) if not styles or label_of(labels, name).style in styles}
-    found = replace(benchmark, eligible=chosen)
-    drawn = draw(samples, config.seed, 0)
-    real = styled_motions([item.id for item in drawn], embed_drawn(evaluator, drawn, ChunkedWork(config.chunk)), labels)
-    real = real.only(_common_styles(real))
+    wanted = set(styles) & there if styles else there
+    found = replace(
+        benchmark, eligible={name for name in dataset.ids(config.split) if label_of(labels, name).style in wanted}
+    )
     own = {label_of(labels, item.id).recording for item in found.exemplars}
-    classifier, means = fit_style_classifier(real.without(own)), style_means(real)
+    others = real.without(own)
+    for style in sorted(wanted - _common_styles(others, least=2)):
+        raise DataError(
+            f"--motions {config.motions}: the exemplars are nearly all recordings of style {style!r}; fewer than 2 are "
+            f"left to know it by"
+        )
+    classifier, means = fit_style_classifier(others), style_means(others)
 
     def measure(made: Tensor, ids: Sequence[str]) -> Mapping[str, float]:
-        wanted = [label_of(labels, name).style for name in ids]
-        metrics = score_styles(classifier, means, made, made, wanted).metrics
+        aims = [label_of(labels, name).style for name in ids]
+        metrics = score_styles(classifier, means, made, made, aims).metrics
         return {name: metrics[name] for name in ("style_share", "style_distance")}
 
     judge = fit_style_classifier(real)
@@ -122,7 +137,7 @@ def with_styles(benchmark: MTIBenchmark, root: Path, styles: Sequence[str]) -> M
     return replace(found, measure=measure, real={"style_share": share}, notes=(*found.notes, note))
 
 
-def _common_styles(real: StyledMotions, least: int = 20) -> set[str]:
+def _common_styles(real: StyledMotions, least: int = LEAST_RECORDINGS) -> set[str]:
     """Styles of at least that many recordings."""
     recordings: dict[str, set[str]] = {}
     for style, recording in zip(real.styles, real.recordings, strict=True):

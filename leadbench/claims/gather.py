@@ -11,9 +11,15 @@ from leadbench.claims.paper import claims
 from leadbench.errors import ResultsError
 from leadbench.results import Record, RunStore
 from leadbench.statistics import PairedTest, holm, interval_test, t_test
-from leadbench.structure_table import DIFFERENCE
+from leadbench.structure_table import DIFFERENCE, PCA
 
-_BENCHMARKS = {"guo-2022": "t2m", "mld": "t2m"}  # protocol -> benchmark, where they differ
+_DEFAULT_PROTOCOL = "guo-2022"
+_BENCHMARKS = {_DEFAULT_PROTOCOL: "t2m", "mld": "t2m"}  # protocol -> benchmark, where they differ
+
+
+PAPER = ("humanml3d", "kit")  # on these, a claim is judged only where the paper makes it
+BACKBONE = "mld"  # that the paper inverts
+DIAGNOSTICS = ("skating_ratio",)  # measured in every run, beside its metrics
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +30,9 @@ class StoredRun:
     """
 
     name: str
-    dataset: str
+    dataset: tuple[str, str]  # name and identity
     benchmark: str
+    protocol: str
     values: Values
     differences: Mapping[str, PairedTest] = field(default_factory=dict)
 
@@ -48,24 +55,38 @@ def judge_results(root: Path) -> list[Report]:
     found = [run for run in runs if run is not None]
     if not found:
         raise ResultsError(f"{root}: no run with records below it (leadbench run writes them)")
-    datasets = dict.fromkeys(run.dataset for run in found)
-    return [Report(name, judge(claims(), [run for run in found if run.dataset == name])) for name in datasets]
+    datasets = list(dict.fromkeys(run.dataset for run in found))
+    names = [name for name, _ in datasets]
+    reports = []
+    for dataset in datasets:
+        name, identity = dataset
+        label = name if names.count(name) == 1 else f"{name} ({identity[:8]})"
+        wanted = [claim for claim in claims() if name not in PAPER or claim.dataset in (None, name)]
+        reports.append(Report(label, judge(wanted, [run for run in found if run.dataset == dataset])))
+    return reports
 
 
 def _stored(folder: Path) -> StoredRun | None:
-    """A run; None for one that sweeps guidance, whose rows are not the paper's settings."""
-    records = RunStore(folder).records()
+    """A run; None for one whose rows are not the paper's settings.
+
+    These are: a sweep of guidance, an inversion of another backbone, and records with a warning.
+    """
+    store = RunStore(folder)
+    records = store.records()
     if not records or len({(r.row, r.steps) for r in records}) < len({(r.row, r.steps, r.guidance) for r in records}):
         return None
     first = records[0]
+    if first.details.get("stamps") or first.details.get("backbone", BACKBONE) != BACKBONE:
+        return None
+    dataset = (first.dataset, str(store.header()["config"].get("dataset", {}).get("identity", "")))
     benchmark = _BENCHMARKS.get(first.protocol, first.protocol)
-    return StoredRun(folder.name, first.dataset, benchmark, _values(records), _differences(records))
+    return StoredRun(folder.name, dataset, benchmark, first.protocol, _values(records), _differences(records))
 
 
 def _differences(records: Iterable[Record]) -> dict[str, PairedTest]:
     """Of a run of ``leadbench structure``: paired over bootstrap resamples of clips."""
     found = {}
-    for record in (record for record in records if record.row == DIFFERENCE):
+    for record in (record for record in records if record.row == DIFFERENCE + PCA):
         for metric, (low, high) in record.details["intervals"].items():
             mean = record.metrics[metric]
             if mean is not None:
@@ -74,14 +95,19 @@ def _differences(records: Iterable[Record]) -> dict[str, PairedTest]:
 
 
 def _values(records: Iterable[Record]) -> Values:
-    """Values by row; a row is also found without its steps, at the fewest that it has."""
+    """Values by row; one that has a single number of steps is also found without it."""
+    found = list(records)
+    steps: dict[str, set[int | None]] = {}
+    for record in found:
+        steps.setdefault(record.row, set()).add(record.steps)
     values: dict[tuple[str, int | None], dict[str, dict[int, float]]] = {}
-    for record in sorted(records, key=lambda r: r.steps or 0):
-        for steps in {record.steps, None}:
-            row = values.setdefault((record.row, steps), {})
-            for metric, value in record.metrics.items():
+    for record in found:
+        measured = {name: record.details[name] for name in DIAGNOSTICS if name in record.details} | record.metrics
+        for count in {record.steps, None} if len(steps[record.row]) == 1 else {record.steps}:
+            row = values.setdefault((record.row, count), {})
+            for metric, value in measured.items():
                 if value is not None:
-                    row.setdefault(metric, {}).setdefault(record.replication, value)
+                    row.setdefault(metric, {})[record.replication] = value
     return values
 
 
@@ -89,10 +115,13 @@ def judge(wanted: Sequence[Claim], runs: Sequence[StoredRun]) -> tuple[Judged, .
     """Judge claims on the runs of one dataset; all comparisons together are one family."""
     chosen = {claim.name: _tell(claim, runs) for claim in wanted}
     flat = [(name, item) for name, (items, _) in chosen.items() for item in items]
-    adjusted = holm([item.test.p_value for _, item in flat])
+    # two claims may look at one comparison, which is then one test
+    keys = [(item.comparison.question, chosen[name][1]) for name, item in flat]
+    p_values = dict(zip(keys, (item.test.p_value for _, item in flat), strict=True))
+    adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     findings: dict[str, list[Finding]] = {}
-    for (name, item), p_value in zip(flat, adjusted, strict=True):
-        found = Finding(item.comparison, item.first, item.second, item.test, p_value)
+    for key, (name, item) in zip(keys, flat, strict=True):
+        found = Finding(item.comparison, item.first, item.second, item.test, adjusted[key])
         findings.setdefault(name, []).append(found)
     return tuple(Judged(claim, tuple(findings.get(claim.name, ())), chosen[claim.name][1]) for claim in wanted)
 
@@ -108,18 +137,16 @@ class _Tested:
 def _tell(claim: Claim, runs: Sequence[StoredRun]) -> tuple[list[_Tested], str]:
     """Tests of a claim in the run that holds all of its rows in most replications, or nothing."""
     best: tuple[list[_Tested], str] = ([], "")
+    largest = (0, False)
     for run in runs:
         if run.benchmark != claim.benchmark:
             continue
         tested = [_test(comparison, run) for comparison in claim.comparisons]
         whole = [item for item in tested if item is not None]
-        if len(whole) == len(claim.comparisons) and _size(whole) > _size(best[0]):
-            best = whole, run.name
+        size = (min((item.test.n for item in whole), default=0), run.protocol == _DEFAULT_PROTOCOL)
+        if len(whole) == len(claim.comparisons) and size > largest:
+            best, largest = (whole, run.name), size
     return best
-
-
-def _size(tested: Sequence[_Tested]) -> int:
-    return min((item.test.n for item in tested), default=0)
 
 
 def _test(comparison: Comparison, run: StoredRun) -> _Tested | None:

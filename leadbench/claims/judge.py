@@ -35,7 +35,7 @@ class Comparison:
 
     Attributes:
         direction: ``below`` and ``above`` the ``bound``; or ``equal``, within ``bound`` either way.
-        to_real: compare the distances to the Real row's value instead of the values.
+        to_real: compare how far the means are from the Real row's, instead of the values.
         relative: compare (second - first) / first.
     """
 
@@ -46,6 +46,13 @@ class Comparison:
     bound: float = 0.0
     to_real: bool = False
     relative: bool = False
+
+    @property
+    def question(self) -> tuple[object, ...]:
+        """What makes two comparisons one test: all but the side on which the difference is claimed to be."""
+        return (
+            self.metric, self.first, self.second, self.direction == "equal", self.bound, self.to_real, self.relative
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class Claim:
         comparisons: all must hold.
         note: where the paper's text and numbers disagree, or what it leaves out.
         published: whether the paper makes the claim; others are ours.
+        dataset: the paper's, where it makes an opposite claim on another one.
     """
 
     name: str
@@ -69,6 +77,7 @@ class Claim:
     comparisons: tuple[Comparison, ...]
     note: str = ""
     published: bool = True
+    dataset: str | None = None
 
     @property
     def table(self) -> int | None:
@@ -126,17 +135,26 @@ Values = Mapping[tuple[str, int | None], Mapping[str, Mapping[int, float]]]
 
 
 def paired_values(comparison: Comparison, values: Values) -> tuple[list[float], list[float]] | None:
-    """Values of both rows over the replications that have both (and Real's, where it is needed); None below two."""
+    """Values of both rows over the replications that have both (and Real's, where it is needed); None below two.
+
+    Distances to Real carry the sign that their mean has: the size of single differences would grow with their noise.
+    """
     first = _series(values, comparison.first, comparison.metric)
     second = _series(values, comparison.second, comparison.metric)
-    shared = sorted(set(first) & set(second))
-    if comparison.to_real:
-        real = _series(values, RowRef("Real"), comparison.metric)
-        shared = [replication for replication in shared if replication in real]
-        first, second = ({r: abs(found[r] - real[r]) for r in shared} for found in (first, second))
+    real = _series(values, RowRef("Real"), comparison.metric) if comparison.to_real else None
+    shared = sorted(set(first) & set(second) & (set(first) if real is None else set(real)))
     if len(shared) < 2:
         return None
-    return [first[r] for r in shared], [second[r] for r in shared]
+    if real is None:
+        return [first[r] for r in shared], [second[r] for r in shared]
+    away, nearer = ([found[r] - real[r] for r in shared] for found in (first, second))
+    return _outward(away), _outward(nearer)
+
+
+def _outward(differences: list[float]) -> list[float]:
+    """The differences with the sign that makes their mean positive."""
+    sign = 1.0 if sum(differences) >= 0 else -1.0
+    return [sign * value for value in differences]
 
 
 def _series(values: Values, row: RowRef, metric: str) -> Mapping[int, float]:

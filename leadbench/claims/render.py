@@ -9,7 +9,7 @@ from dataclasses import asdict
 from leadbench.claims.gather import Report
 from leadbench.claims.judge import Comparison, Finding, Judged, RowRef
 from leadbench.published import published
-from leadbench.table import check_format, render_grid
+from leadbench.table import check_format, in_format, render_grid
 
 HEADER = ("Claim", "Says", "Compared", "Paper", "Here", "Difference", "p", "n", "Verdict")
 _ROWS = {  # our row -> table, row and projected in the paper, where the names differ
@@ -42,18 +42,19 @@ def _report(report: Report, form: str) -> str:
     if form == "csv":
         return table
     counts = {v: sum(j.verdict == v for j in report.judged) for v in ("holds", "fails", "inconclusive", "not measured")}
-    notes = [f"{j.claim.name}: {j.claim.note}" for j in report.judged if j.claim.note]
+    notes = [f"{judged.claim.name}: {judged.claim.note}" for judged in report.judged if judged.claim.note]
     runs = sorted({j.run for j in report.judged if j.run})
-    return "\n\n".join(
+    prose = "\n\n".join(
         [
-            table,
             ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + ".",
             "Differences are second less first, paired over replications, with 95 % intervals by Student's t; p-values "
             "are adjusted by Holm's method over all comparisons of a dataset. Replications vary the random numbers of "
-            f"the evaluation, not the trainings. Runs: {', '.join(runs)}.",
+            "the evaluation, not the trainings, nor the motions and words of an inversion; intervals of clusters are "
+            f"bootstraps over clips. Runs: {', '.join(runs)}.",
             "Notes. " + " ".join(notes),
         ]
     )
+    return f"{table}\n\n{in_format(prose, form)}"
 
 
 def _lines(judged: Judged) -> list[list[str]]:
@@ -95,7 +96,8 @@ _NAMES = {
     "knn_accuracy_cosine": "kNN accuracy, cosine",
     "silhouette_euclidean": "silhouette, Euclidean",
     "silhouette_cosine": "silhouette, cosine",
-    "seconds": "seconds",
+    "skating_ratio": "foot skating",
+    "style_share": "share of that style",
     "exemplar_distance": "distance to the exemplars",
 }
 

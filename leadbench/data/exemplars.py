@@ -33,6 +33,8 @@ def read_motion(path: Path, skeleton: Skeleton, mode: Mode) -> Tensor:
     if motion.ndim == 3 and motion.shape[1:] == (skeleton.n_joints, 3):
         offsets = torch.as_tensor(skeleton.offsets, dtype=torch.float32)
         motion = joints_to_features(motion, skeleton, target_offsets=offsets, mode=mode).features
+    if not bool(torch.isfinite(motion).all()):
+        raise NonFiniteError(f"{path}: its features hold NaN or infinity (a bone of length 0, or exactly reversed?)")
     return check_features(motion, skeleton, path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,14 +11,16 @@ from torch import Tensor
 from leadbench.errors import ConfigError, unknown_name
 
 _PLACEHOLDER = re.compile(r"<([\w*-]+)>")
+_WORD = "walk"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of text, or the name of a placeholder."""
+    """A stretch of text, or the name of a placeholder; ``glued`` text follows a placeholder without a space."""
 
     text: str
     placeholder: bool
+    glued: bool = False
 
 
 def split_caption(caption: str) -> tuple[Part, ...]:
@@ -28,8 +30,21 @@ def split_caption(caption: str) -> tuple[Part, ...]:
     [('a person', False), ('superman', True), ('slowly', False)]
     """
     pieces = _PLACEHOLDER.split(caption)
-    parts = [Part(piece.strip(), index % 2 == 1) for index, piece in enumerate(pieces)]
+    parts = [
+        Part(piece.strip(), index % 2 == 1, index > 0 and index % 2 == 0 and not piece[:1].isspace())
+        for index, piece in enumerate(pieces)
+    ]
     return tuple(part for part in parts if part.text)
+
+
+def tokens_of(part: Part, tokenize: Callable[[str], list[int]]) -> list[int]:
+    """Sub-tokens of a stretch of text; glued text is read behind a word, since tokenizers mark where words begin."""
+    if part.glued:
+        word = tokenize(_WORD)
+        whole = tokenize(_WORD + part.text)
+        if whole[: len(word)] == word:
+            return whole[len(word) :]
+    return tokenize(part.text)
 
 
 def vector_of(name: str, row: int, vectors: Mapping[str, Tensor]) -> Tensor:

