@@ -12,14 +12,14 @@ import pytest
 from scipy import stats
 
 from leadbench.claims.gather import _stored, judge, judge_results
-from leadbench.claims.judge import Claim, Comparison, RowRef, overall
+from leadbench.claims.judge import Claim, Comparison, Finding, Judged, RowRef, overall
 from leadbench.claims.paper import claims
 from leadbench.claims.render import _paper, _published_value, render_claims
 from leadbench.errors import DataError, ResultsError
 from leadbench.presets import VARIANT_NAMES
 from leadbench.published import published
 from leadbench.results import Record, RunStore
-from leadbench.statistics import holm, t_test
+from leadbench.statistics import PairedTest, holm, t_test
 
 FIRST, SECOND = RowRef("MLD"), RowRef("LEAD (MLD)")
 
@@ -162,6 +162,74 @@ def test_every_claim_of_a_table_has_the_papers_numbers() -> None:
     assert {f"LEAD {name} (MLD)" for name in VARIANT_NAMES.values()} <= names
 
 
+def test_opposite_claims_are_judged_where_the_paper_makes_them(tmp_path: Path) -> None:
+    for dataset in ("humanml3d", "kit", "made"):
+        rows = [item.model_copy(update={"dataset": dataset}) for item in pairs(0.2, metric="multimodality")]
+        write_run(tmp_path / dataset / "run", rows)
+    found = {r.dataset: {j.claim.name: j.verdict for j in r.judged} for r in judge_results(tmp_path)}
+    assert found["humanml3d"]["table1.mld.multimodality"] == "holds"
+    assert "table2.multimodality" not in found["humanml3d"]
+    assert found["kit"]["table2.multimodality"] == "fails"
+    assert "table1.mld.multimodality" not in found["kit"]
+    assert found["made"]["table1.mld.multimodality"] == "holds"
+    assert found["made"]["table2.multimodality"] == "fails"
+
+
+def test_runs_that_are_not_the_papers_settings_take_no_part(tmp_path: Path) -> None:
+    warned = [item.model_copy(update={"details": {"stamps": ["skipped"]}}) for item in pairs(-0.1)]
+    other = [item.model_copy(update={"protocol": "mti", "details": {"backbone": "motionlcm"}}) for item in pairs(-0.1)]
+    write_run(tmp_path / "a", warned)
+    write_run(tmp_path / "b", other)
+    with pytest.raises(ResultsError, match="no run"):
+        judge_results(tmp_path)
+
+
+def test_a_row_at_two_numbers_of_steps_is_no_single_row(tmp_path: Path) -> None:
+    ten = [item.model_copy(update={"steps": 10, "key": f"{item.key}|10"}) for item in pairs(0.5) if item.steps]
+    assert verdict(tmp_path, [*pairs(-0.1), *ten], Comparison("fid", FIRST, SECOND, "below")) == "not measured"
+    at = [RowRef(ref.row, 50) for ref in (FIRST, SECOND)]
+    assert verdict(tmp_path / "b", [*pairs(-0.1), *ten], Comparison("fid", at[0], at[1], "below")) == "holds"
+
+
+def test_distance_to_real_does_not_grow_with_noise(tmp_path: Path) -> None:
+    """Equal means on both sides of Real; one row is noisy, and would look farther away by single differences."""
+    random = np.random.default_rng(0)
+    rows = []
+    for replication in range(20):
+        rows += [
+            record("Real", replication, diversity=5.0),
+            record("MLD", replication, 50, diversity=5.01 + 0.001 * random.normal()),
+            record("LEAD (MLD)", replication, 50, diversity=5.01 + 0.3 * random.normal()),
+        ]
+    comparison = Comparison("diversity", FIRST, SECOND, "above", to_real=True)
+    assert verdict(tmp_path, rows, comparison) == "inconclusive"
+
+
+def test_clusters_are_judged_by_their_bootstrap(tmp_path: Path) -> None:
+    def row(name: str, value: float, interval: list[float]) -> Record:
+        base = record(name, 0, protocol="structure", silhouette_cosine=value, silhouette_euclidean=value)
+        intervals = {"silhouette_cosine": interval, "silhouette_euclidean": interval}
+        return base.model_copy(update={"details": {"intervals": intervals, "clips": 50}})
+
+    rows = [row("Latents, PCA", 0.2, [0.1, 0.3]), row("Projected, PCA", 0.5, [0.4, 0.6])]
+    write_run(tmp_path / "a" / "run", [*rows, row("Projected - Latents, PCA", 0.3, [0.2, 0.4])])
+    write_run(tmp_path / "b" / "run", [*rows, row("Projected - Latents, PCA", 0.3, [-0.2, 0.8])])
+    for folder, expected in (("a", "holds"), ("b", "inconclusive")):
+        judged = {item.claim.name: item for item in judge_results(tmp_path / folder)[0].judged}
+        assert judged["figure3.clusters"].verdict == expected
+        assert judged["figure3.clusters"].findings[0].test.n == 50
+
+
+def test_one_question_is_one_test(tmp_path: Path) -> None:
+    """Claims that share a comparison do not make each other's p-values larger."""
+    run = _stored(write_run(tmp_path / "run", pairs(-0.0006, 0.001)))
+    assert run is not None
+    comparison = Comparison("fid", FIRST, SECOND, "below")
+    once = judge([Claim("a", "", "", "t2m", (comparison,))], [run])
+    twice = judge([Claim("a", "", "", "t2m", (comparison,)), Claim("b", "", "", "t2m", (comparison,))], [run])
+    assert once[0].findings[0].adjusted == twice[0].findings[0].adjusted == twice[1].findings[0].adjusted
+
+
 def test_the_papers_own_numbers_satisfy_the_claims_of_its_tables(tmp_path: Path) -> None:
     """Records that repeat the published means: claims hold, except where the paper contradicts itself."""
     wanted = [claim for claim in claims() if claim.table is not None]
@@ -207,5 +275,15 @@ def test_the_command_tells_by_its_exit_status(tmp_path: Path) -> None:
     assert "no run with records" in nothing.stderr
 
 
-def test_exit_status_of_nothing_decided() -> None:
+def test_exit_status() -> None:
     assert overall([]) == 0
+    claim = Claim("made", "", "", "t2m", (Comparison("fid", FIRST, SECOND, "below"),))
+
+    def judged(mean: float, p_value: float) -> Judged:
+        test = PairedTest(mean, mean - 0.1, mean + 0.1, p_value, 20)
+        return Judged(claim, (Finding(claim.comparisons[0], 1.0, 1.0 + mean, test, p_value),))
+
+    good, bad, unclear = judged(-1.0, 0.001), judged(1.0, 0.001), judged(-1.0, 0.5)
+    assert overall([good, Judged(claim, ())]) == 0
+    assert overall([good, unclear]) == 4
+    assert overall([good, unclear, bad]) == 3

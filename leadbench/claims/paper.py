@@ -162,7 +162,7 @@ def _table_6() -> Iterable[Claim]:
     yield Claim("table6.all_metrics", "It is best in R@3, FID and MM-Dist", "section 5.6, Table 6", "t2m",
                 (*_best(LEAD_MLD, others, "r_precision_3", "above"), *_best(LEAD_MLD, others, "fid", "below"),
                  *_best(LEAD_MLD, others, "mm_dist", "below")),
-                "So says the text, of all metrics; in the table R@3 is best without KL (0.766 against 0.762), Diversity "
+                "So says the text; in the table R@3 is best without KL (0.766 against 0.762), Diversity "
                 "nearest to Real without alignment, MultiModality highest without reconstruction.")  # fmt: skip
     without = [(LEAD_MLD, variants[name]) for name in ("w/o KL", "w/o rec")]
     yield Claim("table6.rec_kl", "Without KL or the reconstruction loss FID is higher and Diversity farther from Real",
