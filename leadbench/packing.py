@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -11,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Prepared = TypeVar("Prepared")
+
+_ORDINARY = ContextVar("ordinary", default=False)
 
 _PREPARED: WeakKeyDictionary[nn.Module, dict[torch.dtype, tuple[object, Any]]] = WeakKeyDictionary()
 
@@ -26,6 +30,16 @@ def prepared(
             kept[dtype] = (version, make(module, dtype))
     found: Prepared = kept[dtype][1]
     return found
+
+
+@contextmanager
+def ordinary_kernels() -> Iterator[None]:
+    """Inside, every linear map runs as torch's own operator, which tools that count operations know."""
+    token = _ORDINARY.set(True)
+    try:
+        yield
+    finally:
+        _ORDINARY.reset(token)
 
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
@@ -56,7 +70,7 @@ class PackedLinear:
         self._run = torch.ops.mkldnn._linear_pointwise.default if packs else None
 
     def __call__(self, rows: Tensor, gelu: bool = False) -> Tensor:
-        if self._run is None or (rows.shape[0] == 1 and not gelu):
+        if self._run is None or (rows.shape[0] == 1 and not gelu) or _ORDINARY.get():
             out = F.linear(rows, self.weight, self.bias)
             return F.gelu(out) if gelu else out
         done: Tensor = self._run(rows, self._packed, self.bias, "gelu" if gelu else "none", [], "none" if gelu else "")
