@@ -63,9 +63,8 @@ class Parts:
         self.models = RandomModels(get_preset("paper"), CPU)
         mld, lcm = self.models.official("mld"), self.models.official("motionlcm")
         vae = mld.autoencoder.network
-        self.mld, self.lcm, self.decoder = (
-            plain.PlainDenoiser(mld.denoiser).eval(), plain.PlainDenoiser(lcm.denoiser).eval(), plain.PlainDecoder(vae).eval()
-        )  # fmt: skip
+        self.mld, self.lcm = (plain.PlainDenoiser(m.denoiser).eval() for m in (mld, lcm))
+        self.decoder = plain.PlainDecoder(vae).eval()
         self.fast_mld, self.fast_lcm = prepared(mld.denoiser, DenoiseEngine), prepared(lcm.denoiser, DenoiseEngine)
         self.half_mld = prepared(mld.denoiser, DenoiseEngine, torch.bfloat16)
         self.fast_decoder = prepared(vae, DecodeEngine)
@@ -229,7 +228,8 @@ def main() -> None:
             flush=True,
         )
     after = probe(CPU)
-    print(f"matrix product {after.product:.0f} GFLOP/s, copy {after.copy:.1f} GB/s; peak memory {peak_memory(CPU):.0f} MiB")
+    print(f"matrix product {after.product:.0f} GFLOP/s, copy {after.copy:.1f} GB/s")
+    print(f"peak memory {peak_memory(CPU):.0f} MiB")
     report(found, max(machine.product, after.product))
     if options.json:
         content = {"hardware": hardware(), "before": asdict(machine), "after": asdict(after), "rows": found}
@@ -245,7 +245,9 @@ def report(found: list[dict[str, object]], product: float) -> None:
         if base is not None and with_projector is not None:
             for side in ("plain", "fast"):
                 before, after = base[side]["least"], with_projector[side]["least"]  # type: ignore[index]
-                print(f"projector {name} on the {side} path: {1000 * (after - before):.1f} ms, {after / before - 1:+.1%}")
+                print(
+                    f"projector {name} on the {side} path: {1000 * (after - before):.1f} ms, {after / before - 1:+.1%}"
+                )
     for name, official in OFFICIAL.items():
         if name in by_name:
             taken = by_name[name]["plain"]["least"]  # type: ignore[index]

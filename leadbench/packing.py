@@ -43,7 +43,7 @@ def ordinary_kernels() -> Iterator[None]:
 
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether oneDNN's prepared linear maps, which torch's own compiler uses, are there for this type on this device."""
+    """Whether oneDNN's prepared linear maps, which torch's own compiler uses, exist for this type and device."""
     operators = torch.ops.mkldnn
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +22,7 @@ from leadbench.contracts import Backbone, Projector
 from leadbench.errors import ConfigError
 from leadbench.motion.features import features_to_joints
 from leadbench.packing import ordinary_kernels
-from leadbench.provenance import hardware
+from leadbench.provenance import collect_provenance, hardware
 from leadbench.random import NoiseSource
 from leadbench.results import Record, RunStore
 from leadbench.skeleton import get_skeleton
@@ -144,6 +146,18 @@ class LatencyBenchmark:
         return probe(self._device)
 
 
+def open_latency(subjects: Sequence[Subject], config: LatencyConfig, out: Path) -> LatencyBenchmark:
+    """A benchmark whose records go to a folder of their own under ``out``.
+
+    Every call starts a run: times are of a machine at a moment, and are not resumed.
+    """
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%f")
+    store = RunStore(out / f"preset-{config.preset}" / f"latency-{stamp}")
+    named = {s.backbone.name: list(s.steps) for s in subjects}
+    store.start({"protocol": "latency", "backbones": named, **asdict(config)}, collect_provenance())
+    return LatencyBenchmark(subjects, config, store)
+
+
 class Chain:
     """One prompt batch through every stage; each stage is also callable alone, on the inputs that it would have."""
 
@@ -158,11 +172,11 @@ class Chain:
         self.noise = NoiseSource(config.seed, tuple(f"prompt {i}" for i in range(batch)))
         self.notes = [] if subject.timed_text else ["text embeddings are given: the encoder is not timed"]
         backbone.text_encoder.null(1)  # the empty text is encoded once a run
-        condition = backbone.text_encoder.encode(self.captions)
+        condition = self.encode()
         latent = self.sample(condition)
         motion = self.decode(latent)
         self.works: dict[str, Callable[[], object]] = {
-            "text": lambda: backbone.text_encoder.encode(self.captions),
+            "text": self.encode,
             "denoise": lambda: self.sample(condition),
             "decode": lambda: self.decode(latent),
             "joints": lambda: self.joints(motion),
@@ -173,6 +187,12 @@ class Chain:
         if subject.projector is not None:
             self.works["project"] = lambda: self.project(latent)
             self.works["end to end, projected"] = lambda: self.features(subject.projector)
+
+    def encode(self) -> Condition:
+        """Embeddings of the prompts by the encoder itself, not by what remembers its answers."""
+        encoder = self.backbone.text_encoder
+        condition: Condition = getattr(encoder, "wrapped", encoder).encode(self.captions)
+        return condition.to(self.device)
 
     def sample(self, condition: Condition) -> Latent:
         """Latents of a condition, at the backbone's own guidance."""
@@ -191,7 +211,7 @@ class Chain:
 
     def features(self, projector: Projector | None) -> MotionBatch:
         """Captions to features."""
-        latent = self.sample(self.backbone.text_encoder.encode(self.captions))
+        latent = self.sample(self.encode())
         return self.decode(latent if projector is None else self.project(latent))
 
     @torch.no_grad()
@@ -228,7 +248,7 @@ class Chain:
 
 def _parameters(part: object) -> int:
     """Of the networks that an object holds directly, each counted once."""
-    held = [part] if isinstance(part, nn.Module) else [v for v in vars(part or object).values()]
+    held = [part] if isinstance(part, nn.Module) else ([] if part is None else list(vars(part).values()))
     modules = {id(module): module for module in held if isinstance(module, nn.Module)}
     return sum(p.numel() for module in modules.values() for p in module.parameters())
 

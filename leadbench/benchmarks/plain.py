@@ -129,7 +129,7 @@ class PlainDecoder(nn.Module):
         memory = ours.from_latent(latent * ours.latent_scale + ours.latent_shift).transpose(0, 1)
         queries = torch.zeros(tokens.shape[1], len(latent), ours.config.transformer.width)
         queries = queries + ours.decoder_positions.table[: tokens.shape[1], None]
-        frames = ours.frames_out(self.stack(queries, memory, ~tokens)).transpose(0, 1)
+        frames: Tensor = ours.frames_out(self.stack(queries, memory, ~tokens)).transpose(0, 1)
         frames = frames.reshape(len(latent), -1, ours.config.features)[:, : mask.shape[1]].clone()
         frames[~mask] = 0
         return frames
@@ -154,12 +154,18 @@ def plain_mld(denoiser: PlainDenoiser, noise: Tensor, text: Tensor, steps: int, 
         unconditional, conditional = denoiser(both, timestep, text).chunk(2)
         predicted = unconditional + guidance * (conditional - unconditional)
         latents = scheduler.step(predicted, timestep, latents, eta=0.0).prev_sample
-    return latents
+    final: Tensor = latents
+    return final
 
 
 @torch.no_grad()
 def plain_lcm(
-    denoiser: PlainDenoiser, noise: Tensor, text: Tensor, timesteps: Sequence[int], weight: float, fresh: Sequence[Tensor]
+    denoiser: PlainDenoiser,
+    noise: Tensor,
+    text: Tensor,
+    timesteps: Sequence[int],
+    weight: float,
+    fresh: Sequence[Tensor],
 ) -> Tensor:
     """MotionLCM's loop; text [B, L, C], guidance weight w = guidance - 1."""
     weights = torch.full((len(noise),), weight)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 from open_clip.transformer import QuickGELU, TextTransformer
-from torch import Tensor, nn
+from torch import nn
 
 from leadbench.config import ProjectorConfig
 from leadbench.contracts import TextEncoder
@@ -105,7 +105,7 @@ class RandomModels:
     def text_encoder(self, name: str) -> OnDevice:
         """CLIP's tower, or given embeddings."""
         if name not in self._encoders:
-            made: TextEncoder = GivenText(name)
+            made: TextEncoder = GivenText(name, self.preset.diffusion.architecture.text_width)
             if name == "clip":
                 made = ClipTextEncoder(still(random_tower, self.device))
             self._encoders[name] = OnDevice(made, self.device)

@@ -12,6 +12,7 @@ from leadbench.cli import (
     config_commands,
     data,
     doctor_command,
+    latency,
     mti,
     plugin_commands,
     run,
@@ -42,6 +43,7 @@ app.command("run")(run.run)
 app.command("score")(score.score)
 app.command("tables")(run.tables)
 app.command("published")(run.show_published)
+app.command("latency")(latency.latency)
 app.command("strips")(strips.strips)
 app.command("doctor")(doctor_command.doctor)
 app.add_typer(plugin_commands.app, name="plugins")
@@ -62,7 +64,7 @@ def root(
 
 
 BUILTIN = frozenset(
-    {"ablate", "config", "data", "doctor", "mti", "plugins", "published"}
+    {"ablate", "config", "data", "doctor", "latency", "mti", "plugins", "published"}
     | {"run", "score", "strips", "tables", "train", "zoo"}
 )
 

@@ -187,6 +187,9 @@ def tables(
     if diagnostics:
         typer.echo(late("leadbench.diagnostics:render_diagnostics")(records, format))
         return
+    if records[0].protocol == "latency":
+        typer.echo(late("leadbench.latency_table:render_latency")(records, format))
+        return
     if records[0].protocol == "mti":
         typer.echo(late("leadbench.inversion_table:render_inversion")(records, format))
         return

@@ -39,14 +39,14 @@ def ddim_plan(steps: int) -> tuple[Update, ...]:
     """Steps of deterministic DDIM as :func:`leadbench.sampling.ddim_sample` takes them.
 
     Raises:
-        ConfigError: steps is not 1 to 1,000.
+        ConfigError: steps is not 1 to 999.
 
     >>> [update.timestep for update in ddim_plan(50)][:2]
     [981, 961]
     """
     alphas = _alphas()
-    if not 1 <= steps <= len(alphas):
-        raise ConfigError(f"steps: got {steps}, allowed are 1 to {len(alphas)}")
+    if not 1 <= steps < len(alphas):  # with the offset of 1, a step for every timestep would start beyond the last one
+        raise ConfigError(f"steps: got {steps}, allowed are 1 to {len(alphas) - 1}")
     scheduler = make_scheduler(DDIMScheduler, steps_offset=1)
     scheduler.set_timesteps(steps)
     updates = []

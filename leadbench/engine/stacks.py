@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadbench.packing import PackedLinear, composed
 from leadbench.nn.transformer import (
     DecoderBlock,
     EncoderBlock,
@@ -16,6 +15,7 @@ from leadbench.nn.transformer import (
     SkipTransformerDecoder,
     SkipTransformerEncoder,
 )
+from leadbench.packing import PackedLinear, composed
 
 
 class _Norm:

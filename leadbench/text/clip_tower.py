@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from open_clip.transformer import QuickGELU, TextTransformer
@@ -13,7 +15,7 @@ from leadbench.packing import PackedLinear
 class _Block:
     """A pre-norm block; with ``ends`` its result is that of one row of each sequence."""
 
-    def __init__(self, block: nn.Module, quick: bool, dtype: torch.dtype) -> None:
+    def __init__(self, block: Any, quick: bool, dtype: torch.dtype) -> None:
         attention, width = block.attn, block.attn.embed_dim
         self.heads, self.width, self.quick = attention.num_heads, width, quick
         weight, bias = attention.in_proj_weight, attention.in_proj_bias
@@ -29,7 +31,9 @@ class _Block:
         batch, length, width = x.shape
         shape = (batch, -1, self.heads, width // self.heads)
         normed = self.norm_attention(x)
-        k, v = self.key_value(normed.view(-1, width)).view(batch, length, 2, *shape[2:]).permute(2, 0, 3, 1, 4).unbind(0)
+        k, v = (
+            self.key_value(normed.view(-1, width)).view(batch, length, 2, *shape[2:]).permute(2, 0, 3, 1, 4).unbind(0)
+        )
         mask = None
         if ends is not None:
             rows = torch.arange(batch, device=x.device)
@@ -51,7 +55,7 @@ class PackedTower:
     """``TextTransformer`` for the features of end tokens."""
 
     def __init__(self, tower: TextTransformer, dtype: torch.dtype = torch.float32) -> None:
-        blocks = tower.transformer.resblocks
+        blocks: Any = tower.transformer.resblocks
         self.blocks = [_Block(b, isinstance(b.mlp.gelu, QuickGELU), dtype) for b in blocks]
         self.embedding, self.positions = tower.token_embedding, tower.positional_embedding.detach()
         self.norm, self.projection = tower.ln_final, tower.text_projection.detach()
@@ -61,7 +65,8 @@ class PackedTower:
         x = self.embedding(ids) + self.positions[: ids.shape[1]]
         for block in self.blocks[:-1]:
             x = block(x, None)
-        return self.norm(self.blocks[-1](x, ends)[:, 0]) @ self.projection
+        pooled: Tensor = self.norm(self.blocks[-1](x, ends)[:, 0]) @ self.projection
+        return pooled
 
 
 def packable(tower: TextTransformer) -> bool:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from leadbench.contracts import MotionAutoencoder, TextEncoder
-from leadbench.errors import WeightsError
 from leadbench.engine.denoise import Guide, engine_for
 from leadbench.engine.plan import lcm_plan
+from leadbench.errors import WeightsError
 from leadbench.nn.denoiser import Denoiser
 from leadbench.random import NoiseSource
 from leadbench.sampling import LcmVersion, lcm_guidance, lcm_sample, lcm_timesteps
