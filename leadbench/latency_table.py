@@ -87,7 +87,8 @@ def _caption(records: Sequence[Record]) -> str:
     return " ".join(
         [
             f"{records[0].dataset}; {details['frames']} frames; medians; {machine['gpu'] or machine['cpu']}, "
-            f"{machine['threads']} threads; matrix product {probe['product']:.0f} GFLOP/s, copy {probe['copy']:.1f} GB/s.",
+            f"{machine['threads']} threads; matrix product {probe['product']:.0f} GFLOP/s, "
+            f"copy {probe['copy']:.1f} GB/s.",
             "Millions of parameters: " + ", ".join(f"{name} {n / 1e6:.2f}" for name, n in counts.items()) + ".",
             f"10^9 multiply-accumulates of batch {records[0].chunk_size}: {products}.",
             f"Peak memory {max(r.details['peak_memory_mib'] for r in records):.0f} MiB.",
