@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from leadbench.ablation import is_ablation, render_ablation
 from leadbench.errors import ResultsError
 from leadbench.inversion_table import render_inversion
+from leadbench.latency_table import render_latency
 from leadbench.published import published_beside
 from leadbench.results import Record
 from leadbench.structure_table import render_structure
 from leadbench.table import check_format, render_t2m
 
 _BY_PROTOCOL: Mapping[str, Callable[[Sequence[Record], str], str]] = {
+    "latency": render_latency,
     "mti": render_inversion,
     "styles": render_inversion,
     "structure": render_structure,

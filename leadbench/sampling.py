@@ -46,15 +46,22 @@ class Branches:
         """
         if guidance is None or guidance <= 1:
             return lambda noisy, timestep: denoise(noisy, timestep, self.conditional)
-        if self.unconditional is None:
-            raise ConfigError(f"guidance {guidance}: needs the unconditional branch, the embedding of the empty text")
-        scale, both = guidance, _stack(self.unconditional, self.conditional)
+        scale, both = guidance, self.stacked(guidance)
 
         def run(noisy: Tensor, timestep: Tensor) -> Tensor:
             unconditional, conditional = denoise(torch.cat([noisy, noisy]), timestep, both).chunk(2)
             return unconditional + scale * (conditional - unconditional)
 
         return run
+
+    def stacked(self, guidance: float) -> Condition:
+        """Both conditions as one batch of 2 B rows, the unconditional ones first.
+
+        Raises ConfigError where there is no unconditional branch.
+        """
+        if self.unconditional is None:
+            raise ConfigError(f"guidance {guidance}: needs the unconditional branch, the embedding of the empty text")
+        return _stack(self.unconditional, self.conditional)
 
 
 def ddim_sample(

@@ -14,6 +14,7 @@ from leadbench.cli import (
     data,
     doctor_command,
     generate,
+    latency,
     mti,
     plugin_commands,
     run,
@@ -46,6 +47,7 @@ app.command("score")(score.score)
 app.command("claims")(claims.claims)
 app.command("tables")(run.tables)
 app.command("published")(run.show_published)
+app.command("latency")(latency.latency)
 app.command("strips")(strips.strips)
 app.command("generate")(generate.generate)
 app.command("structure")(structure.structure)
@@ -68,7 +70,7 @@ def root(
 
 
 BUILTIN = frozenset(
-    {"ablate", "claims", "config", "data", "doctor", "generate", "mti", "plugins", "published"}
+    {"ablate", "claims", "config", "data", "doctor", "generate", "latency", "mti", "plugins", "published"}
     | {"run", "score", "strips", "structure", "tables", "train", "zoo"}
 )
 

@@ -20,8 +20,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from leadbench.errors import WeightsError
+from leadbench.packing import prepared
 from leadbench.settings import settings
 from leadbench.tensors import Condition
+from leadbench.text.clip_tower import PackedTower, packable
 from leadbench.text.placeholders import check_rows, split_caption, vector_of
 
 HEAD_WIDTH = 64  # of every published CLIP text tower
@@ -58,6 +60,7 @@ class ClipTextEncoder:
         self.name = name
         self.tower = tower.eval().requires_grad_(False)
         self.dim = int(tower.text_projection.shape[1])
+        self._packable = packable(self.tower)
         self._tokenizer = open_clip.SimpleTokenizer(context_length=tower.context_length)
 
     @torch.inference_mode()
@@ -108,6 +111,8 @@ class ClipTextEncoder:
         """Projected feature [B, C] of the end token, which has the largest id."""
         tower, ends = self.tower, ids.argmax(dim=1)
         length = int(ends.max()) + 1
+        if embeddings is None and self._packable and torch.is_inference_mode_enabled():
+            return prepared(tower, PackedTower).pooled(ids[:, :length], ends)
         known = tower.token_embedding(ids[:, :length]) if embeddings is None else embeddings[:, :length]
         values = known + tower.positional_embedding[:length]
         values = tower.ln_final(tower.transformer(values, attn_mask=tower.attn_mask[:length, :length]))

@@ -11,6 +11,8 @@ from torch.distributions import Normal
 
 from leadbench.config import AutoencoderConfig
 from leadbench.contracts import TextEncoder
+from leadbench.engine.decode import decoder_for
+from leadbench.engine.embed import embed_in_buckets
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.projector import LeadProjector
@@ -37,7 +39,9 @@ class LoadedAutoencoder:
 
     def decode(self, latent: Latent, mask: Tensor) -> MotionBatch:
         """Normalised motions of the lengths in ``mask`` [B, F]."""
-        return MotionBatch(self.network.decode(latent.values, mask), mask, self.motion)
+        engine = decoder_for(self.network, latent.values, mask)
+        decode = self.network.decode if engine is None else engine.decode
+        return MotionBatch(decode(latent.values, mask), mask, self.motion)
 
 
 class LoadedProjector:
@@ -101,8 +105,7 @@ class LoadedEvaluator:
     @torch.no_grad()
     def embed_motion(self, motion: MotionBatch) -> Tensor:
         """Motion embeddings [B, E] of a batch normalised by ``self.motion``."""
-        embeddings: Tensor = self.network.motion(motion.features, motion.lengths)
-        return embeddings
+        return embed_in_buckets(self.network.motion, motion.features, motion.lengths)
 
 
 class LoadedTmr:

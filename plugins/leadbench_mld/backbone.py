@@ -7,6 +7,8 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from leadbench.contracts import MotionAutoencoder, TextEncoder
+from leadbench.engine.denoise import Guide, engine_for
+from leadbench.engine.plan import ddim_plan
 from leadbench.nn.denoiser import Denoiser
 from leadbench.random import NoiseSource
 from leadbench.sampling import Branches, ddim_sample
@@ -53,6 +55,9 @@ class MLDBackbone:
         spec = self.autoencoder.latent
         start = noise.normal("initial", (spec.tokens, spec.width)).to(condition.tokens.device)
         branches = Branches(condition, self.text_encoder.null(len(noise)).to(start.device))
+        engine = engine_for(self.network)
+        if engine is not None:
+            return Latent.full(engine.sample(start, ddim_plan(steps), Guide.of(branches, guidance)))
         return Latent.full(ddim_sample(self._denoise, start, steps=steps, guidance=guidance, branches=branches))
 
     def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from leadbench.contracts import MotionAutoencoder, TextEncoder
+from leadbench.engine.denoise import Guide, engine_for
+from leadbench.engine.plan import lcm_plan
 from leadbench.errors import WeightsError
 from leadbench.nn.denoiser import Denoiser
 from leadbench.random import NoiseSource
@@ -56,17 +58,21 @@ class MotionLCMBackbone:
         """Multi-step consistency sampling; step i adds the noise of stream ``lcm`` at i."""
         spec = self.autoencoder.latent
         shape, device = (spec.tokens, spec.width), condition.tokens.device
+        timesteps = lcm_timesteps(self._version, steps)
+        start = noise.normal("initial", shape).to(device)
+        fresh = [noise.normal("lcm", shape, step).to(device) for step in range(steps - 1)]
+        engine = engine_for(self.denoiser)
+        if engine is not None:
+            scale = self.default_guidance(steps) if guidance is None else guidance
+            guide = Guide(condition, weight=scale - 1.0)
+            return Latent.full(engine.sample(start, lcm_plan(timesteps), guide, fresh))
         weight = self._weight(guidance, steps, len(noise), device)
 
         def denoise(noisy: Tensor, timestep: Tensor) -> Tensor:
             predicted: Tensor = self.denoiser(noisy, timestep, condition.tokens, weight, condition.mask)
             return predicted
 
-        start = noise.normal("initial", shape).to(device)
-        fresh = [noise.normal("lcm", shape, step).to(device) for step in range(steps - 1)]
-        return Latent.full(
-            lcm_sample(denoise, start, timesteps=lcm_timesteps(self._version, steps), fresh_noise=fresh.__getitem__)
-        )
+        return Latent.full(lcm_sample(denoise, start, timesteps=timesteps, fresh_noise=fresh.__getitem__))
 
     def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """Forward process."""

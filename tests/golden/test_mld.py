@@ -11,6 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from leadbench.engine.decode import DecodeEngine
+from leadbench.engine.denoise import DenoiseEngine, Guide
+from leadbench.engine.plan import ddim_plan
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.positions import timestep_features
@@ -99,6 +102,9 @@ def test_sampling(golden: Path) -> None:
     after = torch.stack([*before[1:], z])
     close(after, io["latents_per_step"], LOOP)
     close(z, io["z"].transpose(0, 1), LOOP)
+    engine = DenoiseEngine(denoiser).sample(io["init_noise"], ddim_plan(steps), Guide.of(branches, guidance))
+    close(engine, io["z"].transpose(0, 1), LOOP)
+    close(DecodeEngine(autoencoder).decode(engine, lengths_to_mask(io["lengths"])), io["motion"], MOTION)
     guided = branches.guided(denoise, guidance)
     for i, recorded in enumerate(io["guided_eps_first3"]):
         noisy = io["init_noise"] if i == 0 else io["latents_per_step"][i - 1]

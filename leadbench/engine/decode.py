@@ -1,0 +1,75 @@
+"""The decoder of the motion VAE in buckets of one length: no padding is computed, and no mask is needed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from leadbench.engine.stacks import PackedSkipDecoder
+from leadbench.nn.autoencoder import MotionVAE
+from leadbench.packing import PackedLinear, prepared
+from leadbench.tensors import lengths_to_mask
+
+ROWS = 1024
+"""Token rows worked on together: the hidden layer of so many stays in a core's cache."""
+
+
+class DecodeEngine:
+    """``MotionVAE.decode`` for one latent token, without autograd."""
+
+    def __init__(self, module: MotionVAE, dtype: torch.dtype = torch.float32) -> None:
+        self.config, self.dtype = module.config, dtype
+        self.stack = PackedSkipDecoder(module.decoder, dtype)
+        self.positions = module.decoder_positions.table.detach().to(dtype)
+        self.frames_out = PackedLinear(module.frames_out.weight, module.frames_out.bias, dtype)
+        into = module.from_latent
+        self.from_latent = PackedLinear(into.weight, into.bias, dtype) if isinstance(into, nn.Linear) else None
+        self.shift, self.scale = module.latent_shift.clone(), module.latent_scale.clone()
+
+    def decode(self, latent: Tensor, mask: Tensor) -> Tensor:
+        """Normalised features [B, F, D] of standardised latents [B, 1, M], for lengths told by a mask [B, F] whose
+        rows are True up to their length; other frames are 0."""
+        lengths: list[int] = mask.sum(dim=1).tolist()
+        features = latent.new_zeros(len(latent), mask.shape[1], self.config.features)
+        with torch.inference_mode():
+            memory = (latent * self.scale + self.shift).to(self.dtype)
+            if self.from_latent is not None:
+                memory = self.from_latent(memory.flatten(0, 1)).view(len(latent), 1, -1)
+            for tokens, rows in self._buckets(lengths):
+                frames = self._frames(memory[rows], tokens)[:, : mask.shape[1]].to(latent.dtype)
+                for row, motion in zip(rows, frames, strict=True):
+                    features[row, : lengths[row]] = motion[: lengths[row]]
+        return features
+
+    def _frames(self, memory: Tensor, tokens: int) -> Tensor:
+        queries = self.positions[:tokens].expand(len(memory), -1, -1)
+        rows = self.stack(queries, memory).flatten(0, 1)
+        return self.frames_out(rows).view(len(memory), -1, self.config.features)
+
+    def _buckets(self, lengths: list[int]) -> list[tuple[int, list[int]]]:
+        """(tokens, rows of the batch that have so many), in pieces of at most ROWS token rows."""
+        group = self.config.frames_per_token
+        by_tokens: dict[int, list[int]] = {}
+        for row, length in enumerate(lengths):
+            if length:
+                by_tokens.setdefault(-(-length // group), []).append(row)
+        pieces = []
+        for tokens, rows in sorted(by_tokens.items()):
+            most = max(1, ROWS // tokens)
+            pieces += [(tokens, rows[start : start + most]) for start in range(0, len(rows), most)]
+        return pieces
+
+
+def decoder_for(module: MotionVAE, latent: Tensor, mask: Tensor) -> DecodeEngine | None:
+    """The engine of an autoencoder as it is now, made once; None where gradients are wanted, latents have several
+    tokens, or real frames do not stand together at the front."""
+    config = module.config
+    if module.training or config.latent_tokens != 1 or (latent.requires_grad and torch.is_grad_enabled()):
+        return None
+    if latent.dtype is not torch.float32 or module.frames_out.weight.dtype is not torch.float32:
+        return None
+    if latent.shape[1:] != module.latent_shift.shape or mask.shape[1] > config.positions * config.frames_per_token:
+        return None  # the module tells what is wrong
+    if not torch.equal(mask, lengths_to_mask(mask.sum(dim=1), mask.shape[1])):
+        return None
+    return prepared(module, DecodeEngine)

@@ -1,0 +1,171 @@
+"""The denoising loop of MLD and MotionLCM, with everything that no step changes computed before the first one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leadbench.engine.graph import replayed
+from leadbench.engine.plan import Update
+from leadbench.engine.stacks import PackedSkipEncoder
+from leadbench.errors import ConfigError, LatentMismatchError
+from leadbench.nn.denoiser import Denoiser
+from leadbench.nn.positions import guidance_features, timestep_features
+from leadbench.packing import PackedLinear, prepared
+from leadbench.sampling import Branches
+from leadbench.tensors import Condition
+
+Network = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """What steers a loop.
+
+    Attributes:
+        branches: text of B rows, or of 2 B rows, unconditional first.
+        scale: guidance scale of the two branches; None: there is one.
+        weight: guidance weight that is an input of the network (MotionLCM), w = guidance - 1; None: no such input.
+    """
+
+    branches: Condition
+    scale: float | None = None
+    weight: float | None = None
+
+    @classmethod
+    def of(cls, branches: Branches, scale: float | None) -> Guide:
+        """Both branches as one batch, or the conditional one alone where the scale asks for no guidance.
+
+        Raises ConfigError where guidance needs an unconditional branch and there is none.
+        """
+        if scale is None or scale <= 1:
+            return cls(branches.conditional)
+        return cls(branches.stacked(scale), scale)
+
+
+class DenoiseEngine:
+    """A :class:`Denoiser` prepared for whole loops, without autograd; float32 or bfloat16 weights.
+
+    Latents and the arithmetic between steps stay float32 with bfloat16 weights.
+    """
+
+    def __init__(self, module: Denoiser, dtype: torch.dtype = torch.float32) -> None:
+        config = self.config = module.config
+        self.dtype = dtype
+        self.stack = PackedSkipEncoder(module.encoder, config.latent_tokens, dtype)
+        self.from_latent, self.to_latent = _packed(module.from_latent, dtype), _packed(module.to_latent, dtype)
+        # Tokens of time and text are made once a loop, in float32 whatever the weights of the stack.
+        self.text_in = _packed(module.text_in, torch.float32)
+        self.time_in = PackedLinear(module.time_in.weight, module.time_in.bias)
+        self.time_out = PackedLinear(module.time_out.weight, module.time_out.bias)
+        guided = module.guidance_in
+        self.guidance_in = None if guided is None else PackedLinear(guided.weight, None)
+        self.guidance_width = None if guided is None else guided.in_features
+        self.positions = module.positions.table.detach()
+
+    def sample(
+        self, noise: Tensor, plan: Sequence[Update], guide: Guide, fresh: Sequence[Tensor] = (), graph: bool = True
+    ) -> Tensor:
+        """Latents [B, N, M] float32 of a plan from noise [B, N, M]; ``fresh[i]`` is added after step i.
+
+        ``graph`` replays the network as one CUDA graph where the device is CUDA.
+        Raises LatentMismatchError for noise of another shape, ConfigError for a text of another width or a guidance
+        weight without its input.
+        """
+        self._check(noise, guide)
+        with torch.inference_mode():
+            latents = self._loop(noise.float(), plan, guide, fresh, graph)
+        return latents.clone()  # outside, so that autograd may use it
+
+    def _loop(
+        self, latents: Tensor, plan: Sequence[Update], guide: Guide, fresh: Sequence[Tensor], graph: bool
+    ) -> Tensor:
+        sequence, mask = self._sequence(latents, guide)
+        times = self._times(plan, guide, latents.device)
+        tokens, width, batch = latents.shape[1], sequence.shape[-1], len(latents)
+        places = sequence.view(-1, batch, *sequence.shape[1:])[:, :, :tokens]
+        start = self.positions[:tokens].to(self.dtype)
+        network: Network = lambda x: self._network(x, mask)  # noqa: E731
+        if graph and sequence.is_cuda:
+            network = replayed(network, sequence)
+        for step, (update, time) in enumerate(zip(plan, times, strict=True)):
+            entered = latents if self.from_latent is None else self.from_latent(latents.to(self.dtype).flatten(0, 1))
+            places.copy_(entered.view(batch, tokens, width) + start)
+            sequence[:, tokens] = time
+            predicted = network(sequence).float()
+            if guide.scale is not None:
+                predicted = torch.lerp(predicted[:batch], predicted[batch:], guide.scale)
+            latents = self._updated(latents, predicted, update)
+            if update.fresh:
+                latents = latents.add_(fresh[step], alpha=update.fresh)
+        return latents
+
+    def _network(self, sequence: Tensor, mask: Tensor | None) -> Tensor:
+        rows = self.stack(sequence, mask)
+        if self.to_latent is None:
+            return rows
+        return self.to_latent(rows.flatten(0, 1)).view(*rows.shape[:2], -1)
+
+    def _updated(self, latents: Tensor, predicted: Tensor, update: Update) -> Tensor:
+        keep, weight = update.keep, update.predicted
+        if self.config.preconditioned:  # the noise is sigma x + signal F
+            keep, weight = keep + weight * update.sigma, weight * update.signal
+        return (latents * keep).add_(predicted, alpha=weight)
+
+    def _sequence(self, latents: Tensor, guide: Guide) -> tuple[Tensor, Tensor | None]:
+        """Room for the sequences [R, N + 1 + L, D], the text tokens in their places, and the mask of keys."""
+        text, mask = guide.branches.tokens.float(), guide.branches.mask
+        before = latents.shape[1] + 1
+        if self.config.normalize_text:
+            text = F.layer_norm(text, text.shape[-1:])
+        if self.config.project_text and self.config.relu_text:
+            text = torch.relu(text)
+        rows, length = text.shape[:2]
+        if self.text_in is not None:
+            text = self.text_in(text.reshape(rows * length, -1)).view(rows, length, -1)
+        sequence = torch.empty(rows, before + length, text.shape[-1], dtype=self.dtype, device=latents.device)
+        sequence[:, before:] = text + self.positions[before : before + length]
+        if mask.device.type == "cpu" and bool(mask.all()):
+            return sequence, None
+        return sequence, F.pad(mask, (before, 0), value=True)[:, None, None, :]
+
+    def _times(self, plan: Sequence[Update], guide: Guide, device: torch.device) -> tuple[Tensor, ...]:
+        """The time token of every step, its position included."""
+        timesteps = torch.tensor([update.timestep for update in plan], device=device)
+        features = timestep_features(timesteps, self.config.time_width)
+        if self.guidance_in is not None and guide.weight is not None and self.guidance_width is not None:
+            weight = torch.tensor([guide.weight], device=device)
+            features = features + self.guidance_in(guidance_features(weight, self.guidance_width))
+        tokens = self.time_out(F.silu(self.time_in(features))) + self.positions[self.config.latent_tokens]
+        return tokens.to(self.dtype).unbind(0)
+
+    def _check(self, noise: Tensor, guide: Guide) -> None:
+        config = self.config
+        if noise.ndim != 3 or noise.shape[1:] != (config.latent_tokens, config.latent_width):
+            raise LatentMismatchError(
+                f"latents are {list(noise.shape)}, this denoiser takes "
+                f"[batch, {config.latent_tokens}, {config.latent_width}]"
+            )
+        if guide.branches.tokens.shape[-1] != config.text_width:
+            raise ConfigError(
+                f"text embedding is {list(guide.branches.tokens.shape)}, this denoiser takes "
+                f"[batch, tokens, {config.text_width}]"
+            )
+        if guide.weight is not None and self.guidance_in is None:
+            raise ConfigError("guidance_weight: this denoiser has no guidance input (guidance_width is not set)")
+
+
+def _packed(module: nn.Module, dtype: torch.dtype) -> PackedLinear | None:
+    """A linear map prepared, or None for an identity."""
+    return PackedLinear(module.weight, module.bias, dtype) if isinstance(module, nn.Linear) else None
+
+
+def engine_for(module: object, dtype: torch.dtype = torch.float32) -> DenoiseEngine | None:
+    """The engine of a denoiser as it is now, made once; None for other modules, types and for training."""
+    if not isinstance(module, Denoiser) or module.training or module.time_in.weight.dtype is not torch.float32:
+        return None
+    return prepared(module, DenoiseEngine, dtype)

@@ -1,0 +1,160 @@
+"""Prepared transformer stacks of :mod:`leadbench.nn.transformer`, for inference alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leadbench.nn.transformer import (
+    DecoderBlock,
+    EncoderBlock,
+    SelfAttention,
+    SkipTransformerDecoder,
+    SkipTransformerEncoder,
+)
+from leadbench.packing import PackedLinear, composed
+
+
+class _Norm:
+    def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype) -> None:
+        self.shape, self.eps = tuple(norm.normalized_shape), norm.eps
+        self.weight, self.bias = norm.weight.detach().to(dtype), norm.bias.detach().to(dtype)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return F.layer_norm(rows, self.shape, self.weight, self.bias, self.eps)
+
+
+class _Attention:
+    """Self-attention [B, S, D] to rows [B * rows, D]; with ``first`` only so many rows of each sequence ask."""
+
+    def __init__(self, module: SelfAttention, dtype: torch.dtype, first: int | None) -> None:
+        self.heads, self.width, self.first = module.heads, module.width, first
+        weight, bias, width = module.qkv.weight, module.qkv.bias, module.width
+        if first is None:
+            self.qkv = PackedLinear(weight, bias, dtype)
+        else:
+            self.query = PackedLinear(weight[:width], bias[:width], dtype)
+            self.key_value = PackedLinear(weight[width:], bias[width:], dtype)
+        self.out = PackedLinear(module.out.weight, module.out.bias, dtype)
+
+    def __call__(self, x: Tensor, asking: Tensor, mask: Tensor | None) -> Tensor:
+        """``asking`` are the rows [B * rows, D] of x that ask: all, or the first ones of each sequence."""
+        batch, length, width = x.shape
+        shape = (batch, length, -1, self.heads, width // self.heads)
+        if self.first is None:
+            q, k, v = self.qkv(asking).view(shape).permute(2, 0, 3, 1, 4).unbind(0)
+        else:
+            k, v = self.key_value(x.reshape(-1, width)).view(shape).permute(2, 0, 3, 1, 4).unbind(0)
+            q = self.query(asking).view(batch, -1, self.heads, width // self.heads).transpose(1, 2)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.out(mixed.transpose(1, 2).reshape(-1, width))
+
+
+class _FeedForward:
+    def __init__(self, block: EncoderBlock | DecoderBlock, dtype: torch.dtype) -> None:
+        self.expand = PackedLinear(block.feedforward.expand.weight, block.feedforward.expand.bias, dtype)
+        self.contract = PackedLinear(block.feedforward.contract.weight, block.feedforward.contract.bias, dtype)
+        self.norm = _Norm(block.norm_feedforward, dtype)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return self.norm(self.contract(self.expand(rows, gelu=True)).add_(rows))
+
+
+class PackedEncoderBlock:
+    """:class:`EncoderBlock`, with ``first`` for the first rows of each sequence alone."""
+
+    def __init__(self, block: EncoderBlock, dtype: torch.dtype, first: int | None = None) -> None:
+        self.attention = _Attention(block.attention, dtype, first)
+        self.norm = _Norm(block.norm_attention, dtype)
+        self.feedforward = _FeedForward(block, dtype)
+        self.first = first
+
+    def __call__(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """x [B, S, D] to [B, S or first, D]; mask [B, 1, 1, S] or None."""
+        batch, _, width = x.shape
+        asking = (x if self.first is None else x[:, : self.first]).reshape(-1, width)
+        rows = self.norm(self.attention(x, asking, mask).add_(asking))
+        return self.feedforward(rows).view(batch, -1, width)
+
+
+class PackedSkipEncoder:
+    """:class:`SkipTransformerEncoder` for the first ``rows`` rows of each sequence."""
+
+    def __init__(self, stack: SkipTransformerEncoder, rows: int, dtype: torch.dtype = torch.float32) -> None:
+        blocks: list[EncoderBlock] = [*stack.down, stack.middle, *stack.up]  # type: ignore[list-item]
+        half, last = len(stack.down), len(blocks) - 1
+        packed = [PackedEncoderBlock(b, dtype, rows if i == last else None) for i, b in enumerate(blocks)]
+        self.down, self.middle, self.up = packed[:half], packed[half], packed[half + 1 :]
+        self.merge = [PackedLinear(m.weight, m.bias, dtype) for m in stack.merge]  # type: ignore[arg-type]
+        self.norm = _Norm(stack.norm, dtype)
+
+    def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """x [B, S, D] to [B, rows, D]; mask [B, 1, 1, S] or None."""
+        saved: list[Tensor] = []
+        for block in self.down:
+            x = block(x, mask)
+            saved.append(x)
+        x = self.middle(x, mask)
+        for merge, block in zip(self.merge, self.up, strict=True):
+            x = block(merged(merge, x, saved.pop()), mask)
+        return self.norm(x)
+
+
+def merged(merge: PackedLinear, current: Tensor, saved: Tensor) -> Tensor:
+    """The linear map of [current, saved], each [B, S, D]."""
+    both = torch.cat([current, saved], dim=-1)
+    return merge(both.view(-1, both.shape[-1])).view(current.shape)
+
+
+class PackedDecoderBlock:
+    """:class:`DecoderBlock` without its cross-attention, whose result it is given: a memory of one token is read whole
+    whatever asks."""
+
+    def __init__(self, block: DecoderBlock, dtype: torch.dtype) -> None:
+        self.attention = _Attention(block.attention, dtype, None)
+        self.norm = _Norm(block.norm_attention, dtype)
+        self.norm_cross = _Norm(block.norm_cross, dtype)
+        self.feedforward = _FeedForward(block, dtype)
+
+    def __call__(self, x: Tensor, read: Tensor) -> Tensor:
+        """x [B, T, D] and what each sequence reads from its memory, [B, 1, D]."""
+        asking = x.reshape(-1, x.shape[-1])
+        rows = self.norm(self.attention(x, asking, None).add_(asking))
+        rows = self.norm_cross(rows.view(x.shape).add_(read)).view(asking.shape)
+        return self.feedforward(rows).view(x.shape)
+
+
+class PackedSkipDecoder:
+    """:class:`SkipTransformerDecoder` for memories of one token and sequences without padding."""
+
+    def __init__(self, stack: SkipTransformerDecoder, dtype: torch.dtype = torch.float32) -> None:
+        blocks: Sequence[DecoderBlock] = [*stack.down, stack.middle, *stack.up]  # type: ignore[list-item]
+        half = len(stack.down)
+        packed = [PackedDecoderBlock(block, dtype) for block in blocks]
+        self.down, self.middle, self.up = packed[:half], packed[half], packed[half + 1 :]
+        self.merge = [PackedLinear(m.weight, m.bias, dtype) for m in stack.merge]  # type: ignore[arg-type]
+        self.norm = _Norm(stack.norm, dtype)
+        # A softmax over one key is 1, so cross-attention is its value map and its output map, one after the other.
+        reads = [_read_of(block) for block in blocks]
+        self.reads = PackedLinear(torch.cat([w for w, _ in reads]), torch.cat([b for _, b in reads]), dtype)
+        self.layers = len(blocks)
+
+    def __call__(self, x: Tensor, memory: Tensor) -> Tensor:
+        """x [B, T, D] and memory [B, 1, D] to [B, T, D]."""
+        reads = self.reads(memory[:, 0]).view(len(x), self.layers, 1, -1).unbind(1)
+        layer, saved = iter(reads), list[Tensor]()
+        for block in self.down:
+            x = block(x, next(layer))
+            saved.append(x)
+        x = self.middle(x, next(layer))
+        for merge, block in zip(self.merge, self.up, strict=True):
+            x = block(merged(merge, x, saved.pop()), next(layer))
+        return self.norm(x)
+
+
+def _read_of(block: DecoderBlock) -> tuple[Tensor, Tensor]:
+    cross = block.cross
+    return composed(cross.out, (cross.key_value.weight[cross.width :], cross.key_value.bias[cross.width :]))

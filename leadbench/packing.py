@@ -1,0 +1,85 @@
+"""Linear maps whose weights are laid out once for the CPU's matrix kernels, and a store of what was prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Prepared = TypeVar("Prepared")
+
+_ORDINARY = ContextVar("ordinary", default=False)
+
+_PREPARED: WeakKeyDictionary[nn.Module, dict[torch.dtype, tuple[object, Any]]] = WeakKeyDictionary()
+
+
+def prepared(
+    module: nn.Module, make: Callable[[Any, torch.dtype], Prepared], dtype: torch.dtype = torch.float32
+) -> Prepared:
+    """What ``make(module, dtype)`` gives, made again only after a parameter or buffer of the module has changed."""
+    version = tuple((t.data_ptr(), t._version) for t in (*module.parameters(), *module.buffers()))
+    kept = _PREPARED.setdefault(module, {})
+    if dtype not in kept or kept[dtype][0] != version:
+        with torch.no_grad():
+            kept[dtype] = (version, make(module, dtype))
+    found: Prepared = kept[dtype][1]
+    return found
+
+
+@contextmanager
+def ordinary_kernels() -> Iterator[None]:
+    """Inside, every linear map runs as torch's own operator, which tools that count operations know."""
+    token = _ORDINARY.set(True)
+    try:
+        yield
+    finally:
+        _ORDINARY.reset(token)
+
+
+def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether oneDNN's prepared linear maps, which torch's own compiler uses, exist for this type and device."""
+    operators = torch.ops.mkldnn
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    if not (hasattr(operators, "_reorder_linear_weight") and hasattr(operators, "_linear_pointwise")):
+        return False
+    if dtype is torch.bfloat16:
+        return bool(operators._is_mkldnn_bf16_supported())
+    return dtype is torch.float32
+
+
+class PackedLinear:
+    """x W^T + b for rows [R, I], optionally followed by the exact GELU, without autograd.
+
+    On a CPU the weight is kept in oneDNN's blocked layout. A plain product lays out its operands in every call, which
+    for a few rows costs more than the product: 6 rows of width 256 take 40 % of the time. Elsewhere it is an ordinary
+    linear map.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype = torch.float32) -> None:
+        self.weight = weight.detach().to(dtype).contiguous()
+        self.bias = None if bias is None else bias.detach().to(dtype).contiguous()
+        packs = can_pack(weight.device, dtype)
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight, None) if packs else None
+        self._run = torch.ops.mkldnn._linear_pointwise.default if packs else None
+
+    def __call__(self, rows: Tensor, gelu: bool = False) -> Tensor:
+        if self._run is None or (rows.shape[0] == 1 and not gelu) or _ORDINARY.get():
+            out = F.linear(rows, self.weight, self.bias)
+            return F.gelu(out) if gelu else out
+        done: Tensor = self._run(rows, self._packed, self.bias, "gelu" if gelu else "none", [], "none" if gelu else "")
+        return done
+
+
+def composed(outer: nn.Linear | tuple[Tensor, Tensor], inner: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Weight and bias of ``outer(inner(x))``, multiplied in float64."""
+    weight, bias = (outer.weight, outer.bias) if isinstance(outer, nn.Linear) else outer
+    joint = weight.double() @ inner[0].double()
+    moved = weight.double() @ inner[1].double() + bias.double()
+    return joint.to(weight.dtype), moved.to(weight.dtype)
