@@ -132,7 +132,7 @@ class LatencyBenchmark:
             replication=0,
             seed=self.config.seed,
             metrics=metrics,
-            details=shared,
+            details={**shared, "rounds": [value / batch for value in whole.values]},
             chunk_size=batch,
             key=_key(subject, steps, batch, with_projector),
         )

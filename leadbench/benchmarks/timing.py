@@ -16,23 +16,23 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Spread:
-    """Seconds of one piece of work over ``n`` runs."""
+    """Seconds of one piece of work: ``values`` of all runs in order, and what describes them."""
 
     median: float
     p95: float
     least: float
-    n: int
+    values: tuple[float, ...]
 
     @classmethod
     def of(cls, seconds: list[float]) -> Spread:
         """Of one run or more.
 
         >>> Spread.of([3.0, 1.0, 2.0])
-        Spread(median=2.0, p95=3.0, least=1.0, n=3)
+        Spread(median=2.0, p95=3.0, least=1.0, values=(3.0, 1.0, 2.0))
         """
         ordered = sorted(seconds)
         place = min(len(ordered) - 1, -(-95 * len(ordered) // 100) - 1)
-        return cls(statistics.median(ordered), ordered[place], ordered[0], len(ordered))
+        return cls(statistics.median(ordered), ordered[place], ordered[0], tuple(seconds))
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,9 @@ def _values(records: Iterable[Record]) -> Values:
         steps.setdefault(record.row, set()).add(record.steps)
     values: dict[tuple[str, int | None], dict[str, dict[int, float]]] = {}
     for record in found:
+        if record.details.get("rounds") and record.chunk_size == 1:  # of the latency benchmark, timed in turns
+            rounds = values.setdefault((record.row, None), {})
+            rounds["seconds"] = dict(enumerate(record.details["rounds"]))
         measured = {name: record.details[name] for name in DIAGNOSTICS if name in record.details} | record.metrics
         for count in {record.steps, None} if len(steps[record.row]) == 1 else {record.steps}:
             row = values.setdefault((record.row, count), {})

@@ -37,12 +37,15 @@ def render_claims(reports: Sequence[Report], form: str = "github") -> str:
 
 
 def _report(report: Report, form: str) -> str:
-    body = [line for judged in report.judged for line in _lines(judged)]
+    body = [line for judged in report.judged if judged.findings for line in _lines(judged)]
     table = render_grid(f"Claims of the paper on {report.dataset}", HEADER, body, form)
     if form == "csv":
         return table
+    unmeasured = [judged.claim.name for judged in report.judged if not judged.findings]
     counts = {v: sum(j.verdict == v for j in report.judged) for v in ("holds", "fails", "inconclusive", "not measured")}
-    notes = [f"{judged.claim.name}: {judged.claim.note}" for judged in report.judged if judged.claim.note]
+    notes = [
+        f"{judged.claim.name}: {judged.claim.note}" for judged in report.judged if judged.findings and judged.claim.note
+    ]
     runs = sorted({j.run for j in report.judged if j.run})
     prose = "\n\n".join(
         [
@@ -51,7 +54,8 @@ def _report(report: Report, form: str) -> str:
             "are adjusted by Holm's method over all comparisons of a dataset. Replications vary the random numbers of "
             "the evaluation, not the trainings, nor the motions and words of an inversion; intervals of clusters are "
             f"bootstraps over clips. Runs: {', '.join(runs)}.",
-            "Notes. " + " ".join(notes),
+            *(["Notes. " + " ".join(notes)] if notes else []),
+            *([f"Not measured here: {', '.join(unmeasured)}."] if unmeasured else []),
         ]
     )
     return f"{table}\n\n{in_format(prose, form)}"
@@ -59,8 +63,6 @@ def _report(report: Report, form: str) -> str:
 
 def _lines(judged: Judged) -> list[list[str]]:
     claim = judged.claim
-    if not judged.findings:
-        return [[claim.name, claim.statement, *(["—"] * 6), judged.verdict]]
     lines = []
     for number, finding in enumerate(judged.findings):
         head = [claim.name, claim.statement] if number == 0 else ["", ""]
