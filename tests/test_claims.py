@@ -220,6 +220,19 @@ def test_clusters_are_judged_by_their_bootstrap(tmp_path: Path) -> None:
         assert judged["figure3.clusters"].findings[0].test.n == 50
 
 
+def test_overhead_is_judged_round_by_round(tmp_path: Path) -> None:
+    def timed(row: str, rounds: list[float]) -> Record:
+        return record(row, 0, 50, "latency", aits=1.0).model_copy(update={"details": {"rounds": rounds}})
+
+    base = [0.20, 0.22, 0.21, 0.25, 0.20]
+    for folder, factors in (("a", (1.02, 1.03)), ("b", (1.09, 1.08))):
+        slower = [factors[i % 2] * value for i, value in enumerate(base)]
+        write_run(tmp_path / folder / "run", [timed("MLD", base), timed("LEAD (MLD)", slower)])
+    for folder, expected in (("a", "holds"), ("b", "fails")):
+        judged = {item.claim.name: item.verdict for item in judge_results(tmp_path / folder)[0].judged}
+        assert judged["inference.overhead"] == expected
+
+
 def test_one_question_is_one_test(tmp_path: Path) -> None:
     """Claims that share a comparison do not make each other's p-values larger."""
     run = _stored(write_run(tmp_path / "run", pairs(-0.0006, 0.001)))

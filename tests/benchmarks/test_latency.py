@@ -79,6 +79,6 @@ def test_works_are_timed_in_turns() -> None:
     works = {name: (lambda name=name: calls.append(name)) for name in "ab"}
     times = in_turns(works, rounds=2, device=torch.device("cpu"))
     assert calls == ["a", "b", "a", "b", "a", "b"]
-    assert times["a"].n == 2
+    assert len(times["a"].values) == 2
     assert Spread.of([float(i) for i in range(1, 101)]).p95 == 95.0
     assert probe(torch.device("cpu"), size=64, rounds=2).copy > 0
