@@ -97,6 +97,19 @@ class Generator:
                 made += self._named(request, features, repeat)
         return sorted(made, key=lambda motion: motion.name)
 
+    def description(self, request: GenerateRequest) -> dict[str, object]:
+        """What made the motions of a request: names, resolved steps and guidance, latent space, concepts."""
+        backbone, projector = self.backbone, self.projector
+        steps = backbone.default_steps if request.steps is None else request.steps
+        return {
+            "backbone": backbone.name,
+            "steps": steps,
+            "guidance": backbone.default_guidance(steps) if request.guidance is None else request.guidance,
+            "latent": backbone.autoencoder.fingerprint,
+            "projector": None if projector is None else f"aligned {projector.text_encoder}",
+            "concepts": {name: dict(concept.about) for name, concept in self.concepts.items()},
+        }
+
     def _named(self, request: GenerateRequest, features: Tensor, repeat: int) -> list[GeneratedMotion]:
         joints = features_to_joints(features, get_skeleton(self.backbone.autoencoder.motion.skeleton))
         suffix = f"-{repeat}" if request.count > 1 else ""
@@ -118,8 +131,10 @@ class Generator:
             return encoder.encode_with(captions, {name: self.concepts[name].vector for name in used})
 
 
-def write_motions(motions: Sequence[GeneratedMotion], request: GenerateRequest, out: Path) -> list[Path]:
-    """Write ``NAME.features.npy``, ``NAME.joints.npy`` and ``generate.json``, which holds request and provenance."""
+def write_motions(
+    motions: Sequence[GeneratedMotion], request: GenerateRequest, generator: Generator, out: Path
+) -> list[Path]:
+    """Write ``NAME.features.npy``, ``NAME.joints.npy`` and ``generate.json``: request, models, provenance."""
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for motion in motions:
@@ -127,7 +142,12 @@ def write_motions(motions: Sequence[GeneratedMotion], request: GenerateRequest, 
             path = out / f"{motion.name}.{kind}.npy"
             np.save(path, values.numpy())
             written.append(path)
-    content = {"request": asdict(request), "captions": {m.name: m.caption for m in motions}, **collect_provenance()}
+    content = {
+        "request": asdict(request),
+        "captions": {motion.name: motion.caption for motion in motions},
+        **generator.description(request),
+        **collect_provenance(),
+    }
     write_text_atomic(out / "generate.json", json.dumps(content, indent=2) + "\n")
     return written
 

@@ -21,6 +21,17 @@ _BY_PROTOCOL: Mapping[str, Callable[[Sequence[Record], str], str]] = {
 }
 
 
+def published_tables(records: Sequence[Record]) -> tuple[int, ...]:
+    """The paper's tables in the layout of a run: 3 and 4, 6, or 1 and 5; none where they stand beside its rows anyway."""
+    if records[0].protocol == "mti":
+        return (3, 4)
+    if records[0].protocol in _BY_PROTOCOL:
+        return ()
+    if is_ablation(records):
+        return (6,)
+    return () if published_beside(records[0].dataset).by_model else (1, 5)
+
+
 def render_run(records: Sequence[Record], form: str = "github", *, rank_published: bool = False) -> str:
     """The tables of a run; on HumanML3D and KIT-ML the paper's rows stand below the measured ones.
 

@@ -101,7 +101,7 @@ class MTIBenchmark:
 
     def run(self, report: Report) -> list[Record]:
         """Learn the words that are not there, then do every replication that is not recorded; return all records."""
-        words = self._all_words(report)
+        words = self.words(report)
         for replication in range(self.config.replications):
             self._replication(replication, words)
             report("replication", replication + 1, self.config.replications)
@@ -126,8 +126,11 @@ class MTIBenchmark:
 
     # ------------------------------------------------------------------ learning
 
-    def _all_words(self, report: Report) -> dict[str, Words]:
-        """Row name -> words: initial ones, each loss, and the loss ``lead`` through each other projector."""
+    def words(self, report: Report) -> dict[str, Words]:
+        """Row name -> words: initial ones, each loss, and the loss ``lead`` through each other projector.
+
+        Those that the run's folder holds are read from it.
+        """
         full = self.projectors.get("full")
         both: dict[str, Projector | None] = {"": None} if full is None else {"": None, PROJECTED: full}
         words = {INITIAL: Words(initial_vectors(self.backbone.text_encoder, self.exemplars), None, both)}
@@ -181,11 +184,11 @@ class MTIBenchmark:
         rows = ["Real", *(name + suffix for name, found in words.items() for suffix in found.projectors)]
         if all(self.store.done(f"{row}|{replication}") for row in rows):
             return
-        reference = self._reference(self.exemplars, replication)
+        reference = self.reference(replication)
         real = score(reference.as_real, reference.motion, self._scoring)
         records = [self._record("Real", replication, {**real, **self.real}, {})]
         for name, found in words.items():
-            latent = self._sample(found.vectors, self.exemplars, reference, replication)
+            latent = self.sample(found.vectors, reference, replication)
             for suffix, projector in found.projectors.items():
                 made = self._embed(latent, reference, projector)
                 metrics = score(reference, made, self._scoring)
@@ -196,6 +199,14 @@ class MTIBenchmark:
                 records.append(self._record(name + suffix, replication, metrics, details))
         for record in records:
             self.store.append(record)
+
+    def reference(self, replication: int) -> Reference:
+        """The exemplars as a replication draws them."""
+        return self._reference(self.exemplars, replication)
+
+    def sample(self, vectors: Tensor, reference: Reference, replication: int) -> Latent:
+        """One latent for each exemplar's word [n, T], from a random template, for the true length."""
+        return self._sample(vectors, self.exemplars, reference, replication)
 
     def _reference(self, exemplars: Sequence[Exemplar], replication: int) -> Reference:
         samples = [item.samples[0] for item in exemplars]

@@ -62,7 +62,7 @@ def generate(
         opened, backbone, projector, late("leadbench.concepts:find_concepts")(concept or [], concepts)
     )
     motions = generator.generate(request)
-    for path in late("leadbench.generation:write_motions")(motions, request, out):
+    for path in late("leadbench.generation:write_motions")(motions, request, generator, out):
         typer.echo(f"wrote {path}")
     if strip is not None:
         skeleton = late("leadbench.skeleton:get_skeleton")(opened.dataset.motion.skeleton)

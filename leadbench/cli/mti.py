@@ -95,6 +95,9 @@ def styles(
     replications: Annotated[int, typer.Option("--replications", min=1, help="Generations of each word.")] = 20,
     seed: Annotated[int, typer.Option("--seed", help="Seed of every random number.")] = 0,
     out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs"),
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Also draw exemplars and what their words make (PNG).")
+    ] = None,
     format: Annotated[str, typer.Option("--format", "-f", help="github, latex, csv, json or plain.")] = "github",
     plugin: PluginOption = None,
 ) -> None:
@@ -116,16 +119,19 @@ def styles(
         split=split,
     )
     wanted = late("leadbench.benchmarks.mti_assets:Wanted")(backbone, evaluator, styles=tuple(style or ()))
-    _run(opened, wanted, config, out, format)
+    benchmark = _run(opened, wanted, config, out, format)
+    if figure is not None:
+        note(f"wrote {late('leadbench.benchmarks.mti_strips:draw_words')(benchmark, figure)}")
 
 
-def _run(opened: Any, wanted: Any, config: Any, out: Path, form: str) -> None:
-    """Start or resume a run, print its table and where the records are."""
+def _run(opened: Any, wanted: Any, config: Any, out: Path, form: str) -> Any:
+    """Start or resume a run, print its table and where the records are; returns the benchmark."""
     benchmark = late("leadbench.benchmarks.mti_assets:assemble_mti")(opened, wanted, config, out)
     with progress() as reporter:
         records = benchmark.run(lambda label, done, total: reporter.show(config.protocol, done, total, label))
     typer.echo(late("leadbench.inversion_table:render_inversion")(records, form))
     note(f"records: {benchmark.store.folder}")
+    return benchmark
 
 
 def _parse_losses(text: str) -> tuple[str, ...]:

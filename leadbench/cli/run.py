@@ -172,7 +172,8 @@ def tables(
         bool, typer.Option("--diagnostics", help="Latent norms and foot skating instead of the metrics.")
     ] = False,
     published: Annotated[
-        bool, typer.Option("--published", help="Also print the paper's Tables 1 and 5, of other data than this run's.")
+        bool,
+        typer.Option("--published", help="Also print the paper's tables of the same layout, of other data."),
     ] = False,
     rank_published: Annotated[
         bool, typer.Option("--rank-published", help="The paper's rows compete for best and second.")
@@ -188,8 +189,8 @@ def tables(
         typer.echo(late("leadbench.diagnostics:render_diagnostics")(records, format))
         return
     typer.echo(late("leadbench.rendering:render_run")(records, format, rank_published=rank_published))
-    if published and not late("leadbench.published:published_beside")(records[0].dataset).by_model:
-        for number in (1, 5):
+    if published:
+        for number in late("leadbench.rendering:published_tables")(records):
             typer.echo("\n" + late("leadbench.published:render_published")(number, format))
 
 

@@ -100,6 +100,7 @@ def test_a_run_goes_on_where_it_stopped(run: subprocess.CompletedProcess[str], d
 def test_stored_records_render_in_every_format(run: subprocess.CompletedProcess[str]) -> None:
     where = folder(run)
     assert lead("tables", where).stdout == run.stdout
+    assert "Published, Table 4" in lead("tables", where, "--published").stdout
     assert r"\textbf{" in lead("tables", where, "--format", "latex").stdout
     rows = json.loads(lead("tables", where, "--format", "json").stdout)
     assert {"row", "metrics"} <= set(rows[0])
@@ -129,11 +130,12 @@ def test_projectors_of_the_ablation_must_be_there(data: Path, tmp_path: Path) ->
 
 def test_unseen_styles_are_judged_by_a_classifier(data: Path, tmp_path: Path) -> None:
     options = ("--dataset", data, "--models", shipped().folder, *FEW, "--out", tmp_path)
-    done = lead("mti", "styles", *options, "--style", "odd")
+    done = lead("mti", "styles", *options, "--style", "odd", "--figure", tmp_path / "figure.png")
     assert done.returncode == 0, done.stderr
     assert "unseen styles" in done.stdout
     records = RunStore(folder(done)).records()
     held = set((data / "held_out.txt").read_text().split())
+    assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
     header = json.loads((folder(done) / "run.json").read_text())["config"]
     assert set(header["eligible"]) == held
     for record in records:
@@ -169,6 +171,9 @@ def test_a_concept_is_learnt_kept_and_used(data: Path, tmp_path: Path, kind: str
         assert done.returncode == 0, done.stderr
     names = sorted(p.name for p in (tmp_path / "a").glob("*.npy"))
     assert len(names) == 8
+    told = json.loads((tmp_path / "a" / "generate.json").read_text())
+    assert (told["backbone"], told["steps"], told["projector"]) == ("mld", 50, "aligned minilm")
+    assert told["concepts"]["superman"]["initial_word"] == "walk"
     for name in names:
         first, second = (np.load(tmp_path / out / name) for out in ("a", "b"))
         assert np.array_equal(first, second)
