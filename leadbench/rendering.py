@@ -22,7 +22,7 @@ _BY_PROTOCOL: Mapping[str, Callable[[Sequence[Record], str], str]] = {
 
 
 def published_tables(records: Sequence[Record]) -> tuple[int, ...]:
-    """The paper's tables in the layout of a run: 3 and 4, 6, or 1 and 5; none where they stand beside its rows anyway."""
+    """The paper's tables in the layout of a run: 3 and 4, 6, or 1 and 5; none where they stand beside it anyway."""
     if records[0].protocol == "mti":
         return (3, 4)
     if records[0].protocol in _BY_PROTOCOL:
