@@ -141,13 +141,19 @@ class MotionEmbedder(nn.Module):
         Raises:
             DataError: a motion is shorter than 4 frames or longer than F.
         """
+        padded, steps = self.padded(features, lengths)
+        return self.sequence(self.movement(padded), steps)  # type: ignore[no-any-return]
+
+    def padded(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [B, F', D] whose frames after a motion's last one are 0, at least 4 of them, and the steps [B] that
+        the GRU takes. Raises DataError as :meth:`forward` does."""
         self._check(features, lengths)
         longest = int(lengths.max())
         mask = lengths_to_mask(lengths.to(features.device), longest).unsqueeze(-1)
         # torch.where, not a product: padding may hold NaN, and NaN * 0 is NaN.
         real = torch.where(mask, features[:, :longest], features.new_zeros(()))
         tail = PADDING_FRAMES + (-longest) % FRAMES_PER_STEP
-        return self.embed_as_padded(pad(real, (0, 0, 0, tail)), lengths)
+        return pad(real, (0, 0, 0, tail)), lengths // FRAMES_PER_STEP
 
     def embed_as_padded(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Embed ``features`` [B, F, D] with the padding that they hold: the official behaviour, to [B, E].
