@@ -66,7 +66,7 @@ def draw_spaces(panels: Sequence[Panel], labels: Sequence[str], path: Path, *, t
         handletextpad=0.3, labelspacing=0.35,
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, facecolor="white")
+    figure.savefig(path, dpi=120, facecolor="white", bbox_inches="tight", pad_inches=0.15)
     return path
 
 
