@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leadbench.config import StructureConfig
+from leadbench.data.labels import FILE, load_labels
 from leadbench.data.synthetic.generate import VERSION, first_action
 from leadbench.errors import DataError
 from leadbench.inversion import coarse_word
 from leadbench.tensors import MotionSample
 
-FILE = "labels.json"
 _SEGMENT = re.compile(r"(.*_\d{3})_\d+$")  # of the Bandai-Namco clips that were cut: 2_walk_normal_001_2
 
 
@@ -36,7 +36,7 @@ class ActionLabels:
 def find_labels(root: Path, samples: Sequence[MotionSample], config: StructureConfig) -> ActionLabels:
     """Labels of samples that are frequent enough.
 
-    ``labels.json`` in the dataset's folder holds ``{id: {"content": label}}``. Where it is absent, ids of the embedded
+    ``labels.json`` in the dataset's folder tells the content of every id. Where it is absent, ids of the embedded
     corpus tell the action that a clip begins with. Else the first verb of the captions is taken, of which only the
     most frequent count: rare ones are mostly wrong tags.
 
@@ -59,14 +59,22 @@ def find_labels(root: Path, samples: Sequence[MotionSample], config: StructureCo
     return ActionLabels({name: label for name, label in said.items() if label in kept}, source)
 
 
-def same_clip(ids: Sequence[str]) -> list[int]:
+def recordings_of(root: Path) -> dict[str, str]:
+    """Recording of every id that the dataset's labels name; empty where it has none."""
+    return {name: label.recording for name, label in load_labels(root).items()} if (root / FILE).is_file() else {}
+
+
+def same_clip(ids: Sequence[str], recordings: Mapping[str, str] | None = None) -> list[int]:
     """A number for each id, equal for pieces of one clip: mirrored copies (``M``), sub-clips (``#3``) and segments.
+
+    ``recordings`` say what ids were cut from, where the dataset knows it.
 
     >>> same_clip(["000012", "M000012", "000013#2", "000013#4", "2_walk_normal_001_1", "M2_walk_normal_001_2", "Mia"])
     [0, 0, 1, 1, 2, 2, 3]
     """
     numbers: dict[str, int] = {}
-    bare = [_uncut(name) for name in ids]
+    known_cuts = recordings or {}
+    bare = [known_cuts.get(name.partition("#")[0], _uncut(name)) for name in ids]
     known = set(bare)
     clips = [name[1:] if name.startswith("M") and name[1:] in known else name for name in bare]
     return [numbers.setdefault(clip, len(numbers)) for clip in clips]
@@ -79,16 +87,11 @@ def _uncut(name: str) -> str:
 
 
 def _from_file(root: Path, samples: Sequence[MotionSample]) -> dict[str, str] | None:
-    path = root / FILE
-    if not path.is_file():
+    if not (root / FILE).is_file():
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        known = {name: entry["content"] for name, entry in content.items()}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as exc:
-        raise DataError(f'{path}: not {{id: {{"content": label}}}} for every id ({type(exc).__name__}: {exc})') from exc
+    known = load_labels(root)
     whole = {sample.id: sample.id.partition("#")[0] for sample in samples}
-    return {name: str(known[clip]) for name, clip in whole.items() if clip in known}
+    return {name: known[clip].content for name, clip in whole.items() if clip in known}
 
 
 def _from_corpus(root: Path, samples: Sequence[MotionSample]) -> dict[str, str] | None:

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leadbench.benchmarks.action_labels import ActionLabels, find_labels, same_clip
+from leadbench.benchmarks.action_labels import ActionLabels, find_labels, recordings_of, same_clip
 from leadbench.benchmarks.memory import Chunk, ChunkedWork
 from leadbench.benchmarks.realigners import PROJECTOR, VARIANT_ROWS
 from leadbench.config import StructureConfig
@@ -145,7 +145,7 @@ class StructureBenchmark:
     @cached_property
     def _clips(self) -> Tensor:
         """A number for each motion, equal for pieces and mirrored copies of one clip."""
-        return torch.tensor(same_clip([item.id for item in self._drawn]))
+        return torch.tensor(same_clip([item.id for item in self._drawn], recordings_of(self.root)))
 
     @cached_property
     def _captions(self) -> list[str]:

@@ -14,7 +14,7 @@ from fakes import WIDTH, FakeAutoencoder, FakeTextEncoder
 from folders import write_folder
 from matplotlib import image
 
-from leadbench.benchmarks.action_labels import find_labels
+from leadbench.benchmarks.action_labels import find_labels, recordings_of, same_clip
 from leadbench.benchmarks.structure import StructureBenchmark, find_projector, latent_space, run_name
 from leadbench.cli.main import main
 from leadbench.config import StructureConfig
@@ -174,15 +174,22 @@ def test_an_interrupted_run_ends_with_the_same_records(tmp_path: Path) -> None:
 
 def test_labels_of_a_file_come_first(tmp_path: Path) -> None:
     samples, config = planted(), StructureConfig(least=5)
-    content = {sample.id: {"content": "odd" if i % 2 else "even", "style": "x"} for i, sample in enumerate(samples)}
+    content = {
+        sample.id: {"content": "odd" if i % 2 else "even", "style": "x", "recording": f"r{i // 2}"}
+        for i, sample in enumerate(samples)
+    }
     (tmp_path / "labels.json").write_text(json.dumps(content))
     tagged = [replace(samples[0], id="000000#2"), *samples[1:20], replace(samples[20], id="unknown")]
     labels = find_labels(tmp_path, tagged, config)
     assert labels.counts == {"even": 10, "odd": 10}
     assert labels.by_id["000000#2"] == "even"
     assert labels.source == "labels.json of the dataset"
+    # two motions a recording, whatever their ids
+    assert same_clip([sample.id for sample in samples], recordings_of(tmp_path)) == [
+        i // 2 for i in range(len(samples))
+    ]
     (tmp_path / "labels.json").write_text('{"000000": "even"}')
-    with pytest.raises(DataError, match=r"labels.json: not \{id"):
+    with pytest.raises(DataError, match=r"labels.json: needed ID"):
         find_labels(tmp_path, samples, config)
 
 
