@@ -42,6 +42,7 @@ class OfficialModel:
     autoencoder: LoadedAutoencoder
     denoiser: Denoiser
     text_encoder: str
+    note: str = ""  # how the text encoder is known, where it was inferred
 
     def __post_init__(self) -> None:
         self.denoiser.eval().requires_grad_(False)
@@ -66,7 +67,7 @@ def build(found: OfficialBackbone, motion: MotionSpec) -> OfficialModel:
     autoencoder, denoiser = MotionVAE(found.autoencoder), Denoiser(found.denoiser)
     autoencoder.load_state_dict(dict(found.autoencoder_state))
     denoiser.load_state_dict(dict(found.denoiser_state))
-    return OfficialModel(LoadedAutoencoder(autoencoder, motion), denoiser, found.text_encoder)
+    return OfficialModel(LoadedAutoencoder(autoencoder, motion), denoiser, found.text_encoder, found.reason)
 
 
 def open_evaluator(files: OfficialFiles, glove: Callable[[], GloveVectors]) -> tuple[LoadedEvaluator, Path]:

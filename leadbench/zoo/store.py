@@ -52,11 +52,17 @@ class ModelStore:
         self._autoencoders: dict[str, LoadedAutoencoder] = {}
         self._spaces: dict[str, LoadedAutoencoder] = {}
         self._used: dict[str, Path] = {}
+        self._notes: dict[str, str] = {}
 
     @property
     def used(self) -> dict[str, Path]:
         """Name -> file of the models read so far, sorted."""
         return dict(sorted(self._used.items()))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was inferred of the official checkpoints read so far."""
+        return tuple(self._notes.values())
 
     def path(self, name: str) -> Path:
         """File of a model, e.g. ``diffusion-minilm``."""
@@ -106,6 +112,7 @@ class ModelStore:
         elif name in self.files.checkpoints:
             model = open_checkpoint(name, self.files)
             self._used[name] = self.files.checkpoints[name]
+            self._notes[name] = f"{name}: driven by text encoder {model.text_encoder} ({model.note})"
         else:
             return None
         # one autoencoder inside two checkpoints is one latent space, and is kept once
