@@ -27,12 +27,14 @@ class OfficialFiles:
         evaluator: folder of ``text_mot_match`` and ``Comp_v6_*``.
         glove: folder of ``our_vab_*``; None: looked for beside the evaluator.
         motion: the dataset's own statistics, which the backbones were trained with and do not hold.
+        dataset: its name.
     """
 
     checkpoints: Mapping[str, Path] = field(default_factory=dict)
     evaluator: Path | None = None
     glove: Path | None = None
     motion: MotionSpec | None = None
+    dataset: str = ""
 
 
 @dataclass(frozen=True, eq=False)

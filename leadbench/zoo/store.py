@@ -27,6 +27,13 @@ from leadbench.zoo.official_files import OfficialFiles, OfficialModel, open_chec
 
 _STATISTICS = ("statistics.mean", "statistics.std")
 GLOVE = "glove"
+_CHECKPOINT = "; or use a published one: --checkpoint mld=FILE, or once: leadbench zoo import FILE"
+_OFFICIAL = {
+    "autoencoder": _CHECKPOINT,
+    "diffusion": _CHECKPOINT,
+    "consistency": _CHECKPOINT.replace("mld=", "motionlcm="),
+    "evaluator": "; or use the published one: --evaluator FOLDER, or once: leadbench zoo import FOLDER",
+}
 OFFICIAL = "official"  # preset in the cards of what was imported
 
 
@@ -218,7 +225,10 @@ class ModelStore:
     def _need(self, name: str) -> None:
         if not self.has(name):
             stage = name.partition("-")[0]
-            raise WeightsError(f"models {self.folder}: {name!r} is not trained yet (run: leadbench train {stage})")
+            official = _OFFICIAL.get(stage, "") if self.files.dataset in ("humanml3d", "kit") else ""
+            raise WeightsError(
+                f"models {self.folder}: {name!r} is not trained yet (run: leadbench train {stage}{official})"
+            )
 
 
 def load_projector(path: Path) -> LoadedProjector:
