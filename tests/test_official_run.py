@@ -174,10 +174,9 @@ def test_doctor_passes_on_data_as_published(
     assert all(line.startswith(("! self-test", "! likely cause")) for line in wrong)
     found = {key: float(re.search(rf"{name} ([\d.]+)", first)[1]) for key, name in NAMES.items()}  # type: ignore[index]
     monkeypatch.setattr("leadbench.benchmarks.selftest.published_real", lambda name: found)
-    try:
+    with pytest.raises(SystemExit) as caught:
         main()
-    except SystemExit as done:
-        assert not done.code, capsys.readouterr()
+    assert caught.value.code == 0
     out = capsys.readouterr().out
     assert not [line for line in out.splitlines() if line.startswith("!")]
     assert "1 motions are in no split" in out or "has 10 frames" in out
