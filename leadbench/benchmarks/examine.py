@@ -59,9 +59,11 @@ def _files(root: Path, found: Inspection, known: set[str], published: bool) -> I
     yield Entry("folder", f"{root}: {found.motions:,} motions, {found.frames:,} frames")
     problems = [problem for problem in found.problems if problem.where not in known]
     if published:
-        for problem in (harmless := [problem for problem in problems if problem.harmless])[:1]:
-            more = f", and {len(harmless) - 1} more like it" if len(harmless) > 1 else ""
-            yield Entry("left out", f"{problem.where}: {problem.what}{more}; the release has such")
+        harmless = [problem for problem in problems if problem.harmless]
+        for kind in dict.fromkeys(problem.kind for problem in harmless):
+            alike = [problem for problem in harmless if problem.kind == kind]
+            more = f", and {len(alike) - 1} more such" if len(alike) > 1 else ""
+            yield Entry("left out", f"{alike[0].where}: {alike[0].what}{more}; the releases have such")
         problems = [problem for problem in problems if not problem.harmless]
     for kind in dict.fromkeys(problem.kind for problem in problems):
         members = [problem for problem in problems if problem.kind == kind]
