@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leadbench.config import DatasetSettings
 from leadbench.contracts import MotionDataset, TextEncoder
-from leadbench.errors import ConfigError, DataError, PluginError, nearest
+from leadbench.errors import ConfigError, DataError, PluginError, nearest, unknown_name
 from leadbench.plugins import Plugins, load_plugins
 from leadbench.settings import dataset_settings, settings
 from leadbench.zoo.official_files import OfficialFiles
@@ -53,6 +53,7 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
 
     Raises:
         ConfigError: no such dataset or folder, or a name without a folder.
+        UnknownNameError: a checkpoint is given for a backbone that nobody registered.
         DataError: the folder is not in the format.
         PluginError: a plugin does not load (with ``strict``), or its dataset keeps no contract.
     """
@@ -61,11 +62,15 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
     dataset = plugins.create("dataset", name, root, where="--dataset")
     if not isinstance(dataset, MotionDataset):
         raise PluginError(f"dataset {name!r}: its factory returned {type(dataset).__name__}, which is no MotionDataset")
+    for given in choice.checkpoints:
+        if given not in plugins.names("backbone"):
+            raise unknown_name("backbone", given, plugins.names("backbone"), where="--checkpoint")
     official = OfficialFiles(
         checkpoints={**known.checkpoints, **choice.checkpoints},
         evaluator=choice.evaluator or known.evaluator,
         glove=settings().glove,
         motion=dataset.motion,
+        dataset=dataset.name,
     )
     models = model_store(choice.models or known.models or root / "models", plugins, official)
     return Opened(dataset, root, models, plugins)

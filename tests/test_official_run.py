@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import pytest
 from official_layouts import write_assets, write_backbone
 
 from leadbench.assets import Choice, open_assets
-from leadbench.benchmarks.selftest import run_self_test
+from leadbench.benchmarks.examine import PUBLISHED_COUNTS
+from leadbench.benchmarks.selftest import PUBLISHED_IDS, run_self_test
+from leadbench.cli.main import main
 from leadbench.config import SelfTestSettings
 from leadbench.results import RunStore
 from leadbench.zoo.store import load_projector
@@ -139,6 +142,50 @@ def test_doctor_names_what_is_off(assets: Path) -> None:
     assert "finest.tar: no such file" in missing.stdout
 
 
+def test_doctor_passes_on_data_as_published(
+    assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files in no split and clips that are too short are in the releases; the self-test then decides."""
+    root = tmp_path / "humanml3d"
+    shutil.copytree(assets / "humanml3d", root)
+    for path in (root / "new_joint_vecs" / "000000.npy", root / "texts" / "000000.txt"):
+        shutil.copyfile(path, path.with_stem("014615"))  # in no split
+    short = root / "new_joint_vecs" / f"{(root / 'test.txt').read_text().split()[0]}.npy"
+    np.save(short, np.load(short)[:10])
+    ids = {split: len((root / f"{split}.txt").read_text().split()) for split in ("train", "val", "test")}
+    texts = [path for path in (root / "texts").glob("*.txt") if not path.stem.startswith("M")]
+    counts = {
+        "motions": len(texts),
+        "captions": sum(len(path.read_text().split("\n")) - 2 for path in texts),
+        "ids": sum(ids.values()),
+    }
+    monkeypatch.setitem(PUBLISHED_COUNTS, "humanml3d", counts)
+    monkeypatch.setitem(PUBLISHED_IDS, "humanml3d", ids)
+    for name in ("clip", "t5"):
+        monkeypatch.setenv(f"LEADBENCH_ENCODERS__{name.upper()}", str(assets / "deps" / name))
+    command = ["leadbench", "doctor", "--dataset", "humanml3d", "--root", str(root)]
+    monkeypatch.setattr(sys, "argv", [*command, "--evaluator", str(assets / "deps" / "t2m")])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2  # a random evaluator: nothing but the self-test is wrong
+    first = capsys.readouterr().out
+    wrong = [line for line in first.splitlines() if line.startswith("!")]
+    assert wrong
+    assert all(line.startswith(("! self-test", "! likely cause")) for line in wrong)
+    found = {key: float(re.search(rf"{name} ([\d.]+)", first)[1]) for key, name in NAMES.items()}  # type: ignore[index]
+    monkeypatch.setattr("leadbench.benchmarks.selftest.published_real", lambda name: found)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    assert not [line for line in out.splitlines() if line.startswith("!")]
+    assert "1 motions are in no split" in out
+    assert "has 10 frames" in out
+
+
+NAMES = {"r_precision_3": "R@3", "fid": "FID", "mm_dist": "MM-Dist"}
+
+
 def test_likely_causes_are_found_where_they_are(assets: Path, tmp_path: Path) -> None:
     opened = open_assets(_choice(assets))
     samples = opened.dataset.load("test")[0]
@@ -170,6 +217,15 @@ def test_likely_causes_are_found_where_they_are(assets: Path, tmp_path: Path) ->
     finally:
         for path, content in kept.items():
             path.write_bytes(content)
+    assert "NaN motions" not in causes()  # but for the two that are published so
+    broken = opened.root / "new_joint_vecs" / f"{samples[0].id.partition('#')[0]}.npy"
+    kept_motion = broken.read_bytes()
+    try:
+        np.save(broken, np.full((60, 263), np.nan, np.float32))
+        assert "NaN motions: 1 of the test split" in causes()
+        assert broken.stem in causes()
+    finally:
+        broken.write_bytes(kept_motion)
     passed = {"r_precision_3": 0.80, "mm_dist": 2.95, "fid": 0.001}
     found = run_self_test(opened.dataset, opened.models.evaluator(), samples, passed, SelfTestSettings())
     assert found is not None

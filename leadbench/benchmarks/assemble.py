@@ -67,7 +67,7 @@ def assemble_t2m(
         controls=request.controls,
         samples=samples,
         stamps=(*lent.stamps, *((SKIPPED,) if skipped else ())),
-        notes=(*request.notes, *report.notes, *lent.notes),
+        notes=(*request.notes, *report.notes, *lent.notes, *models.notes),
         metrics={name: _metric(plugins, name) for name in request.metrics},
     )
     return Assembled(benchmark, description, run)

@@ -37,7 +37,7 @@ def examine_dataset(choice: Choice, evaluator: str, report: Report) -> list[Entr
     report("files", 0, 3)
     found = check_folder(root)
     known = {f"new_joint_vecs/{bad}.npy" for bad in HUMANML3D_NAN} if name == "humanml3d" else set()
-    entries = [*_files(root, found, known), *_counts(name, found)]
+    entries = [*_files(root, found, known, published=name in PUBLISHED_COUNTS), *_counts(name, found)]
     report("evaluator", 1, 3)
     try:
         opened = open_assets(choice)
@@ -54,10 +54,17 @@ def examine_dataset(choice: Choice, evaluator: str, report: Report) -> list[Entr
     return entries
 
 
-def _files(root: Path, found: Inspection, known: set[str]) -> Iterator[Entry]:
-    """What is wrong in the folder, by kind; ``known`` places are published so."""
+def _files(root: Path, found: Inspection, known: set[str], published: bool) -> Iterator[Entry]:
+    """What is wrong in the folder, by kind; ``known`` places, and what is harmless in ``published`` data, are so."""
     yield Entry("folder", f"{root}: {found.motions:,} motions, {found.frames:,} frames")
     problems = [problem for problem in found.problems if problem.where not in known]
+    if published:
+        harmless = [problem for problem in problems if problem.harmless]
+        for kind in dict.fromkeys(problem.kind for problem in harmless):
+            alike = [problem for problem in harmless if problem.kind == kind]
+            more = f", and {len(alike) - 1} more such" if len(alike) > 1 else ""
+            yield Entry("left out", f"{alike[0].where}: {alike[0].what}{more}; the releases have such")
+        problems = [problem for problem in problems if not problem.harmless]
     for kind in dict.fromkeys(problem.kind for problem in problems):
         members = [problem for problem in problems if problem.kind == kind]
         first = members[0]

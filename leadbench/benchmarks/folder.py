@@ -13,6 +13,7 @@ from torch import Tensor
 
 from leadbench.benchmarks.memory import Chunk, ChunkedWork
 from leadbench.benchmarks.scoring import Reference, embed_checked, make_reference, score
+from leadbench.benchmarks.selftest import SKIPPED, expected_row, run_self_test
 from leadbench.benchmarks.units import Report
 from leadbench.config import T2MConfig
 from leadbench.contracts import Evaluator, MotionDataset
@@ -23,6 +24,7 @@ from leadbench.motion.features import joints_to_features
 from leadbench.motion.uniform import Mode
 from leadbench.provenance import collect_provenance
 from leadbench.results import Record, RunStore
+from leadbench.settings import settings
 from leadbench.skeleton import get_skeleton
 from leadbench.tensors import MotionBatch, MotionSample
 
@@ -71,28 +73,54 @@ def score_and_store(
     out: Path,
     mode: Mode,
     report: Report | None = None,
+    *,
+    self_test: bool = True,
 ) -> tuple[list[Record], Path]:
     """Score a folder and store its records under ``out``; returns them with the run's folder.
 
+    Real motions are measured first, unless ``self_test`` is off; then records are stamped.
+
     Raises:
+        SelfTestError: real motions do not score as they should; nothing is written.
         DataError, MotionFileError, NonFiniteError: see :func:`load_motions`; nothing is written then.
     """
     samples = dataset.load(config.split)[0]
     motions = load_motions(folder, dataset, [sample.id for sample in samples], mode)
-    description = {
+    description: dict[str, object] = {
         "benchmark": "score",
         "config": config.model_dump(),
         "dataset": {"name": dataset.name, "identity": dataset.identity},
         "evaluator": evaluator.identity,
         "motions": {"name": motions.name, "digest": motions.digest},
     }
+    stamps = () if self_test or expected_row(dataset, evaluator) is None else (SKIPPED,)
+    if stamps:
+        description["self_test"] = "skipped"
+    if self_test:
+        _require_self_test(dataset, samples, evaluator, config)
     run = "score-" + hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:10]
     store = RunStore(out / dataset.name / run)
     records = score_folder(motions, dataset, samples, evaluator, config, report)
+    if stamps:
+        update = {"stamps": list(stamps)}
+        records = [record.model_copy(update={"details": {**record.details, **update}}) for record in records]
     store.start(description, collect_provenance())
     for record in records:
         store.append(record)
     return store.records(), store.folder
+
+
+def _require_self_test(
+    dataset: MotionDataset, samples: Sequence[MotionSample], evaluator: Evaluator, config: T2MConfig
+) -> None:
+    """The self-test of the text-to-motion benchmark, where it is known what real motions must score."""
+    if expected_row(dataset, evaluator) is None:
+        return
+    reference = make_reference(evaluator, samples, config, 0, ChunkedWork(config.chunk))
+    real = score(reference.as_real, reference.motion, config)
+    tested = run_self_test(dataset, evaluator, samples, real, settings().self_test)
+    if tested is not None:
+        tested.require()
 
 
 def _features(path: Path, dataset: MotionDataset, mode: Mode) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 
 from leadbench.config import SelfTestSettings
 from leadbench.contracts import Evaluator, MotionDataset
+from leadbench.data.humanml3d import HUMANML3D_NAN
 from leadbench.errors import SelfTestError
 from leadbench.published import published_real
 from leadbench.tensors import MotionSample
@@ -118,6 +119,10 @@ def _causes(dataset: MotionDataset, evaluator: Evaluator, samples: Sequence[Moti
     yield from _statistics(dataset, evaluator, samples)
     if isinstance(evaluator, LoadedEvaluator):
         yield from _words(evaluator, samples)
+    unexpected = [name for name in dataset.load("test", skip_bad=True)[1].not_finite if name not in HUMANML3D_NAN]
+    if unexpected:
+        few = ", ".join(unexpected[:3])
+        yield f"NaN motions: {len(unexpected)} of the test split were left out that are not published so (first: {few})"
     wanted = PUBLISHED_IDS.get(dataset.name, {}).get("test")
     count = len(dataset.ids("test"))
     if wanted is not None and count != wanted:

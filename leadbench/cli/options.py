@@ -121,9 +121,17 @@ def parse_checkpoints(values: list[str] | None) -> dict[str, Path]:
 
 
 def evaluator_and_folder(evaluator: str) -> tuple[str, Path | None]:
-    """``--evaluator`` is a registered name, or the folder of the official evaluator, which is ``guo``'s."""
+    """``--evaluator`` is a registered name, or the folder of the official evaluator, which is ``guo``'s.
+
+    Raises:
+        ConfigError: it is a path where no folder lies.
+    """
     folder = Path(evaluator)
-    return ("guo", folder) if folder.is_dir() else (evaluator, None)
+    if folder.is_dir():
+        return "guo", folder
+    if len(folder.parts) > 1 or folder.is_absolute():
+        raise ConfigError(f"--evaluator {evaluator}: no folder here, and no evaluator's name (such as guo or tmr)")
+    return evaluator, None
 
 
 def choose(

@@ -98,6 +98,14 @@ def import_file(
     models: Annotated[
         Path | None, typer.Option("--models", help="Model folder [default: the dataset's].", show_default=False)
     ] = None,
+    text_encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--text-encoder",
+            help="clip or t5: what drives a checkpoint [default: inferred, see zoo inspect].",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Convert an official file once, to safetensors with a card, in a model folder.
 
@@ -107,9 +115,9 @@ def import_file(
     if kind is None:
         raise WeightsError(f"{file}: neither an evaluator (text_mot_match/) nor a GloVe folder (our_vab_*)")
     if kind == "glove" and models is not None:
-        path = late("leadbench.zoo.imports:import_official")(file, kind, models, None)
+        path = late("leadbench.zoo.imports:import_official")(file, kind, models, None, text_encoder)
     else:
         opened = late("leadbench.assets:open_assets")(choose(dataset, models, root=root))
         motion = opened.dataset.motion
-        path = late("leadbench.zoo.imports:import_official")(file, kind, opened.models.folder, motion)
+        path = late("leadbench.zoo.imports:import_official")(file, kind, opened.models.folder, motion, text_encoder)
     typer.echo(f"wrote {path}")

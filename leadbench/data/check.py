@@ -19,12 +19,16 @@ _FIT = 0.5  # how far mean and deviation of normalised features may be from 0 an
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: its kind, where, what, and how to mend it."""
+    """One thing that is wrong: its kind, where, what, and how to mend it.
+
+    ``harmless`` ones are left out by every reader; HumanML3D and KIT-ML are published with them.
+    """
 
     kind: str
     where: str
     what: str
     mend: str
+    harmless: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def _splits(root: Path, splits: dict[str, list[str]]) -> Iterator[Problem]:
     spare = [path.stem for path in sorted((root / "new_joint_vecs").glob("*.npy")) if path.stem not in listed]
     if spare and listed:
         what = f"{len(spare)} motions are in no split (first: {spare[0]})"
-        yield Problem("splits", "new_joint_vecs/", what, "add them to a split, or ignore this")
+        yield Problem("splits", "new_joint_vecs/", what, "add them to a split, or ignore this", harmless=True)
 
 
 def _statistics_width(root: Path, problems: list[Problem]) -> int | None:
@@ -156,9 +160,8 @@ def _motion(root: Path, identifier: str, width: int | None) -> tuple[NDArray[np.
         mend = "take it out of its split, or run with --skip-bad-motions"
         wrong.append(Problem("motions", where, "holds NaN or infinity", mend))
     if len(features) < 24:
-        wrong.append(
-            Problem("motions", where, f"has {len(features)} frames", "official code drops such clips: so should you")
-        )
+        mend = "official code drops such clips: so should you"
+        wrong.append(Problem("motions", where, f"has {len(features)} frames", mend, harmless=True))
     return features, wrong
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from leadbench.tensors import Condition
 from leadbench.text.clip_tower import PackedTower, packable
 from leadbench.text.placeholders import check_rows, split_caption, vector_of
 
-HEAD_WIDTH = 64  # of every published CLIP text tower
+HEAD_WIDTH = 64  # of every published CLIP text tower; for weights without a configuration
 _FILES = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.bin",
@@ -143,7 +144,9 @@ def load_tower(source: str) -> TextTransformer:
         path = found
     elif not path.is_file():
         path = _fetch(source)
-    return _tower(_read(path), _quick_gelu(path.parent), path)
+    state = _read(path)
+    layout = "config.json" if any(name.startswith("text_model.") for name in state) else "open_clip_config.json"
+    return _tower(state, _config([path.parent / layout, path.parent / "config.json"]), path)
 
 
 def _fetch(source: str) -> Path:
@@ -180,16 +183,39 @@ def _read(path: Path) -> dict[str, Tensor]:
     return dict(loaded.get("state_dict", loaded))
 
 
-def _quick_gelu(folder: Path) -> bool:
-    """OpenAI's weights were trained with the quick GELU, whatever the format; transformers' folders say it."""
-    config = folder / "config.json"
-    if not config.is_file():
-        return True
-    values: Any = json.loads(config.read_text(encoding="utf-8"))
-    return bool(values.get("text_config", values).get("hidden_act", "quick_gelu") == "quick_gelu")
+@dataclass(frozen=True)
+class _Config:
+    """What tensors do not tell: heads (None: unknown) and whether the activation is the quick GELU."""
+
+    heads: int | None = None
+    quick_gelu: bool = True  # as OpenAI's weights were trained
 
 
-def _tower(state: Mapping[str, Tensor], quick_gelu: bool, path: Path) -> TextTransformer:
+def _config(files: Sequence[Path]) -> _Config:
+    """The first configuration that is there, of open_clip or of transformers."""
+    path = next((file for file in files if file.is_file()), None)
+    if path is None:
+        return _Config()
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+        values = values.get("model_cfg", values)
+        if "text_cfg" in values:  # open_clip; its default is the plain GELU
+            return _Config(_heads(values["text_cfg"].get("heads"), path), bool(values.get("quick_gelu", False)))
+        text = values.get("text_config", values)
+        quick_gelu = text.get("hidden_act", "quick_gelu") == "quick_gelu"
+        return _Config(_heads(text.get("num_attention_heads"), path), quick_gelu)
+    except (ValueError, AttributeError, TypeError) as exc:
+        reason = " ".join(str(exc).split())[:120]
+        raise WeightsError(f"text encoder 'clip': {path} is no configuration of CLIP ({reason})") from exc
+
+
+def _heads(value: object, path: Path) -> int | None:
+    if value is None or (isinstance(value, int) and value > 0):
+        return value
+    raise WeightsError(f"text encoder 'clip': {path}: {value!r} heads, a positive whole number is needed")
+
+
+def _tower(state: Mapping[str, Tensor], config: _Config, path: Path) -> TextTransformer:
     text = _text_tensors(state)
     needed = ("token_embedding.weight", "positional_embedding", "text_projection")
     missing = [name for name in needed if name not in text]
@@ -197,15 +223,18 @@ def _tower(state: Mapping[str, Tensor], quick_gelu: bool, path: Path) -> TextTra
         raise WeightsError(f"text encoder 'clip': {path} is no CLIP text tower: missing {', '.join(missing)}")
     vocabulary, width = text["token_embedding.weight"].shape
     blocks = {match[1] for name in text if (match := re.match(r"transformer\.resblocks\.(\d+)\.", name))}
+    heads = config.heads or max(1, width // HEAD_WIDTH)
+    if width % heads:
+        raise WeightsError(f"text encoder 'clip': {path}: a width of {width} cannot be split into {heads} heads")
     tower = TextTransformer(
         context_length=text["positional_embedding"].shape[0],
         vocab_size=vocabulary,
         width=width,
-        heads=max(1, width // HEAD_WIDTH),
+        heads=heads,
         layers=len(blocks),
         mlp_ratio=text["transformer.resblocks.0.mlp.c_fc.weight"].shape[0] / width,
         output_dim=text["text_projection"].shape[1],
-        act_layer=QuickGELU if quick_gelu else nn.GELU,
+        act_layer=QuickGELU if config.quick_gelu else nn.GELU,
     )
     try:
         tower.load_state_dict({name: tensor.float() for name, tensor in text.items()})

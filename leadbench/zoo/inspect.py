@@ -94,7 +94,7 @@ def _safetensors(path: Path) -> Facts:
 def _evaluator(checkpoint: Mapping[str, Mapping[str, object]]) -> Facts:
     network = official_evaluator(checkpoint)  # type: ignore[arg-type]
     config = network.config
-    left_out = sorted(set(checkpoint) - set(OFFICIAL_NAMES))
+    left_out = sorted(str(name) for name in set(checkpoint) - set(OFFICIAL_NAMES))
     return {
         "is": "evaluator of Guo et al. (finest.tar)",
         "features a frame": f"{config.features} ({_dataset(config.features)})",
@@ -114,7 +114,7 @@ def _backbone(checkpoint: object, path: Path) -> Facts:
         "features a frame": f"{config.features} ({_dataset(config.features)})",
         "latent": f"{config.latent_tokens} x {config.latent_width}",
         "layers": f"autoencoder {config.transformer.layers}, denoiser {found.denoiser.transformer.layers}",
-        "text": f"{found.denoiser.text_width} wide; {found.text_encoder} by the official configuration",
+        "text": f"{found.denoiser.text_width} wide; {found.text_encoder} ({found.reason})",
         "guidance input": "none" if found.denoiser.guidance_width is None else str(found.denoiser.guidance_width),
         "parameters": _millions(found.parameters),
         "autoencoder": fingerprint(found.autoencoder_state)[:12],

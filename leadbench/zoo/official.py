@@ -20,7 +20,9 @@ from leadbench.config import AutoencoderConfig, DenoiserConfig, TransformerConfi
 from leadbench.errors import WeightsError
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
+from leadbench.zoo.shapes import require_tensors
 
+WHERE = "official weights"
 IGNORED: Mapping[str, str] = {
     "mem_pos.pe": "MLD builds positions for a decoder-style denoiser; its encoder-style denoiser never reads them",
 }
@@ -60,6 +62,8 @@ _DENOISER = {
     "positions.table": "query_pos.pe",
 }
 _OURS = {"latent_shift", "latent_scale"}
+_FEEDFORWARD = "encoder.middle_block.linear1.bias"
+_BLOCKS = re.compile(r"(?:encoder|decoder)\.(?:input_blocks|output_blocks|linear_blocks)\.(\d{1,6})\.")
 
 
 def autoencoder_from_official(
@@ -72,8 +76,9 @@ def autoencoder_from_official(
     """
     official = _select(state, prefix)
     tokens, width, features = "global_motion_token", "skel_embedding.weight", "final_layer.bias"
-    _require(official, (tokens, width, features, "query_pos_encoder.pe"), prefix)
-    mapped = "latent_pre.weight" in official
+    mapped = _either(official, "latent_pre")
+    needed = {tokens: (2,), width: (2,), features: (1,), "query_pos_encoder.pe": (2, 3), _FEEDFORWARD: (1,)}
+    require_tensors(official, needed | ({"latent_pre.weight": (2,)} if mapped else {}), WHERE, prefix)
     hidden = official[width].shape[0]
     config = _checked(
         AutoencoderConfig,
@@ -107,10 +112,13 @@ def denoiser_from_official(
     """
     official = _select(state, prefix)
     time, positions = "time_embedding.linear_1.weight", "query_pos.pe"
-    _require(official, (time, positions), prefix)
+    mapped, guided = _either(official, "latent_pre"), "time_embedding.cond_proj.weight"
+    needed = {time: (2,), positions: (2, 3), _FEEDFORWARD: (1,), f"{guided}?": (2,)}
+    optional = {"latent_pre.weight": mapped, "emb_proj.1.weight": _either(official, "emb_proj.1")}
+    needed |= {name: (2,) for name, there in optional.items() if there}
+    require_tensors(official, needed, WHERE, prefix)
     hidden, time_width = official[time].shape
-    text, guidance = official.get("emb_proj.1.weight"), official.get("time_embedding.cond_proj.weight")
-    mapped = "latent_pre.weight" in official
+    text, guidance = official.get("emb_proj.1.weight"), official.get(guided)
     config = _checked(
         DenoiserConfig,
         latent_tokens=latent_tokens,
@@ -133,33 +141,30 @@ def _select(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
-def _require(official: Mapping[str, Tensor], names: tuple[str, ...], prefix: str) -> None:
-    missing = [prefix + name for name in names if name not in official]
-    if missing:
-        raise WeightsError(f"official weights: missing {', '.join(missing)}")
-    flat = [f"{prefix}{name} {list(official[name].shape)}" for name in names[:-1] if official[name].ndim == 0]
-    if flat:
-        raise WeightsError(f"official weights: scalars where matrices belong: {', '.join(flat)}")
+def _either(official: Mapping[str, Tensor], layer: str) -> bool:
+    """Whether any tensor of a linear map is there: then both must be."""
+    return any(f"{layer}.{part}" in official for part in ("weight", "bias"))
 
 
 def _checked(model: Any, **fields: Any) -> Any:
     try:
         return model(**fields)
     except ValidationError as error:
-        raise WeightsError(f"official weights: {error.errors()[0]['msg']}") from error
+        raise WeightsError(f"{WHERE}: {error.errors()[0]['msg']}") from error
 
 
 def _transformer(
     official: Mapping[str, Tensor], width: int, heads: int, dropout: float, prefix: str
 ) -> TransformerConfig:
-    _require(official, ("encoder.middle_block.linear1.bias",), prefix)
-    numbers = {int(m[1]) for name in official if (m := re.match(r"encoder\.input_blocks\.(\d+)\.", name))}
+    # the largest number in any stack, so that a block which one of them lacks is missing, not a smaller network; a
+    # number beyond the count of tensors cannot be a block's, and its tensor is listed as unexpected
+    numbers = [int(m[1]) for name in official if (m := _BLOCKS.match(name)) and int(m[1]) < len(official)]
     config: TransformerConfig = _checked(
         TransformerConfig,
         width=width,
-        layers=2 * len(numbers) + 1,
+        layers=2 * (max(numbers, default=-1) + 1) + 1,
         heads=heads,
-        feedforward=official["encoder.middle_block.linear1.bias"].shape[0],
+        feedforward=official[_FEEDFORWARD].shape[0],
         dropout=dropout,
         attention_dropout=dropout,
     )
@@ -211,5 +216,5 @@ def _convert(
         ours[name] = part.detach().float()
     problems += [f"unexpected {prefix}{name}" for name in sorted(unused)]
     if problems:
-        raise WeightsError("official weights: " + "; ".join(dict.fromkeys(problems)))
+        raise WeightsError(f"{WHERE}: " + "; ".join(dict.fromkeys(problems)))
     return ours

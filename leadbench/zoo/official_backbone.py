@@ -15,7 +15,7 @@ from torch import Tensor
 from leadbench.config import AutoencoderConfig, DenoiserConfig
 from leadbench.errors import WeightsError
 from leadbench.zoo.checkpoint import read_checkpoint
-from leadbench.zoo.official import IGNORED, autoencoder_from_official, denoiser_from_official
+from leadbench.zoo.official import IGNORED, WHERE, autoencoder_from_official, denoiser_from_official
 
 HEADS = 4  # attention heads of every published configuration; they leave no trace in tensors
 
@@ -39,13 +39,14 @@ class OfficialBackbone:
 
     Attributes:
         kind: name of the backbone that it drives.
-        text_encoder: what it was trained with, by the official configurations.
+        text_encoder: what it was trained with, by the official configurations; ``reason`` says what tells it.
         autoencoder, denoiser: configurations; the states are for ``load_state_dict``.
         left_out: tensor or prefix -> reason, for what was not used.
     """
 
     kind: str
     text_encoder: str
+    reason: str
     autoencoder: AutoencoderConfig
     autoencoder_state: Mapping[str, Tensor]
     denoiser: DenoiserConfig
@@ -103,18 +104,49 @@ def official_backbone(state: Mapping[str, Tensor], where: str, heads: int = HEAD
             unknown.append(name)
     if unknown:
         raise WeightsError(f"{where}: unexpected tensors {', '.join(sorted(unknown)[:5])}")
-    mapped = f"{_DENOISER}latent_pre.weight" in state
-    autoencoder, autoencoder_state = autoencoder_from_official(used, heads=heads, prefix=_AUTOENCODER)
-    denoiser, denoiser_state = denoiser_from_official(
-        used, heads=heads, latent_tokens=autoencoder.latent_tokens, relu_text=not mapped, prefix=_DENOISER
-    )
+    (autoencoder, autoencoder_state), (denoiser, denoiser_state) = _networks(used, heads)
     if denoiser.latent_width != autoencoder.latent_width:
         raise WeightsError(
             f"{where}: latents of width {autoencoder.latent_width} (vae) and {denoiser.latent_width} (denoiser)"
         )
-    # only MLD's own checkpoints hold mem_pos; MotionLCM and its teachers are conditioned on T5
-    encoder = "clip" if f"{_DENOISER}mem_pos.pe" in state else "t5"
-    return OfficialBackbone(kind, encoder, autoencoder, autoencoder_state, denoiser, denoiser_state, left_out)
+    encoder, reason = _text_encoder(state, kind)
+    return OfficialBackbone(kind, encoder, reason, autoencoder, autoencoder_state, denoiser, denoiser_state, left_out)
+
+
+_Networks = tuple[tuple[AutoencoderConfig, dict[str, Tensor]], tuple[DenoiserConfig, dict[str, Tensor]]]
+
+
+def _networks(used: Mapping[str, Tensor], heads: int) -> _Networks:
+    """Both networks; what is wrong with either is told together."""
+    problems = []
+    autoencoder = denoiser = None
+    try:
+        autoencoder = autoencoder_from_official(used, heads=heads, prefix=_AUTOENCODER)
+    except WeightsError as exc:
+        problems.append(exc)
+    relu = not any(f"{_DENOISER}latent_pre.{part}" in used for part in ("weight", "bias"))
+    tokens = autoencoder[0].latent_tokens if autoencoder else 1  # of which no shape of the denoiser depends
+    try:
+        denoiser = denoiser_from_official(used, heads=heads, latent_tokens=tokens, relu_text=relu, prefix=_DENOISER)
+        if not denoiser[0].project_text:
+            # no text tower of a published model is as narrow as its denoiser
+            names = ", ".join(f"{_DENOISER}emb_proj.1.{part}" for part in ("weight", "bias"))
+            raise WeightsError(f"{WHERE}: missing {names}")
+    except WeightsError as exc:
+        problems.append(exc)
+    if problems or autoencoder is None or denoiser is None:
+        raise WeightsError(f"{WHERE}: " + "; ".join(str(exc).removeprefix(f"{WHERE}: ") for exc in problems))
+    return autoencoder, denoiser
+
+
+def _text_encoder(state: Mapping[str, Tensor], kind: str) -> tuple[str, str]:
+    """The text tower that drives a model, and what tells it: tensors do not hold its name."""
+    unread = f"{_DENOISER}mem_pos.pe"
+    if unread in state:
+        return "clip", f"inferred: it holds {unread}, as MLD's own releases do"
+    if kind == "mld":
+        return "t5", f"inferred: it lacks {unread}, so it is one of MotionLCM's teachers and not of MLD's own releases"
+    return "t5", "inferred: every published MotionLCM is conditioned on it"
 
 
 def kind_of(state: Mapping[str, Tensor]) -> str | None:
@@ -123,4 +155,5 @@ def kind_of(state: Mapping[str, Tensor]) -> str | None:
         return None
     if f"{_DENOISER}time_embedding.cond_proj.weight" not in state:
         return "mld"
-    return "motionlcm-v2" if f"{_DENOISER}latent_pre.weight" in state else "motionlcm"
+    mapped = any(f"{_DENOISER}latent_pre.{part}" in state for part in ("weight", "bias"))
+    return "motionlcm-v2" if mapped else "motionlcm"

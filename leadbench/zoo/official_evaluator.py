@@ -20,6 +20,7 @@ from leadbench.nn.evaluator import CONTACTS, EvaluatorNetworks
 from leadbench.skeleton import Skeleton
 from leadbench.tensors import MotionSpec
 from leadbench.zoo.checkpoint import read_checkpoint
+from leadbench.zoo.shapes import Axes, require_tensors
 
 _GRU = [
     f"{kind}_l0{direction}"
@@ -59,21 +60,36 @@ def official_state_dict(checkpoint: Mapping[str, Mapping[str, Tensor]]) -> dict[
         checkpoint: ``text_encoder``, ``movement_encoder`` and ``motion_encoder``, each a state dict.
 
     Raises:
-        WeightsError: an entry or a tensor is missing, or a tensor is not one of the official ones.
+        WeightsError: an entry or a tensor is missing, is none, has another number of axes, or is not an official one.
     """
     state: dict[str, Tensor] = {}
     for entry, names in OFFICIAL_NAMES.items():
         if entry not in checkpoint:
             raise WeightsError(f"evaluator checkpoint has no entry {entry!r} (needs {', '.join(OFFICIAL_NAMES)})")
         tensors = checkpoint[entry]
-        missing, unexpected = sorted(set(names) - set(tensors)), sorted(set(tensors) - set(names))
+        where = f"evaluator checkpoint, {entry}"
+        if not isinstance(tensors, Mapping):
+            raise WeightsError(f"{where}: is {type(tensors).__name__}, needs to be a state dict")
+        missing, unexpected = (
+            sorted(map(str, left)) for left in (set(names) - set(tensors), set(tensors) - set(names))
+        )
         if missing or unexpected:
             wrong = f"missing {missing or 'none'}, unknown {unexpected or 'none'}"
-            raise WeightsError(f"evaluator checkpoint, {entry}: {wrong}")
+            raise WeightsError(f"{where}: {wrong}")
+        require_tensors(tensors, {name: _axes(name) for name in names}, where)
         for official, ours in names.items():
             # The official start state [2, 1, H] carries a batch axis of 1.
             state[ours] = tensors[official].squeeze(1) if official == "hidden" else tensors[official]
     return state
+
+
+def _axes(official: str) -> Axes:
+    """Numbers of axes of an official tensor: start states and kernels of convolutions have three."""
+    if official == "hidden" or (official.startswith("main.") and official.endswith("weight")):
+        return (3,)
+    if official.startswith("output_net.1.") or "bias" in official:
+        return (1,)  # a layer norm's
+    return (2,)
 
 
 def official_config(checkpoint: Mapping[str, Mapping[str, Tensor]]) -> EvaluatorConfig:

@@ -27,12 +27,14 @@ class OfficialFiles:
         evaluator: folder of ``text_mot_match`` and ``Comp_v6_*``.
         glove: folder of ``our_vab_*``; None: looked for beside the evaluator.
         motion: the dataset's own statistics, which the backbones were trained with and do not hold.
+        dataset: its name.
     """
 
     checkpoints: Mapping[str, Path] = field(default_factory=dict)
     evaluator: Path | None = None
     glove: Path | None = None
     motion: MotionSpec | None = None
+    dataset: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,7 @@ class OfficialModel:
     autoencoder: LoadedAutoencoder
     denoiser: Denoiser
     text_encoder: str
+    note: str = ""  # how the text encoder is known, where it was inferred
 
     def __post_init__(self) -> None:
         self.denoiser.eval().requires_grad_(False)
@@ -66,7 +69,7 @@ def build(found: OfficialBackbone, motion: MotionSpec) -> OfficialModel:
     autoencoder, denoiser = MotionVAE(found.autoencoder), Denoiser(found.denoiser)
     autoencoder.load_state_dict(dict(found.autoencoder_state))
     denoiser.load_state_dict(dict(found.denoiser_state))
-    return OfficialModel(LoadedAutoencoder(autoencoder, motion), denoiser, found.text_encoder)
+    return OfficialModel(LoadedAutoencoder(autoencoder, motion), denoiser, found.text_encoder, found.reason)
 
 
 def open_evaluator(files: OfficialFiles, glove: Callable[[], GloveVectors]) -> tuple[LoadedEvaluator, Path]:

@@ -27,6 +27,13 @@ from leadbench.zoo.official_files import OfficialFiles, OfficialModel, open_chec
 
 _STATISTICS = ("statistics.mean", "statistics.std")
 GLOVE = "glove"
+_CHECKPOINT = "; or use a published one: --checkpoint mld=FILE, or once: leadbench zoo import FILE"
+_OFFICIAL = {
+    "autoencoder": _CHECKPOINT,
+    "diffusion": _CHECKPOINT,
+    "consistency": _CHECKPOINT.replace("mld=", "motionlcm="),
+    "evaluator": "; or use the published one: --evaluator FOLDER, or once: leadbench zoo import FOLDER",
+}
 OFFICIAL = "official"  # preset in the cards of what was imported
 
 
@@ -52,11 +59,17 @@ class ModelStore:
         self._autoencoders: dict[str, LoadedAutoencoder] = {}
         self._spaces: dict[str, LoadedAutoencoder] = {}
         self._used: dict[str, Path] = {}
+        self._notes: dict[str, str] = {}
 
     @property
     def used(self) -> dict[str, Path]:
         """Name -> file of the models read so far, sorted."""
         return dict(sorted(self._used.items()))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was inferred of the official checkpoints read so far."""
+        return tuple(self._notes.values())
 
     def path(self, name: str) -> Path:
         """File of a model, e.g. ``diffusion-minilm``."""
@@ -106,6 +119,7 @@ class ModelStore:
         elif name in self.files.checkpoints:
             model = open_checkpoint(name, self.files)
             self._used[name] = self.files.checkpoints[name]
+            self._notes[name] = f"{name}: driven by text encoder {model.text_encoder} ({model.note})"
         else:
             return None
         # one autoencoder inside two checkpoints is one latent space, and is kept once
@@ -211,7 +225,10 @@ class ModelStore:
     def _need(self, name: str) -> None:
         if not self.has(name):
             stage = name.partition("-")[0]
-            raise WeightsError(f"models {self.folder}: {name!r} is not trained yet (run: leadbench train {stage})")
+            official = _OFFICIAL.get(stage, "") if self.files.dataset in ("humanml3d", "kit") else ""
+            raise WeightsError(
+                f"models {self.folder}: {name!r} is not trained yet (run: leadbench train {stage}{official})"
+            )
 
 
 def load_projector(path: Path) -> LoadedProjector:

@@ -11,11 +11,14 @@ from fakes import FakeEvaluator
 from folders import write_folder
 
 from leadbench.benchmarks.folder import load_motions, score_and_store
+from leadbench.benchmarks.selftest import SKIPPED
 from leadbench.config import T2MConfig
 from leadbench.data.humanml3d import HumanML3DFolder
-from leadbench.errors import DataError, MotionFileError, NonFiniteError
+from leadbench.errors import DataError, MotionFileError, NonFiniteError, SelfTestError
 from leadbench.motion.features import features_to_joints, joints_to_features
+from leadbench.published import published_beside
 from leadbench.skeleton import get_skeleton
+from leadbench.table import render_t2m
 
 IDS = {"train": [f"t{i}" for i in range(6)], "val": ["v0"], "test": [f"s{i:02}" for i in range(24)]}
 CONFIG = T2MConfig(replications=2, pool=8, chunk=8)
@@ -46,6 +49,19 @@ def test_real_motions_score_as_real_ones(dataset: HumanML3DFolder, motions: Path
     assert (run / "records.jsonl").is_file()
     again, _ = score_and_store(motions, dataset, evaluator, CONFIG, tmp_path / "out", "official")
     assert [record.metrics for record in again] == [record.metrics for record in records]
+
+
+def test_real_motions_are_tested_first_unless_it_is_skipped(
+    dataset: HumanML3DFolder, motions: Path, tmp_path: Path
+) -> None:
+    evaluator = FakeEvaluator(dataset.motion)
+    evaluator.real_row, evaluator.dataset = {"r_precision_3": 0.9, "mm_dist": 1e4}, dataset.identity
+    with pytest.raises(SelfTestError, match=r"real motions score .*MM-Dist .*--skip-self-test"):
+        score_and_store(motions, dataset, evaluator, CONFIG, tmp_path / "out", "official")
+    assert not (tmp_path / "out").exists()
+    records, _ = score_and_store(motions, dataset, evaluator, CONFIG, tmp_path / "out", "official", self_test=False)
+    assert all(record.details["stamps"] == [SKIPPED] for record in records)
+    assert f"WARNING: {SKIPPED}" in render_t2m(records, "github", published_beside(records[0].dataset))
 
 
 def test_worse_motions_score_worse(dataset: HumanML3DFolder, motions: Path, tmp_path: Path) -> None:

@@ -80,3 +80,19 @@ def test_a_dataset_of_a_plugin_is_opened_by_name(tmp_path: Path, monkeypatch: py
     )
     root = write_dataset(tmp_path / "H")
     assert open_assets(Choice("mine", root=root, plugins=(plugin,))).dataset.name == "mine"
+
+
+def test_names_that_nobody_knows_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_dataset(tmp_path / "HumanML3D", tests=4, trains=4)
+    common = ("run", "--dataset", "humanml3d", "--root", root, "--backbone", "mld", "--out", tmp_path / "runs")
+    assert call(monkeypatch, *common, "--checkpoint", f"mdl={tmp_path / 'x.ckpt'}") == 2
+    assert "--checkpoint: unknown backbone 'mdl'" in (message := capsys.readouterr().err)
+    assert "did you mean 'mld'?" in message
+    assert call(monkeypatch, *common, "--evaluator", tmp_path / "nowhere") == 2
+    assert "nowhere: no folder here, and no evaluator's name" in capsys.readouterr().err
+    assert call(monkeypatch, *common) == 2
+    message = capsys.readouterr().err
+    assert "'diffusion-minilm' is not trained yet" in message
+    assert "--checkpoint mld=FILE, or once: leadbench zoo import FILE" in message

@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from leadbench.data.humanml3d import draw
 from leadbench.errors import DataError
-from leadbench.tensors import TextSample
+from leadbench.tensors import MotionSample, TextSample
 from leadbench.text.glove import GloveVectors
 from leadbench.text.special_words import LISTS, SPECIAL_WORDS
 from leadbench.text.word_vectors import MAX_TOKENS, POS_TAGS, WordBatch, split_token, vectorize
@@ -74,3 +76,33 @@ def test_padding_is_what_was_recorded(case: dict[str, Any]) -> None:
 def test_a_token_has_one_slash(token: str) -> None:
     with pytest.raises(DataError, match="exactly one slash"):
         split_token(token)
+
+
+def test_lengths_are_the_recorded_ones(
+    case: dict[str, Any], io: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our rule, given the recorded generator's choices among (single, single, double), keeps as many frames."""
+    official = np.random.RandomState(case["numpy_seed"])
+    chosen: list[int] = []
+
+    class Choices:
+        """Stands for a sample's stream, of which caption, length and start are drawn in turn."""
+
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def integers(self, high: int) -> int:
+            self.calls += 1
+            if self.calls != 2:
+                return 0
+            chosen.append(int(official.choice(high)))
+            return chosen[-1]
+
+    monkeypatch.setattr("leadbench.data.humanml3d.stream", lambda *_: Choices())
+    clips = [torch.zeros(int(frames), 1) for frames in io["raw_motion_len"]]
+    drawn = draw([MotionSample(str(n), clip, (TextSample("", ()),)) for n, clip in enumerate(clips)], 0, 0)
+    lengths = torch.tensor([sample.length for sample in drawn])
+    assert lengths.tolist() == io["motion_len"].tolist()
+    assert 0 < chosen.count(2) < len(chosen)  # both branches were recorded
+    order = torch.argsort(io["sent_len"], descending=True, stable=True)
+    assert lengths[order].tolist() == io["collated_motion_len"].tolist()

@@ -27,11 +27,10 @@ CAPTIONS = [
 CLOSE = {"atol": 2e-5, "rtol": 0}
 
 
-@pytest.fixture(scope="module")
-def model() -> CLIPModel:
+def _random_model(hidden: int, heads: int) -> CLIPModel:
     torch.manual_seed(0)
     text = CLIPTextConfig(
-        hidden_size=128, intermediate_size=256, num_hidden_layers=3, num_attention_heads=2, projection_dim=48
+        hidden_size=hidden, intermediate_size=256, num_hidden_layers=3, num_attention_heads=heads, projection_dim=48
     )
     vision = CLIPVisionConfig(
         hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=16
@@ -41,6 +40,11 @@ def model() -> CLIPModel:
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return made
+
+
+@pytest.fixture(scope="module")
+def model() -> CLIPModel:
+    return _random_model(hidden=128, heads=2)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +100,43 @@ def test_another_activation_is_seen(model: CLIPModel, tokenizer: CLIPTokenizer, 
     (tmp_path / "config.json").write_text(json.dumps(config))
     condition = ClipTextEncoder(load_tower(str(tmp_path))).encode(CAPTIONS)
     assert (condition.tokens[:, 0] - _expected(model, tokenizer)).abs().max() > 100 * CLOSE["atol"]
+
+
+def test_heads_are_those_of_the_configuration(tokenizer: CLIPTokenizer, tmp_path: Path) -> None:
+    """64 / 64 would be one head; both layouts say four."""
+    model = _random_model(hidden=64, heads=4)
+    expected = _expected(model, tokenizer)
+    model.save_pretrained(tmp_path / "transformers")
+    tower = load_tower(str(tmp_path / "transformers"))
+    torch.testing.assert_close(ClipTextEncoder(tower).encode(CAPTIONS).tokens[:, 0], expected, **CLOSE)
+    folder = tmp_path / "open_clip"
+    folder.mkdir()
+    state = {name: tensor.contiguous() for name, tensor in tower.state_dict().items()}
+    save_file(state, folder / "open_clip_model.safetensors")
+    guessed = ClipTextEncoder(load_tower(str(folder))).encode(CAPTIONS).tokens[:, 0]
+    assert (guessed - expected).abs().max() > 100 * CLOSE["atol"]
+    for quick_gelu, right in ((True, True), (False, False)):
+        config = {"model_cfg": {"quick_gelu": quick_gelu, "text_cfg": {"heads": 4}}}
+        (folder / "open_clip_config.json").write_text(json.dumps(config))
+        found = ClipTextEncoder(load_tower(str(folder))).encode(CAPTIONS).tokens[:, 0]
+        assert bool((found - expected).abs().max() < CLOSE["atol"]) is right
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{not json", "is no configuration of CLIP"),
+        ("[1]", "is no configuration of CLIP"),
+        ('{"text_config": {"num_attention_heads": "two"}}', "'two' heads, a positive whole number is needed"),
+        ('{"text_config": {"num_attention_heads": 3}}', "a width of 128 cannot be split into 3 heads"),
+    ],
+)
+def test_a_bad_configuration_is_told_in_one_line(model: CLIPModel, tmp_path: Path, content: str, message: str) -> None:
+    model.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(WeightsError, match=message) as caught:
+        load_tower(str(tmp_path))
+    assert "\n" not in str(caught.value)
 
 
 def test_tokens_after_the_end_change_nothing(model: CLIPModel, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers import models as parts
 from tokenizers import SentencePieceUnigramTokenizer
@@ -61,6 +62,18 @@ def test_equal_to_transformers(folder: Path) -> None:
     assert condition.tokens.shape == (len(CAPTIONS), 1, 20)
     assert condition.encoder == "t5"
     torch.testing.assert_close(condition.tokens[:, 0], _expected(folder), atol=2e-5, rtol=0)
+
+
+def test_a_folder_in_half_precision_is_read_in_single(folder: Path, tmp_path: Path) -> None:
+    whole = SentenceTransformer(str(folder / "whole"))
+    whole.half().save(str(tmp_path / "half"))
+    stored = load_file(next((tmp_path / "half").glob("model.safetensors")))
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
+    encoder = SentenceEncoder("t5", tmp_path / "half")
+    assert {parameter.dtype for parameter in encoder._model.parameters()} == {torch.float32}
+    # the same rounded numbers, computed in single precision throughout
+    expected = SentenceTransformer(str(tmp_path / "half")).float().encode(CAPTIONS, convert_to_tensor=True).cpu()
+    torch.testing.assert_close(encoder.encode(CAPTIONS).tokens[:, 0], expected, atol=1e-6, rtol=0)
 
 
 def test_neighbours_change_nothing(folder: Path) -> None:

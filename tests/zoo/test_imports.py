@@ -17,6 +17,7 @@ from leadbench.tensors import LatentSpec, MotionSpec, TextSample, lengths_to_mas
 from leadbench.zoo.imports import import_official
 from leadbench.zoo.inspect import compare, inspect
 from leadbench.zoo.official_backbone import official_backbone
+from leadbench.zoo.official_evaluator import official_evaluator
 from leadbench.zoo.official_files import OfficialFiles
 from leadbench.zoo.store import ModelStore
 
@@ -103,6 +104,98 @@ def test_missing_misshapen_and_unknown_tensors_are_listed(golden: Path, change: 
     change(state)  # type: ignore[operator]
     with pytest.raises(WeightsError, match=message):
         official_backbone(state, "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("denoiser.time_embedding.linear_1.weight", torch.zeros(768), r"linear_1\.weight is \[768\], needs 2 axes"),
+        ("denoiser.encoder.middle_block.linear1.bias", torch.tensor(0.0), r"linear1\.bias is \[\], needs 1 axes"),
+        ("denoiser.time_embedding.linear_2.bias", torch.tensor(0.0), r"linear_2\.bias is \[\]"),
+        ("denoiser.encoder.input_blocks.0.self_attn.in_proj_bias", torch.tensor(0.0), r"in_proj_bias is \[\]"),
+        ("denoiser.emb_proj.1.weight", torch.zeros(256), r"emb_proj\.1\.weight is \[256\], needs 2 axes"),
+        ("denoiser.query_pos.pe", torch.zeros(256), r"query_pos\.pe is \[256\], needs 2 or 3 axes"),
+        ("vae.final_layer.bias", torch.tensor(0.0), r"vae\.final_layer\.bias is \[\], needs 1 axes"),
+        ("vae.skel_embedding.weight", torch.zeros(0, 263), r"vae\.skel_embedding\.weight is \[0, 263\]"),
+        ("vae.global_motion_token", torch.zeros(2), r"global_motion_token is \[2\], needs 2 axes"),
+        ("vae.query_pos_encoder.pe", torch.tensor(1.0), r"query_pos_encoder\.pe is \[\], needs 2 or 3 axes"),
+        ("denoiser.encoder.input_blocks.99999999.x", torch.zeros(1), r"unexpected denoiser\.encoder\.input_blocks\.9"),
+        ("vae.final_layer.bias", [0.0], r"vae\.final_layer\.bias is list, no tensor"),
+    ],
+)
+def test_malformed_tensors_are_one_line(golden: Path, name: str, value: object, message: str) -> None:
+    state = random_state(manifest(golden, "mld_humanml3d"))
+    state[name] = value  # type: ignore[assignment]
+    with pytest.raises(WeightsError, match=message) as caught:
+        official_backbone(state, "x")
+    assert "\n" not in str(caught.value)
+
+
+def test_all_that_is_missing_is_listed(golden: Path) -> None:
+    """A whole block of one stack, the last of its numbers, and something of both networks."""
+    state = random_state(manifest(golden, "mld_humanml3d"))
+    gone = [name for name in state if name.startswith("denoiser.encoder.input_blocks.3.")]
+    gone += ["vae.skel_embedding.bias", "vae.decoder.middle_block.linear2.bias"]
+    with pytest.raises(WeightsError) as caught:
+        official_backbone({name: tensor for name, tensor in state.items() if name not in gone}, "x")
+    assert len(gone) > 10
+    assert all(f"missing {name}" in str(caught.value) for name in gone)
+    assert "unexpected" not in str(caught.value)
+
+
+@pytest.mark.parametrize("gone", [("weight",), ("bias",), ("weight", "bias")])
+def test_a_text_projection_cannot_be_left_out(golden: Path, gone: tuple[str, ...]) -> None:
+    state = random_state(manifest(golden, "mld_humanml3d"))
+    for part in gone:
+        del state[f"denoiser.emb_proj.1.{part}"]
+    with pytest.raises(WeightsError, match=rf"missing denoiser\.emb_proj\.1\.{gone[0]}"):
+        official_backbone(state, "x")
+
+
+def test_which_text_encoder_was_inferred_is_told_and_can_be_overridden(golden: Path, tmp_path: Path) -> None:
+    """MLD's own release without the tensor that it never reads looks like a teacher of MotionLCM."""
+    path = tmp_path / "mld.ckpt"
+    state = write_backbone(path, golden, "mld_humanml3d")
+    assert "clip (inferred: it holds denoiser.mem_pos.pe" in inspect(path)["text"]
+    del state["denoiser.mem_pos.pe"]
+    torch.save(state, path)
+    assert "t5 (inferred: it lacks denoiser.mem_pos.pe" in inspect(path)["text"]
+    models = store(tmp_path / "none", OfficialFiles({"mld": path}, motion=motion_spec()))
+    assert models.notes == ()
+    models.official("mld")
+    assert "mld: driven by text encoder t5 (inferred: it lacks" in models.notes[0]
+    import_official(path, "mld", tmp_path / "models", motion_spec(), "clip")
+    imported = store(tmp_path / "models").official("mld")
+    assert imported is not None
+    assert imported.text_encoder == "clip"
+    with pytest.raises(UnknownNameError, match="did you mean 'clip'"):
+        import_official(path, "mld", tmp_path / "models", motion_spec(), "clop")
+    with pytest.raises(ConfigError, match="only checkpoints have one"):
+        import_official(path, "glove", tmp_path / "models", None, "clip")
+
+
+@pytest.mark.parametrize(
+    ("entry", "name", "value", "message"),
+    [
+        ("text_encoder", "pos_emb.weight", torch.zeros(300), r"text_encoder: pos_emb\.weight is \[300\], needs 2 axes"),
+        ("text_encoder", "hidden", torch.tensor(0.0), r"text_encoder: hidden is \[\], needs 3 axes"),
+        ("movement_encoder", "main.0.weight", torch.zeros(512, 259), r"main\.0\.weight is \[512, 259\], needs 3 axes"),
+        ("motion_encoder", "output_net.3.bias", torch.tensor(0.0), r"output_net\.3\.bias is \[\], needs 1 axes"),
+        ("motion_encoder", "hidden", "text", r"motion_encoder: hidden is str, no tensor"),
+        ("motion_encoder", None, 3, r"motion_encoder: is int, needs to be a state dict"),
+        ("motion_encoder", 7, torch.zeros(1), r"unknown \['7'\]"),
+    ],
+)
+def test_malformed_evaluators_are_one_line(golden: Path, entry: str, name: object, value: object, message: str) -> None:
+    shapes = manifest(golden, "t2m_evaluators_humanml3d")
+    content: dict[str, object] = {part: random_state(shapes[part]) for part in shapes}
+    if name is None:
+        content[entry] = value
+    else:
+        content[entry][name] = value  # type: ignore[index]
+    with pytest.raises(WeightsError, match=message) as caught:
+        official_evaluator(content)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_is_not_taken_for_another(golden: Path, tmp_path: Path) -> None:
