@@ -20,7 +20,7 @@ from leadbench.config import AutoencoderConfig, DenoiserConfig, TransformerConfi
 from leadbench.errors import WeightsError
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
-from leadbench.zoo.shapes import require_tensors
+from leadbench.zoo.shapes import Axes, require_tensors
 
 WHERE = "official weights"
 IGNORED: Mapping[str, str] = {
@@ -77,8 +77,16 @@ def autoencoder_from_official(
     official = _select(state, prefix)
     tokens, width, features = "global_motion_token", "skel_embedding.weight", "final_layer.bias"
     mapped = _either(official, "latent_pre")
-    needed = {tokens: (2,), width: (2,), features: (1,), "query_pos_encoder.pe": (2, 3), _FEEDFORWARD: (1,)}
-    require_tensors(official, needed | ({"latent_pre.weight": (2,)} if mapped else {}), WHERE, prefix)
+    needed: dict[str, Axes] = {
+        tokens: (2,),
+        width: (2,),
+        features: (1,),
+        "query_pos_encoder.pe": (2, 3),
+        _FEEDFORWARD: (1,),
+    }
+    if mapped:
+        needed["latent_pre.weight"] = (2,)
+    require_tensors(official, needed, WHERE, prefix)
     hidden = official[width].shape[0]
     config = _checked(
         AutoencoderConfig,
@@ -113,9 +121,9 @@ def denoiser_from_official(
     official = _select(state, prefix)
     time, positions = "time_embedding.linear_1.weight", "query_pos.pe"
     mapped, guided = _either(official, "latent_pre"), "time_embedding.cond_proj.weight"
-    needed = {time: (2,), positions: (2, 3), _FEEDFORWARD: (1,), f"{guided}?": (2,)}
+    needed: dict[str, Axes] = {time: (2,), positions: (2, 3), _FEEDFORWARD: (1,), f"{guided}?": (2,)}
     optional = {"latent_pre.weight": mapped, "emb_proj.1.weight": _either(official, "emb_proj.1")}
-    needed |= {name: (2,) for name, there in optional.items() if there}
+    needed.update({name: (2,) for name, there in optional.items() if there})
     require_tensors(official, needed, WHERE, prefix)
     hidden, time_width = official[time].shape
     text, guidance = official.get("emb_proj.1.weight"), official.get(guided)

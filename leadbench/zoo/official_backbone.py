@@ -119,7 +119,8 @@ _Networks = tuple[tuple[AutoencoderConfig, dict[str, Tensor]], tuple[DenoiserCon
 def _networks(used: Mapping[str, Tensor], heads: int) -> _Networks:
     """Both networks; what is wrong with either is told together."""
     problems = []
-    autoencoder = denoiser = None
+    autoencoder: tuple[AutoencoderConfig, dict[str, Tensor]] | None = None
+    denoiser: tuple[DenoiserConfig, dict[str, Tensor]] | None = None
     try:
         autoencoder = autoencoder_from_official(used, heads=heads, prefix=_AUTOENCODER)
     except WeightsError as exc:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ def official_state_dict(checkpoint: Mapping[str, Mapping[str, Tensor]]) -> dict[
     for entry, names in OFFICIAL_NAMES.items():
         if entry not in checkpoint:
             raise WeightsError(f"evaluator checkpoint has no entry {entry!r} (needs {', '.join(OFFICIAL_NAMES)})")
-        tensors = checkpoint[entry]
+        tensors: Any = checkpoint[entry]
         where = f"evaluator checkpoint, {entry}"
         if not isinstance(tensors, Mapping):
             raise WeightsError(f"{where}: is {type(tensors).__name__}, needs to be a state dict")
