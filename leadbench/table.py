@@ -241,7 +241,10 @@ def _render(title: str, rows: Sequence[TableRow], form: str, *, with_steps: bool
 def _layout(title: str, header: Sequence[str], body: Sequence[Sequence[str]], form: str) -> str:
     style = {"github": "github", "latex": "latex_raw", "plain": "simple"}[form]
     head = f"**{title}**\n\n" if form == "github" else f"% {title}\n" if form == "latex" else f"{title}\n"
-    return head + tabulate([[_latex(c, form) for c in line] for line in body], [_latex(h, form) for h in header], style)
+    cells, titles = [[_latex(c, form) for c in line] for line in body], [_latex(h, form) for h in header]
+    # numbers are text already: read again, they would lose their trailing zeros
+    texts = [index for index, title in enumerate(header) if title != "Steps"]
+    return head + tabulate(cells, titles, style, disable_numparse=texts)
 
 
 def _steps(row: TableRow) -> str:

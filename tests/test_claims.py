@@ -175,6 +175,18 @@ def test_opposite_claims_are_judged_where_the_paper_makes_them(tmp_path: Path) -
     assert found["made"]["table2.multimodality"] == "fails"
 
 
+def test_two_evaluators_are_judged_apart(tmp_path: Path) -> None:
+    """As are their tables; what needs no evaluator then stands alone."""
+    write_run(tmp_path / "a", pairs(-0.1))
+    write_run(tmp_path / "b", [item.model_copy(update={"evaluator": "other"}) for item in pairs(0.1)])
+    write_run(tmp_path / "c", [item.model_copy(update={"protocol": "structure"}) for item in pairs(0.1)])
+    reports = {report.dataset: report.judged for report in judge_results(tmp_path)}
+    assert set(reports) == {"made, evaluator e", "made, evaluator other", "made, without an evaluator"}
+    found = {name: {j.claim.name: j.verdict for j in judged} for name, judged in reports.items()}
+    assert found["made, evaluator e"]["table1.mld.fid"] == "holds"
+    assert found["made, evaluator other"]["table1.mld.fid"] == "fails"
+
+
 def test_runs_that_are_not_the_papers_settings_take_no_part(tmp_path: Path) -> None:
     warned = [item.model_copy(update={"details": {"stamps": ["skipped"]}}) for item in pairs(-0.1)]
     other = [item.model_copy(update={"protocol": "mti", "details": {"backbone": "motionlcm"}}) for item in pairs(-0.1)]

@@ -14,6 +14,7 @@ from leadbench.statistics import PairedTest, holm, interval_test, t_test
 from leadbench.structure_table import DIFFERENCE, PCA
 
 _DEFAULT_PROTOCOL = "guo-2022"
+_WITH_EVALUATOR = ("t2m", "mti", "styles")
 _BENCHMARKS = {_DEFAULT_PROTOCOL: "t2m", "mld": "t2m"}  # protocol -> benchmark, where they differ
 
 
@@ -30,7 +31,9 @@ class StoredRun:
     """
 
     name: str
-    dataset: tuple[str, str]  # name and identity
+    dataset: str
+    identity: str  # of the dataset's content
+    evaluator: str  # "" for benchmarks that have none
     benchmark: str
     protocol: str
     values: Values
@@ -39,7 +42,7 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class Report:
-    """Judged claims of one dataset."""
+    """Judged claims of one dataset, by one evaluator."""
 
     dataset: str
     judged: tuple[Judged, ...]
@@ -55,15 +58,28 @@ def judge_results(root: Path) -> list[Report]:
     found = [run for run in runs if run is not None]
     if not found:
         raise ResultsError(f"{root}: no run with records below it (leadbench run writes them)")
-    datasets = list(dict.fromkeys(run.dataset for run in found))
-    names = [name for name, _ in datasets]
-    reports = []
-    for dataset in datasets:
-        name, identity = dataset
-        label = name if names.count(name) == 1 else f"{name} ({identity[:8]})"
-        wanted = [claim for claim in claims() if name not in PAPER or claim.dataset in (None, name)]
-        reports.append(Report(label, judge(wanted, [run for run in found if run.dataset == dataset])))
-    return reports
+    return [
+        Report(label, judge([c for c in claims() if name not in PAPER or c.dataset in (None, name)], runs))
+        for (name, label), runs in _groups(found).items()
+    ]
+
+
+def _groups(found: Sequence[StoredRun]) -> dict[tuple[str, str], list[StoredRun]]:
+    """(dataset, label) -> runs that may be judged together: of one content and, where that matters, one evaluator.
+
+    Runs without an evaluator join the only one that there is.
+    """
+    groups: dict[tuple[str, str], list[StoredRun]] = {}
+    for run in found:
+        contents = {other.identity for other in found if other.dataset == run.dataset}
+        same = [other for other in found if (other.dataset, other.identity) == (run.dataset, run.identity)]
+        evaluators = sorted({other.evaluator for other in same if other.evaluator})
+        evaluator = evaluators[0] if len(evaluators) == 1 and not run.evaluator else run.evaluator
+        label = run.dataset + (f" ({run.identity[:8]})" if len(contents) > 1 else "")
+        if len(evaluators) > 1:
+            label += f", evaluator {evaluator[:12]}" if evaluator else ", without an evaluator"
+        groups.setdefault((run.dataset, label), []).append(run)
+    return groups
 
 
 def _stored(folder: Path) -> StoredRun | None:
@@ -78,9 +94,19 @@ def _stored(folder: Path) -> StoredRun | None:
     first = records[0]
     if first.details.get("stamps") or first.details.get("backbone", BACKBONE) != BACKBONE:
         return None
-    dataset = (first.dataset, str(store.header()["config"].get("dataset", {}).get("identity", "")))
+    described = store.header()["config"].get("dataset", {})
+    identity = str(described.get("identity", "")) if isinstance(described, dict) else ""
     benchmark = _BENCHMARKS.get(first.protocol, first.protocol)
-    return StoredRun(folder.name, dataset, benchmark, first.protocol, _values(records), _differences(records))
+    return StoredRun(
+        name=folder.name,
+        dataset=first.dataset,
+        identity=identity,
+        evaluator=first.evaluator if benchmark in _WITH_EVALUATOR else "",
+        benchmark=benchmark,
+        protocol=first.protocol,
+        values=_values(records),
+        differences=_differences(records),
+    )
 
 
 def _differences(records: Iterable[Record]) -> dict[str, PairedTest]:
@@ -115,7 +141,7 @@ def _values(records: Iterable[Record]) -> Values:
 
 
 def judge(wanted: Sequence[Claim], runs: Sequence[StoredRun]) -> tuple[Judged, ...]:
-    """Judge claims on the runs of one dataset; all comparisons together are one family."""
+    """Judge claims on the runs of one dataset and evaluator; all comparisons together are one family."""
     chosen = {claim.name: _tell(claim, runs) for claim in wanted}
     flat = [(name, item) for name, (items, _) in chosen.items() for item in items]
     # two claims may look at one comparison, which is then one test
