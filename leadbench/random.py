@@ -30,20 +30,21 @@ def stream(seed: int, purpose: str, *key: str | int) -> np.random.Generator:
 class NoiseSource:
     """Random numbers bound to the ids of a batch, one independent stream for each row.
 
-    ``repeat`` numbers the generations of one caption (MultiModality); ``replication`` the passes over the
-    test split.
+    ``repeat`` numbers the generations of one caption (MultiModality), of all rows or one for each; ``replication`` the
+    passes over the test split.
     """
 
     seed: int
     ids: tuple[str, ...]
     replication: int = 0
-    repeat: int = 0
+    repeat: int | tuple[int, ...] = 0
 
     def normal(self, purpose: str, shape: Sequence[int], step: int = 0) -> Tensor:
         """Standard normal numbers [B, *shape] float32 on the CPU; row i depends on ids[i] alone."""
         out = np.empty((len(self.ids), *shape), dtype=np.float32)
-        for row, sample in enumerate(self.ids):
-            rng = stream(self.seed, purpose, self.replication, sample, step, self.repeat)
+        repeats = (self.repeat,) * len(self.ids) if isinstance(self.repeat, int) else self.repeat
+        for row, (sample, repeat) in enumerate(zip(self.ids, repeats, strict=True)):
+            rng = stream(self.seed, purpose, self.replication, sample, step, repeat)
             rng.standard_normal(dtype=np.float32, out=out[row])
         return torch.from_numpy(out)
 

@@ -33,3 +33,9 @@ def test_numbers_are_standard_normal() -> None:
     values = NoiseSource(0, tuple(map(str, range(200)))).normal("x", (100,))
     assert abs(float(values.mean())) < 0.03
     assert abs(float(values.std()) - 1) < 0.03
+
+
+def test_rows_may_have_repeats_of_their_own() -> None:
+    mixed = NoiseSource(0, ("a", "a", "b"), repeat=(1, 2, 1)).normal("x", (4,))
+    for row, (name, repeat) in enumerate((("a", 1), ("a", 2), ("b", 1))):
+        assert torch.equal(mixed[row], NoiseSource(0, (name,), repeat=repeat).normal("x", (4,))[0])

@@ -1,14 +1,28 @@
-"""Work in chunks that are halved when memory runs out; which rows meet in a chunk changes no number."""
+"""Work in chunks: several at once, halved when memory runs out; which rows meet in a chunk changes no number."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
-from leadbench.data.humanml3d import DrawnSample
 from leadbench.errors import ConfigError
+
+MOST_WORKERS = 8
+"""Threads beyond these mostly wait for the interpreter's lock."""
+
+
+class Sized(Protocol):
+    """What has a length in frames, and an id."""
+
+    @property
+    def length(self) -> int: ...
+    @property
+    def id(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -18,7 +32,10 @@ class Chunk:
     rows: tuple[int, ...]
 
 
-def cut_chunks(drawn: Sequence[DrawnSample], size: int) -> list[Chunk]:
+Work = Callable[[Chunk], None]
+
+
+def cut_chunks(drawn: Sequence[Sized], size: int) -> list[Chunk]:
     """Cut a replication into chunks of equal size, sorted by (length, id) so that little is padded."""
     order = sorted(range(len(drawn)), key=lambda i: (drawn[i].length, drawn[i].id))
     return [Chunk(tuple(order[start : start + size])) for start in range(0, len(order), size)]
@@ -26,19 +43,62 @@ def cut_chunks(drawn: Sequence[DrawnSample], size: int) -> list[Chunk]:
 
 @dataclass
 class ChunkedWork:
-    """Runs work on chunks of at most ``size`` motions; ``size`` is halved whenever memory runs out, and stays so."""
+    """Runs work on chunks of at most ``size`` motions; ``size`` is halved whenever memory runs out, and stays so.
+
+    With several ``workers``, chunks are worked on at once, each in a thread with its share of torch's threads. One
+    chunk's Python runs beside another's products, and no product waits for a second thread, so all stages overlap.
+    Work must then stand being called by several threads.
+    """
 
     size: int
+    workers: int = 1
 
-    def run(self, drawn: Sequence[DrawnSample], work: Callable[[Chunk], None]) -> None:
+    def run(self, drawn: Sequence[Sized], work: Work) -> None:
         """Call ``work`` until every row of ``drawn`` is done; a chunk that ran out of memory is done again in halves.
 
         Raises:
             ConfigError: one motion alone does not fit.
         """
-        pending = cut_chunks(drawn, self.size)
+        self.run_all([(drawn, work)])
+
+    def run_all(self, jobs: Sequence[tuple[Sequence[Sized], Work]]) -> None:
+        """:meth:`run` for several pieces of work at once, longest motions first."""
+        pending = [(work, chunk) for drawn, work in jobs for chunk in reversed(cut_chunks(drawn, self.size))]
+        if self.workers > 1 and len(pending) > 1:
+            pending = self._at_once(pending)
+        for work, chunk in pending:
+            self._one(work, chunk)
+
+    def _at_once(self, pending: Sequence[tuple[Work, Chunk]]) -> list[tuple[Work, Chunk]]:
+        """Work in threads; returns what ran out of memory, to be done by itself."""
+        left = []
+        workers = min(self.workers, len(pending))
+        with (
+            _shared_threads(workers) as threads,
+            ThreadPoolExecutor(workers, "chunk", torch.set_num_threads, (threads,)) as pool,
+        ):
+            futures: dict[Future[None], tuple[Work, Chunk]] = {pool.submit(w, c): (w, c) for w, c in pending}
+            try:
+                running = set(futures)
+                while running:
+                    done, running = wait(running, return_when=FIRST_EXCEPTION)
+                    for future in done:
+                        error = future.exception()
+                        if error is None:
+                            continue
+                        if not isinstance(error, Exception) or not is_out_of_memory(error):
+                            raise error
+                        left.append(futures[future])
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return left
+
+    def _one(self, work: Work, chunk: Chunk) -> None:
+        """Work here, in halves where memory runs out."""
+        pending = [chunk]
         while pending:
-            chunk = pending[0]
+            chunk = pending.pop(0)
             try:
                 work(chunk)
             except (MemoryError, RuntimeError) as exc:
@@ -48,11 +108,27 @@ class ChunkedWork:
                     reason = next(iter(str(exc).splitlines()), type(exc).__name__)
                     raise ConfigError(f"out of memory with one motion at a time: {reason}") from exc
                 self.size = half = (len(chunk.rows) + 1) // 2
-                pending[:1] = [Chunk(chunk.rows[:half]), Chunk(chunk.rows[half:])]
+                pending[:0] = [Chunk(chunk.rows[:half]), Chunk(chunk.rows[half:])]
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
-            else:
-                pending.pop(0)
+
+
+def chunk_workers(parts: Sequence[object]) -> int:
+    """How many chunks to work on at once: one for each of torch's threads where all parts declare
+    ``concurrent = True``, else 1."""
+    if not all(getattr(part, "concurrent", False) for part in parts):
+        return 1
+    return min(torch.get_num_threads(), MOST_WORKERS)
+
+
+@contextmanager
+def _shared_threads(workers: int) -> Iterator[int]:
+    """Each worker's share of torch's threads; torch keeps their number by thread, and MKL's for the whole process."""
+    before = torch.get_num_threads()
+    try:
+        yield max(1, before // workers)
+    finally:
+        torch.set_num_threads(before)
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -59,7 +60,8 @@ def embed_checked(evaluator: Evaluator, motion: MotionBatch) -> Tensor:
     Raises:
         NonFiniteError: a motion holds NaN or infinity.
     """
-    if not bool(torch.isfinite(motion.features).all()):
+    # the sum of finite values is finite, in a fifth of the time; where it is not, it may have overflowed
+    if not math.isfinite(float(motion.features.sum())) and not bool(torch.isfinite(motion.features).all()):
         raise NonFiniteError("a generated motion holds NaN or infinity; nothing was recorded for this unit")
     return evaluator.embed_motion(motion.normalize(evaluator.motion))
 

@@ -7,7 +7,6 @@ lengths and noise. A unit's records are written together when it is done; a run 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -22,11 +21,11 @@ from leadbench.benchmarks.controls import (
     latent_statistics,
     standard_normal_latents,
 )
-from leadbench.benchmarks.memory import Chunk, ChunkedWork
+from leadbench.benchmarks.measuring import Decoded, Instruments, MeasuringJob, Prompt, given, sampled
+from leadbench.benchmarks.memory import Chunk, ChunkedWork, chunk_workers
 from leadbench.benchmarks.real_motions import measure_real
 from leadbench.benchmarks.scoring import (
     Reference,
-    embed_checked,
     embed_drawn,
     make_reference,
     score,
@@ -34,26 +33,18 @@ from leadbench.benchmarks.scoring import (
     score_without_captions,
 )
 from leadbench.benchmarks.selftest import SelfTest, run_self_test
+from leadbench.benchmarks.stopwatch import Stopwatch
 from leadbench.benchmarks.units import Entry, Report, Setting, Unit
 from leadbench.config import SelfTestSettings, T2MConfig
-from leadbench.contracts import Backbone, Evaluator, GeneratedMotions, MotionAutoencoder, MotionDataset, MotionMetric
-from leadbench.data.humanml3d import DrawnSample, collate, draw
+from leadbench.contracts import Evaluator, MotionAutoencoder, MotionDataset, MotionMetric
+from leadbench.data.humanml3d import collate, draw
 from leadbench.metrics.bundled import latent_norm, skating_ratio
-from leadbench.motion.features import features_to_joints
-from leadbench.pipeline import LatentMap, decode_latents, sample_latents
 from leadbench.random import NoiseSource, stream
 from leadbench.results import Record, RunStore
-from leadbench.skeleton import get_skeleton
-from leadbench.tensors import Latent, MotionSample, lengths_to_mask
+from leadbench.tensors import MotionSample
 
-
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """Decoded latents as they are scored: embeddings [S, E], diagnostics, and the extra metrics."""
-
-    embeddings: Tensor
-    details: dict[str, float]
-    metrics: dict[str, float | None]
+DIAGNOSTICS: Mapping[str, MotionMetric] = {"latent_norm": latent_norm, "skating_ratio": skating_ratio}
+"""Measured of all generated motions, and kept in the details of their records."""
 
 
 @dataclass
@@ -85,6 +76,7 @@ class T2MBenchmark:
     metrics: Mapping[str, MotionMetric] = field(default_factory=dict)
     _references: dict[int, Reference] = field(default_factory=dict)
     _statistics: dict[str, LatentStatistics] = field(default_factory=dict)
+    _watch: Stopwatch = field(default_factory=Stopwatch)
 
     def run(self, report: Report | None = None) -> list[Record]:
         """Do every unit that is not recorded yet; return all records of the run."""
@@ -96,6 +88,12 @@ class T2MBenchmark:
             if report is not None:
                 report(unit.label, number + 1, len(units))
         return self.store.records()
+
+    def captions(self) -> list[str]:
+        """Every caption that a replication draws, sorted."""
+        config = self.config
+        drawn = (draw(self._samples, config.seed, replication) for replication in range(config.replications))
+        return sorted({item.caption.caption for items in drawn for item in items})
 
     def self_test(self, tolerances: SelfTestSettings) -> SelfTest | None:
         """Measure the real motions of the first replication; None where nobody knows what they must score."""
@@ -165,12 +163,13 @@ class T2MBenchmark:
         rows = {"Reconstruction": latents}
         if self.controls:
             rows |= self._control_latents(reference, latents, replication, self._latent_statistics(autoencoder))
-        records = []
-        for row, latent in rows.items():
-            decoded = self._decode_and_embed(reference, latent, autoencoder, None)
-            metrics = score(reference, decoded.embeddings, self.config) | decoded.metrics
-            records.append(self._record(row + label, replication, metrics, details=decoded.details))
-        return records
+        prompts, tools = self._prompts(reference), self._instruments(autoencoder)
+        jobs = {
+            row + label: MeasuringJob(prompts, given(latent), {row + label: None}, tools, self._single_metrics)
+            for row, latent in rows.items()
+        }
+        self._chunks.run_all([(job.prompts, job.work) for job in jobs.values()])
+        return [self._scored(row, replication, job.decoded(row)) for row, job in jobs.items()]
 
     def _control_latents(
         self, reference: Reference, latents: Tensor, replication: int, statistics: LatentStatistics
@@ -192,104 +191,61 @@ class T2MBenchmark:
         return score_without_captions(reference, embeddings, self.config, replication)
 
     def _generated(self, replication: int, entry: Entry, setting: Setting) -> list[Record]:
-        """All variants of one setting: latents are sampled once."""
-        began = time.perf_counter()
+        """All variants of one setting, of the same latents, and their repetitions for MultiModality."""
         reference = self._reference(replication)
-        latents = self._sample(entry.backbone, reference, setting, replication, repeat=0)
-        limit = self.config.multimodality_replications
-        with_multimodality = limit is None or replication < limit
-        repeats = self._repeats(entry, setting, reference, replication) if with_multimodality else None
-        sampling = time.perf_counter() - began
+        tools = self._instruments(entry.backbone.autoencoder)
+        source = sampled(entry.backbone, setting, self.config.seed, replication, self._watch)
+        edits = {row: edit for row, (_, edit) in entry.variants.items()}
+        main = MeasuringJob(self._prompts(reference), source, edits, tools, self._single_metrics)
+        repeats = MeasuringJob(self._repeated(reference, replication), source, edits, tools)
+        self._chunks.run_all([(job.prompts, job.work) for job in (main, repeats)])
         records = []
-        for row, (projector, edit) in entry.variants.items():
-            began = time.perf_counter()
-            decoded = self._decode_and_embed(reference, latents, entry.backbone.autoencoder, edit)
-            metrics = score(reference, decoded.embeddings, self.config) | decoded.metrics
-            if repeats is not None:
-                embedded = [
-                    self._decode_and_embed(repeats[0], latent, entry.backbone.autoencoder, edit, {}).embeddings
-                    for latent in repeats[1]
-                ]
-                metrics["multimodality"] = score_multimodality(torch.stack(embedded, dim=1), self.config, replication)
-            seconds = {"sampling": sampling, "scoring": time.perf_counter() - began}
-            records.append(
-                self._record(
-                    row,
-                    replication,
-                    metrics,
-                    setting=setting,
-                    projector=projector,
-                    details=decoded.details,
-                    seconds=seconds,
-                )
-            )
+        for row, (projector, _) in entry.variants.items():
+            modality = repeats.decoded(row).embeddings if repeats.prompts else None
+            records.append(self._scored(row, replication, main.decoded(row), setting, projector, modality))
         return records
 
     # ------------------------------------------------------------------ parts
 
-    def _sample(
-        self, backbone: Backbone, reference: Reference, setting: Setting, replication: int, repeat: int
-    ) -> Tensor:
-        spec = backbone.autoencoder.latent
-        out = torch.empty(len(reference.drawn), spec.tokens, spec.width)
+    def _prompts(self, reference: Reference) -> list[Prompt]:
+        return [Prompt(item) for item in reference.drawn]
 
-        def work(chunk: Chunk) -> None:
-            drawn = [reference.drawn[i] for i in chunk.rows]
-            noise = NoiseSource(self.config.seed, tuple(item.id for item in drawn), replication, repeat)
-            captions = [item.caption.caption for item in drawn]
-            steps, guidance = setting.steps, setting.guidance
-            latent = sample_latents(backbone, captions, _mask(drawn), noise, steps=steps, guidance=guidance)
-            out[list(chunk.rows)] = latent.values
-
-        self._chunks.run(reference.drawn, work)
-        return out
-
-    def _repeats(
-        self, entry: Entry, setting: Setting, reference: Reference, replication: int
-    ) -> tuple[Reference, list[Tensor]]:
-        """Latents of the MultiModality captions, one tensor for each repeat."""
+    def _repeated(self, reference: Reference, replication: int) -> list[Prompt]:
+        """The MultiModality captions, each as often as it is repeated; none where it is not measured."""
+        limit = self.config.multimodality_replications
+        if limit is not None and replication >= limit:
+            return []
         count = min(self.config.multimodality_captions, len(reference.drawn))
         rows = stream(self.config.seed, "multimodality-captions", replication).permutation(len(reference.drawn))[:count]
-        subset = _subset(reference, [int(i) for i in rows])
-        latents = [
-            self._sample(entry.backbone, subset, setting, replication, repeat=k + 1)
-            for k in range(self.config.multimodality_repeats)
-        ]
-        return subset, latents
+        repeats = range(1, self.config.multimodality_repeats + 1)
+        return [Prompt(reference.drawn[i], repeat) for i in rows for repeat in repeats]
 
-    def _decode_and_embed(
+    def _instruments(self, autoencoder: MotionAutoencoder) -> Instruments:
+        return Instruments(autoencoder, self.evaluator, self._watch)
+
+    @property
+    def _single_metrics(self) -> dict[str, MotionMetric]:
+        """Diagnostics, and what the user asked for."""
+        return {**DIAGNOSTICS, **self.metrics}
+
+    def _scored(
         self,
-        reference: Reference,
-        latents: Tensor,
-        autoencoder: MotionAutoencoder,
-        edit: LatentMap | None,
-        metrics: Mapping[str, MotionMetric] | None = None,
-    ) -> Decoded:
-        """Decode latents [S, N, M], embed the motions and measure ``metrics`` of them; None: diagnostics and extras."""
-        count, spec = len(reference.drawn), autoencoder.motion
-        embeddings = torch.full((count, self.evaluator.dim), float("nan"))
-        if metrics is None:
-            metrics = {"latent_norm": latent_norm, "skating_ratio": skating_ratio, **self.metrics}
-        values = {name: torch.empty(count) for name in metrics}
-
-        def work(chunk: Chunk) -> None:
-            rows = list(chunk.rows)
-            mask = _mask([reference.drawn[i] for i in rows])
-            plain = Latent.full(latents[rows])
-            latent = plain if edit is None else edit(plain)
-            motion = decode_latents(autoencoder, latent, mask, None)
-            embeddings[rows] = embed_checked(self.evaluator, motion)
-            if not metrics:
-                return
-            joints = features_to_joints(motion.denormalize().features, get_skeleton(spec.skeleton))
-            generated = GeneratedMotions(joints, mask, spec.skeleton, spec.fps, latent)
-            for name, metric in metrics.items():
-                values[name][rows] = metric(generated)
-
-        self._chunks.run(reference.drawn, work)
-        means = {name: float(value.mean()) for name, value in values.items()}
-        extra: dict[str, float | None] = {name: means.pop(name) for name in self.metrics if name in means}
-        return Decoded(embeddings, means, extra)
+        row: str,
+        replication: int,
+        decoded: Decoded,
+        setting: Setting | None = None,
+        projector: str | None = None,
+        modality: Tensor | None = None,
+    ) -> Record:
+        """The record of decoded motions; ``modality`` are embeddings [captions * repeats, E]."""
+        with self._watch.stage("score", row):
+            metrics = score(self._reference(replication), decoded.embeddings, self.config)
+            metrics |= {name: decoded.means[name] for name in self.metrics}
+            if modality is not None:
+                pools = modality.unflatten(0, (-1, self.config.multimodality_repeats))
+                metrics["multimodality"] = score_multimodality(pools, self.config, replication)
+        details = {name: value for name, value in decoded.means.items() if name not in self.metrics}
+        return self._record(row, replication, metrics, setting=setting, projector=projector, details=details)
 
     def _posterior(self, reference: Reference, replication: int, autoencoder: MotionAutoencoder) -> Tensor:
         """Posterior samples [S, N, M] of the reference crops (MLD's evaluation encodes samples, not means)."""
@@ -311,13 +267,15 @@ class T2MBenchmark:
 
     def _reference(self, replication: int) -> Reference:
         if replication not in self._references:
-            made = make_reference(self.evaluator, self._samples, self.config, replication, self._chunks)
+            with self._watch.stage("reference"):
+                made = make_reference(self.evaluator, self._samples, self.config, replication, self._chunks)
             self._references = {replication: made}  # one at a time: units come replication by replication
         return self._references[replication]
 
     @cached_property
     def _chunks(self) -> ChunkedWork:
-        return ChunkedWork(self.config.chunk)
+        backbones = [entry.backbone for entry in self.entries]
+        return ChunkedWork(self.config.chunk, chunk_workers([self.evaluator, *backbones, *self.autoencoders.values()]))
 
     @cached_property
     def _samples(self) -> Sequence[MotionSample]:
@@ -351,7 +309,16 @@ class T2MBenchmark:
         ]
 
     def _unit(self, label: str, replication: int, keys: Sequence[str], work: Callable[[int], list[Record]]) -> Unit:
-        return Unit(f"replication {replication + 1}: {label}", replication, tuple(keys), lambda: work(replication))
+        def timed() -> list[Record]:
+            self._watch = Stopwatch()
+            records = work(replication)
+            shared = self._watch.taken(None)  # what all rows of the unit needed stands in the first record
+            return [
+                record.model_copy(update={"seconds": {**(shared if i == 0 else {}), **self._watch.taken(record.row)}})
+                for i, record in enumerate(records)
+            ]
+
+        return Unit(f"replication {replication + 1}: {label}", replication, tuple(keys), timed)
 
     def _key(self, row: str, replication: int, setting: Setting | None = None) -> str:
         return f"{row}|{setting.key if setting else ''}|{replication}"
@@ -365,7 +332,6 @@ class T2MBenchmark:
         setting: Setting | None = None,
         projector: str | None = None,
         details: Mapping[str, object] | None = None,
-        seconds: Mapping[str, float] | None = None,
     ) -> Record:
         return Record(
             dataset=self.dataset.name,
@@ -387,24 +353,5 @@ class T2MBenchmark:
                 **(details or {}),
             },
             chunk_size=self._chunks.size,
-            seconds=dict(seconds or {}),
             key=self._key(row, replication, setting),
         )
-
-
-def _mask(drawn: Sequence[DrawnSample]) -> Tensor:
-    return lengths_to_mask(torch.tensor([item.length for item in drawn]))
-
-
-def _subset(reference: Reference, rows: list[int]) -> Reference:
-    """The same reference with some of its rows; pools and pairs are not used."""
-    return Reference(
-        tuple(reference.drawn[i] for i in rows),
-        reference.text[rows],
-        reference.motion[rows],
-        torch.arange(len(rows)),
-        torch.arange(len(rows)),
-        reference.pairs,
-        reference.statistics,
-        reference.second,
-    )

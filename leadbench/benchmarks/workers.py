@@ -59,6 +59,9 @@ def execute(assembled: Assembled, recipe: Recipe, models: ModelStore, jobs: int,
         if tested is not None:
             tested.require()
     benchmark.store.start(assembled.description, collect_provenance())
+    if all(map(benchmark.recorded, benchmark.units())):
+        return benchmark.store.records()
+    _embed_captions(assembled, models)
     if jobs == 1:
         return benchmark.run(report)
     _run_in_processes(assembled, recipe, models, jobs, report)
@@ -66,7 +69,7 @@ def execute(assembled: Assembled, recipe: Recipe, models: ModelStore, jobs: int,
 
 
 def _run_in_processes(assembled: Assembled, recipe: Recipe, models: ModelStore, jobs: int, report: Report) -> None:
-    """Do what is left of a run with ``jobs`` processes; every caption is encoded once, before they start.
+    """Do what is left of a run with ``jobs`` processes, which are given the captions' embeddings.
 
     Raises:
         Whatever a unit raises; units that other processes had finished by then are recorded.
@@ -75,10 +78,8 @@ def _run_in_processes(assembled: Assembled, recipe: Recipe, models: ModelStore, 
     units = list(benchmark.units())
     left = [number for number, unit in enumerate(units) if not benchmark.recorded(unit)]
     done = len(units) - len(left)
-    if not left:
-        return
     threads = max(1, torch.get_num_threads() // jobs)
-    embeddings = _embed_captions(assembled, models)
+    embeddings = {name: encoder.rows for name, encoder in models.text_encoders.items()}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, _start, (recipe, embeddings, threads)) as pool:
         futures = {pool.submit(_work, number): units[number] for number in left}
@@ -93,11 +94,12 @@ def _run_in_processes(assembled: Assembled, recipe: Recipe, models: ModelStore, 
             raise
 
 
-def _embed_captions(assembled: Assembled, models: ModelStore) -> Embeddings:
-    captions = sorted({caption.caption for sample in assembled.benchmark.samples for caption in sample.captions})
+def _embed_captions(assembled: Assembled, models: ModelStore) -> None:
+    """Encode what the replications draw, each caption once and always in the same batches, so that a resumed run sees
+    the same bits."""
+    captions = assembled.benchmark.captions()
     for encoder in models.text_encoders.values():
-        encoder.encode(["", *captions])
-    return {name: encoder.rows for name, encoder in models.text_encoders.items()}
+        encoder.together(["", *captions])
 
 
 def _start(recipe: Recipe, embeddings: Embeddings, threads: int) -> None:

@@ -3,29 +3,75 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadbench.nn.evaluator import MotionEmbedder, SequenceEmbedder
-from leadbench.packing import PackedLinear, prepared
+from leadbench.nn.evaluator import (
+    CONTACTS,
+    FRAMES_PER_STEP,
+    PADDING_FRAMES,
+    SLOPE,
+    MotionEmbedder,
+    MovementEncoder,
+)
+from leadbench.packing import PackedLinear, composed, prepared
 
 BATCH = 128
 """Motions embedded together: the recurrent products of 32 rows leave half of a core's rate unused."""
 
 
+class PackedMovementEncoder:
+    """:class:`MovementEncoder` of motions as rows: a convolution over 4 frames with stride 2 and padding 1 is a linear
+    map of pairs of frames and one of the pairs after them."""
+
+    def __init__(self, module: MovementEncoder, dtype: torch.dtype = torch.float32) -> None:
+        # The contacts, which the first convolution does not see, are given weights of 0 instead of being cut off.
+        self.first, self.second = _PairMaps(module.first, CONTACTS, dtype), _PairMaps(module.second, 0, dtype)
+
+    def __call__(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Steps [B, F' // 4, M] of features [B, F, D] for lengths [B] that fall from at most F, before the last linear
+        map; whatever frames beyond a length hold, they count as 0."""
+        frames = lengths.tolist()
+        longest = frames[0] + PADDING_FRAMES + -frames[0] % FRAMES_PER_STEP
+        motions = features.new_zeros(len(frames), longest + 2, features.shape[-1])  # a frame of padding at both ends
+        for motion, given, count in zip(motions, features, frames, strict=True):
+            motion[1 : 1 + count] = given[:count]
+        return self.second(F.pad(self.first(motions), (0, 0, 1, 1)))
+
+
+class _PairMaps:
+    """A convolution (kernel 4, stride 2) of [B, T, D], T even, and a leaky ReLU: [B, T / 2 - 1, O]."""
+
+    def __init__(self, module: nn.Conv1d, unseen: int, dtype: torch.dtype) -> None:
+        weight = F.pad(module.weight.detach(), (0, 0, 0, unseen)).transpose(1, 2)  # [O, 4, D]
+        self.here = PackedLinear(weight[:, :2].flatten(1), module.bias, dtype)
+        self.after = PackedLinear(weight[:, 2:].flatten(1), None, dtype)
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        batch, length, width = frames.shape
+        pairs = frames.view(batch * length // 2, 2 * width)
+        here, after = (m(pairs).view(batch, length // 2, -1) for m in (self.here, self.after))
+        return F.leaky_relu_(here[:, :-1] + after[:, 1:], SLOPE)
+
+
 class PackedSequenceEmbedder:
-    """:class:`SequenceEmbedder` for rows sorted by falling length: step t computes the rows that reach it."""
+    """The rest of :class:`MotionEmbedder` for rows sorted by falling length: step t computes the rows that reach it.
 
-    def __init__(self, module: SequenceEmbedder, dtype: torch.dtype = torch.float32) -> None:
-        self.input = PackedLinear(module.input.weight, module.input.bias, dtype)
+    Nothing but linear maps stands between the convolutions and the gates of the GRU: they become one.
+    """
+
+    def __init__(self, embedder: MotionEmbedder, dtype: torch.dtype = torch.float32) -> None:
+        module = embedder.sequence
         self.start, self.head = module.start.detach(), module.head
-        self.directions = [_maps(module.gru, suffix, dtype) for suffix in ("", "_reverse")]
+        before = composed(module.input, (embedder.movement.output.weight, embedder.movement.output.bias))
+        self.directions = [_maps(module.gru, suffix, before, dtype) for suffix in ("", "_reverse")]
 
-    def __call__(self, sequence: Tensor, lengths: Tensor) -> Tensor:
-        """Embeddings [B, E] of [B, S, I]; lengths [B] fall from at most S."""
-        steps = int(lengths[0])
-        reaching = (lengths[None, :] > torch.arange(steps)[:, None]).sum(dim=1).tolist()
-        order = torch.cat([torch.arange(count) * sequence.shape[1] + t for t, count in enumerate(reaching)])
-        entered = self.input(sequence.reshape(-1, sequence.shape[-1])[order.to(sequence.device)])
+    def __call__(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        """Embeddings [B, E] of [B, S, M]; lengths [B] fall from at most S."""
+        longest = int(lengths[0])
+        reaching = (lengths[None, :] > torch.arange(longest)[:, None]).sum(dim=1).tolist()
+        order = torch.cat([torch.arange(count) * steps.shape[1] + t for t, count in enumerate(reaching)])
+        entered = steps.reshape(-1, steps.shape[-1])[order]
         ends = [self._run(entered, reaching, direction) for direction in (0, 1)]
         embedded: Tensor = self.head(torch.cat(ends, dim=-1))
         return embedded
@@ -42,13 +88,13 @@ class PackedSequenceEmbedder:
         return hidden
 
 
-def _maps(gru: nn.GRU, suffix: str, dtype: torch.dtype) -> tuple[PackedLinear, PackedLinear]:
-    """Input and recurrent maps of one direction, gates in torch's order: reset, update, new."""
-    into, again = (
-        PackedLinear(getattr(gru, f"weight_{kind}_l0{suffix}"), getattr(gru, f"bias_{kind}_l0{suffix}"), dtype)
-        for kind in ("ih", "hh")
-    )
-    return into, again
+def _maps(
+    gru: nn.GRU, suffix: str, before: tuple[Tensor, Tensor], dtype: torch.dtype
+) -> tuple[PackedLinear, PackedLinear]:
+    """Input map, after ``before``, and recurrent map of one direction, gates in torch's order: reset, update, new."""
+    into = composed((getattr(gru, f"weight_ih_l0{suffix}"), getattr(gru, f"bias_ih_l0{suffix}")), before)
+    again = getattr(gru, f"weight_hh_l0{suffix}"), getattr(gru, f"bias_hh_l0{suffix}")
+    return PackedLinear(*into, dtype), PackedLinear(*again, dtype)
 
 
 def _step(entered: Tensor, remembered: Tensor, hidden: Tensor) -> Tensor:
@@ -70,10 +116,12 @@ def embed_in_buckets(embedder: MotionEmbedder, features: Tensor, lengths: Tensor
     if embedder.training or weight.is_cuda or weight.dtype is not torch.float32 or not len(features):
         embedded: Tensor = embedder(features, lengths)
         return embedded
-    sequence = prepared(embedder.sequence, PackedSequenceEmbedder)
+    embedder.check(features, lengths)
+    movement = prepared(embedder.movement, PackedMovementEncoder)
+    sequence = prepared(embedder, PackedSequenceEmbedder)
     order = lengths.argsort(descending=True, stable=True)
     pieces = []
     for rows in order.split(batch):
-        motions, frames = embedder.padded(features[rows, : max(1, int(lengths[rows].max()))], lengths[rows])
-        pieces.append(sequence(embedder.movement(motions), frames))
+        frames = lengths[rows]
+        pieces.append(sequence(movement(features[rows], frames), frames // FRAMES_PER_STEP))
     return torch.cat(pieces)[order.argsort()]

@@ -147,7 +147,7 @@ class MotionEmbedder(nn.Module):
     def padded(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Features [B, F', D] whose frames after a motion's last one are 0, at least 4 of them, and the steps [B] that
         the GRU takes. Raises DataError as :meth:`forward` does."""
-        self._check(features, lengths)
+        self.check(features, lengths)
         longest = int(lengths.max())
         mask = lengths_to_mask(lengths.to(features.device), longest).unsqueeze(-1)
         # torch.where, not a product: padding may hold NaN, and NaN * 0 is NaN.
@@ -161,11 +161,12 @@ class MotionEmbedder(nn.Module):
         The result depends on the values after a motion's last frame and on F; use :meth:`forward` for
         anything but the reproduction of official numbers.
         """
-        self._check(features, lengths)
+        self.check(features, lengths)
         return self.sequence(self.movement(features), lengths // FRAMES_PER_STEP)  # type: ignore[no-any-return]
 
     @staticmethod
-    def _check(features: Tensor, lengths: Tensor) -> None:
+    def check(features: Tensor, lengths: Tensor) -> None:
+        """Raise DataError where a motion is shorter than 4 frames or longer than ``features`` [B, F, D]."""
         frames = features.shape[1]
         if lengths.numel() == 0 or int(lengths.min()) < FRAMES_PER_STEP or int(lengths.max()) > frames:
             raise DataError(f"motion lengths {lengths.tolist()} must lie between {FRAMES_PER_STEP} and {frames} frames")

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import RLock
 
 import torch
 from safetensors import safe_open
@@ -19,8 +20,8 @@ from leadbench.tensors import Condition
 class CachedTextEncoder:
     """Wraps a text encoder; keeps every embedding on the CPU.
 
-    Captions are encoded one by one unless :meth:`warm` is given many: a row then never depends on the
-    padding of its neighbours, so a resumed run sees the same bits as an uninterrupted one.
+    Captions are encoded one by one unless :meth:`together` or :meth:`warm` is given many: a row then never depends on
+    the padding of its neighbours, so a resumed run sees the same bits as an uninterrupted one. Threads may ask at once.
 
     Args:
         encoder: what is wrapped.
@@ -38,15 +39,24 @@ class CachedTextEncoder:
         self.dim = encoder.dim
         self.encoded = 0
         self._rows: dict[str, Tensor] = {}
+        self._encoding = RLock()
 
     def warm(self, captions: Sequence[str], batch: int = 64) -> None:
-        """Embed many captions at once, sorted by length: for training, where the last bit does not matter."""
+        """:meth:`together`, with a file that keeps embeddings: for training, where the last bit does not matter."""
         self._read(set(captions))
-        new = sorted({c for c in captions if c not in self._rows}, key=lambda c: (len(c), c))
-        for start in range(0, len(new), batch):
-            self._store(new[start : start + batch])
-        if new:
+        if self.together(captions, batch):
             self._write()
+
+    def together(self, captions: Sequence[str], batch: int = 64) -> int:
+        """Embed many captions in batches of like length; returns how many were new.
+
+        A new cache that is asked for the same captions first gives the same bits.
+        """
+        with self._encoding:
+            new = sorted({c for c in captions if c not in self._rows}, key=lambda c: (len(c), c))
+            for start in range(0, len(new), batch):
+                self._store(new[start : start + batch])
+        return len(new)
 
     @property
     def rows(self) -> Mapping[str, Tensor]:
@@ -61,7 +71,9 @@ class CachedTextEncoder:
         """Embed captions [B, L, C]; rows are padded to the longest, with a mask."""
         for caption in dict.fromkeys(captions):
             if caption not in self._rows:
-                self._store([caption])
+                with self._encoding:
+                    if caption not in self._rows:
+                        self._store([caption])
         rows = [self._rows[caption] for caption in captions]
         length = max(row.shape[0] for row in rows)
         tokens = torch.zeros(len(rows), length, self.dim)

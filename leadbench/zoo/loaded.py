@@ -25,6 +25,8 @@ from leadbench.text.word_vectors import MAX_TOKENS, WordVectors, vectorize
 class LoadedAutoencoder:
     """A :class:`MotionVAE` with the statistics that it was trained with; keeps ``MotionAutoencoder``."""
 
+    concurrent = True
+
     def __init__(self, network: MotionVAE, motion: MotionSpec) -> None:
         self.network = network.eval().requires_grad_(False)
         config = network.config
@@ -84,6 +86,8 @@ class LoadedEvaluator:
     evaluator was trained, and ``dataset`` the identity of their dataset; both are empty where nothing is known.
     """
 
+    concurrent = True
+
     def __init__(self, name: str, network: EvaluatorNetworks, motion: MotionSpec, text: TextPipeline) -> None:
         self.name = name
         self.network = network.eval().requires_grad_(False)
@@ -110,6 +114,8 @@ class LoadedEvaluator:
 
 class LoadedTmr:
     """:class:`TmrNetworks` with statistics and the frozen encoder that reads its captions; keeps ``Evaluator``."""
+
+    concurrent = True
 
     def __init__(self, name: str, network: TmrNetworks, motion: MotionSpec, encoder: TextEncoder) -> None:
         self.name = name

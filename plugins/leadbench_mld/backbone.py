@@ -28,6 +28,7 @@ class MLDBackbone:
 
     name = "mld"
     default_steps = 50
+    concurrent = True
 
     def __init__(
         self, denoiser: Denoiser, autoencoder: MotionAutoencoder, text_encoder: TextEncoder, guidance: float = 7.5
@@ -40,8 +41,8 @@ class MLDBackbone:
         self.timesteps = self._schedule.timesteps
 
     def supports_steps(self, steps: int) -> bool:
-        """1 to 1,000 DDIM steps."""
-        return 1 <= steps <= self.timesteps
+        """1 to 999 DDIM steps: with its offset of 1, a thousandth would start beyond the last timestep."""
+        return 1 <= steps < self.timesteps
 
     def default_guidance(self, steps: int) -> float:
         """The same at every number of steps."""

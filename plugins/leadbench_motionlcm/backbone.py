@@ -27,6 +27,7 @@ class MotionLCMBackbone:
     """
 
     default_steps = 1
+    concurrent = True
 
     def __init__(
         self,

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
+import torch
 from folders import write_folder
 
-from leadbench.benchmarks.memory import Chunk, ChunkedWork
+from leadbench.benchmarks.memory import MOST_WORKERS, Chunk, ChunkedWork, chunk_workers
 from leadbench.data.humanml3d import DrawnSample, HumanML3DFolder, draw
 from leadbench.errors import ConfigError
 
@@ -45,3 +48,43 @@ def test_one_motion_that_does_not_fit_is_told(drawn: list[DrawnSample], error: E
 
     with pytest.raises(ConfigError, match="one motion at a time"):
         ChunkedWork(4).run(drawn, work)
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_threads_do_the_same_work(drawn: list[DrawnSample], workers: int) -> None:
+    done: list[int] = []
+    names: set[str] = set()
+    threads = torch.get_num_threads()
+
+    def work(chunk: Chunk) -> None:
+        names.add(threading.current_thread().name)
+        if len(chunk.rows) > 3:
+            raise MemoryError
+        done.extend(chunk.rows)
+
+    chunks = ChunkedWork(8, workers)
+    chunks.run_all([(drawn, work), (drawn[:7], work)])
+    assert sorted(done) == sorted([*range(len(drawn)), *range(7)])
+    assert chunks.size <= 4
+    assert any(name.startswith("chunk") for name in names)
+    assert torch.get_num_threads() == threads
+
+
+def test_errors_of_threads_pass_and_stop_the_rest(drawn: list[DrawnSample]) -> None:
+    begun: list[Chunk] = []
+
+    def work(chunk: Chunk) -> None:
+        begun.append(chunk)
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        ChunkedWork(1, workers=2).run(drawn, work)
+    assert len(begun) < len(drawn)
+
+
+def test_only_parts_that_say_so_are_called_by_several_threads() -> None:
+    class Willing:
+        concurrent = True
+
+    assert chunk_workers([Willing(), object()]) == 1
+    assert chunk_workers([Willing()]) == min(torch.get_num_threads(), MOST_WORKERS)

@@ -213,3 +213,22 @@ def test_a_projector_of_another_latent_space_is_refused(dataset: HumanML3DFolder
     with pytest.raises(LatentMismatchError, match=r"other-space.*fake-space"):
         realign(Foreign(), autoencoder)  # type: ignore[arg-type]
     assert realign(Foreign(), autoencoder, allow_mismatch=True) is not None  # type: ignore[arg-type]
+
+
+def test_threads_do_not_change_the_numbers(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    alone = _benchmark(dataset, tmp_path / "alone")
+    assert alone._chunks.workers == 1  # the fakes do not say that they stand several threads
+    threaded = _benchmark(dataset, tmp_path / "threaded")
+    threaded._chunks.workers = 3
+    assert _numbers(threaded.run()) == _numbers(alone.run())
+
+
+def test_the_time_of_every_stage_is_told_once(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    records = {record.key: record for record in _benchmark(dataset, tmp_path / "run", replications=1).run()}
+    plain, lead = (
+        next(r for r in records.values() if r.row == row and r.steps == 1) for row in ("Fake", "LEAD (Fake)")
+    )
+    assert set(plain.seconds) == {"text", "denoise", "decode", "embed", "measure", "score"}  # shared by both rows
+    assert set(lead.seconds) == {"project", "decode", "embed", "measure", "score"}
+    assert all(value > 0 for record in records.values() for value in record.seconds.values())
+    assert "reference" in next(r for r in records.values() if r.row == "Real").seconds

@@ -58,3 +58,13 @@ def test_encoders_of_several_tokens_keep_their_masks() -> None:
     condition = CachedTextEncoder(Tokens()).encode(["abc", "a"])
     assert condition.mask.sum(dim=1).tolist() == [3, 1]
     assert condition.tokens.sum(dim=(1, 2)).tolist() == [12, 4]
+
+
+def test_many_captions_together_are_each_encoded_once() -> None:
+    fake = FakeTextEncoder()
+    cached = CachedTextEncoder(fake)
+    captions = ["a person walks", "a walk", "a person walks", ""]
+    assert cached.together(captions, batch=2) == 3
+    assert cached.together(captions) == 0
+    assert sorted(fake.seen) == sorted(set(captions))
+    assert torch.equal(cached.encode(captions).tokens, FakeTextEncoder().encode(captions).tokens)
