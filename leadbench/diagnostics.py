@@ -32,7 +32,29 @@ def render_diagnostics(records: Sequence[Record], form: str = "github") -> str:
         (*key, *(estimate([float(record.details[figure]) for record in group]).mean for figure in _FIGURES))
         for key, group in groups.items()
     ]
-    header = ("row", "steps", "guidance", *_FIGURES)
+    return _printed(("row", "steps", "guidance", *_FIGURES), rows, form)
+
+
+def render_profile(records: Sequence[Record], form: str = "github") -> str:
+    """Seconds of every stage of a run over all its records, longest first, and their share.
+
+    Stages run in several threads, each on its own chunk of motions: their seconds add up to more than the clock shows.
+
+    Raises:
+        UnknownNameError: no such format.
+    """
+    check_format(form)
+    spent: dict[str, float] = {}
+    for record in records:
+        for stage, seconds in record.seconds.items():
+            spent[stage] = spent.get(stage, 0.0) + seconds
+    whole = sum(spent.values()) or 1.0
+    longest_first = sorted(spent.items(), key=lambda item: -item[1])
+    rows = [(stage, seconds, 100 * seconds / whole) for stage, seconds in longest_first]
+    return _printed(("stage", "thread seconds", "%"), [*rows, ("all", sum(spent.values()), 100.0)], form)
+
+
+def _printed(header: Sequence[str], rows: Sequence[Sequence[object]], form: str) -> str:
     if form == "json":
         return json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=2)
     if form == "csv":

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from leadbench.benchmarks.realigners import Realigners
-from leadbench.benchmarks.request import T2MRequest
+from leadbench.benchmarks.request import DTYPES, T2MRequest
 from leadbench.benchmarks.selftest import SKIPPED, expected_row
 from leadbench.benchmarks.t2m import T2MBenchmark
 from leadbench.benchmarks.units import Entry, Setting
@@ -45,6 +47,7 @@ def assemble_t2m(
         raise unknown_name("backbone", unknown[0], request.backbones, where="--steps")
     registrations = [_registration(plugins, name) for name in request.backbones]
     samples, report = dataset.load(request.config.split, skip_bad=request.config.skip_bad_motions)
+    models.dtype = DTYPES[request.dtype]
     backbones = [_create(plugins, name, models) for name in request.backbones]
     settings = [_settings(r, b, request) for r, b in zip(registrations, backbones, strict=True)]
     evaluator = _evaluator(plugins, request.evaluator, models)
@@ -67,7 +70,7 @@ def assemble_t2m(
         controls=request.controls,
         samples=samples,
         stamps=(*lent.stamps, *((SKIPPED,) if skipped else ())),
-        notes=(*request.notes, *report.notes, *lent.notes, *models.notes),
+        notes=(*request.notes, *report.notes, *lent.notes, *models.notes, *_dtype_notes(request)),
         metrics={name: _metric(plugins, name) for name in request.metrics},
     )
     return Assembled(benchmark, description, run)
@@ -83,7 +86,13 @@ def _create(plugins: Plugins, name: str, models: ModelStore) -> Backbone:
     backbone = plugins.create("backbone", name, models, where="--backbone")
     if not isinstance(backbone, Backbone):
         raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
+    if getattr(backbone, "dtype", torch.float32) is not models.dtype:
+        raise ConfigError(f"--dtype: backbone {name!r} computes in float32 alone")
     return backbone
+
+
+def _dtype_notes(request: T2MRequest) -> list[str]:
+    return [] if request.dtype == "float32" else [f"denoisers in {request.dtype}, everything else in float32"]
 
 
 def _evaluator(plugins: Plugins, name: str, models: ModelStore) -> Evaluator:
@@ -133,6 +142,7 @@ def _description(
         "controls": request.controls,
         "metrics": list(request.metrics),
         **({"variants": list(request.variants)} if request.variants else {}),
+        **({} if request.dtype == "float32" else {"dtype": request.dtype}),
         "dataset": {"name": dataset.name, "identity": dataset.identity},
         "weights": weights,
     }

@@ -82,6 +82,7 @@ class RandomModels:
 
     preset: Preset
     device: torch.device
+    dtype: torch.dtype = torch.float32
     _autoencoder: LoadedAutoencoder | None = None
     _encoders: dict[str, OnDevice] = field(default_factory=dict)
 

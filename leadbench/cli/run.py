@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,6 +91,8 @@ def run(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")] = 1,
+    dtype: Annotated[str, typer.Option("--dtype", help="What denoisers compute in: float32 or bf16.")] = "float32",
+    profile: Annotated[bool, typer.Option("--profile", help="Also tell where the time went.")] = False,
     allow_latent_mismatch: Annotated[
         bool, typer.Option("--allow-latent-mismatch", help="Attach a projector of another latent space.")
     ] = False,
@@ -113,6 +116,8 @@ def run(
     Example: leadbench run --dataset humanml3d --root HumanML3D --backbone mld --checkpoint mld=mld.ckpt --evaluator t2m
     """
     late("leadbench.table:check_format")(format)
+    if dtype not in (known := late("leadbench.benchmarks.request:DTYPES")):
+        raise late("leadbench.errors:unknown_name")("dtype", dtype, known, where="--dtype")
     changes = {
         "protocol": check_protocol(protocol),
         "seed": seed,
@@ -135,10 +140,11 @@ def run(
         config=config_class.quick(**changes) if _is_quick(quick, dataset) else config_class(**changes),
         notes=() if dataset is not None else (late("leadbench.zoo.embedded:NOTE"),),
         self_test=not skip_self_test,
+        dtype=dtype,
     )
     choice = choose(dataset, models, plugin, root, evaluator=folder, checkpoints=parse_checkpoints(checkpoint))
     recipe = late("leadbench.benchmarks.workers:Recipe")(request, choice, out)
-    _run(recipe, strict_plugins, jobs, format)
+    _run(recipe, strict_plugins, jobs, format, profile=profile)
     if dataset is None:
         note("next: add --controls or --guidance 2.5,5,7.5, or see README.md for data of your own")
 
@@ -147,9 +153,11 @@ def _is_quick(quick: bool | None, dataset: str | None) -> bool:
     return dataset is None if quick is None else quick
 
 
-def _run(recipe: Any, strict: bool, jobs: int, form: str) -> None:
+def _run(recipe: Any, strict: bool, jobs: int, form: str, *, profile: bool = False) -> None:
     """Check everything, start or resume the run, print its tables and where the records are."""
+    began = time.perf_counter()
     assembled, models = recipe.assemble(strict=strict)
+    loaded = time.perf_counter()
     with progress() as reporter:
         records = late("leadbench.benchmarks.workers:execute")(
             assembled,
@@ -158,8 +166,12 @@ def _run(recipe: Any, strict: bool, jobs: int, form: str) -> None:
             jobs,
             lambda label, done, total: reporter.show("benchmark", done, total, label),
         )
+    done = time.perf_counter()
     beside = late("leadbench.published:published_beside")(records[0].dataset)
     typer.echo(late("leadbench.table:render_t2m")(records, form, beside))
+    if profile:
+        typer.echo("\n" + late("leadbench.diagnostics:render_profile")(records, form))
+        note(f"loading took {loaded - began:.1f} s, the benchmark {done - loaded:.1f} s")
     encoded = ", ".join(f"{encoder.encoded} by {name}" for name, encoder in models.text_encoders.items())
     note(f"captions encoded, each once: {encoded}")
     note(f"records: {assembled.benchmark.store.folder}")
@@ -171,6 +183,7 @@ def tables(
     diagnostics: Annotated[
         bool, typer.Option("--diagnostics", help="Latent norms and foot skating instead of the metrics.")
     ] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Where the time of a run went, by stage.")] = False,
     published: Annotated[
         bool,
         typer.Option("--published", help="Also print the paper's tables of the same layout, of other data."),
@@ -187,6 +200,9 @@ def tables(
     records = late("leadbench.results:RunStore")(results).records()
     if diagnostics:
         typer.echo(late("leadbench.diagnostics:render_diagnostics")(records, format))
+        return
+    if profile:
+        typer.echo(late("leadbench.diagnostics:render_profile")(records, format))
         return
     typer.echo(late("leadbench.rendering:render_run")(records, format, rank_published=rank_published))
     if published:

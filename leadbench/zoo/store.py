@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from leadbench.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TmrConfig
@@ -45,6 +46,9 @@ class ModelStore:
         text_encoder: gives a text encoder by name (the plugin manager's).
         official: official files to use where the folder has no model of that kind.
 
+    Attributes:
+        dtype: what backbones are asked to denoise in; autoencoders and evaluators stay float32.
+
     Raises:
         WeightsError: on access, where a file is missing; the message names the command that trains it.
     """
@@ -54,6 +58,7 @@ class ModelStore:
     ) -> None:
         self.folder = Path(folder)
         self.files = official or OfficialFiles()
+        self.dtype = torch.float32
         self._make_encoder = text_encoder
         self._encoders: dict[str, CachedTextEncoder] = {}
         self._autoencoders: dict[str, LoadedAutoencoder] = {}

@@ -24,6 +24,7 @@ class MLDBackbone:
         denoiser: without guidance input.
         autoencoder, text_encoder: the latent and text spaces that the denoiser was trained in.
         guidance: default guidance scale (MLD: 7.5).
+        dtype: of the denoiser's weights and products, float32 or bfloat16.
     """
 
     name = "mld"
@@ -31,12 +32,18 @@ class MLDBackbone:
     concurrent = True
 
     def __init__(
-        self, denoiser: Denoiser, autoencoder: MotionAutoencoder, text_encoder: TextEncoder, guidance: float = 7.5
+        self,
+        denoiser: Denoiser,
+        autoencoder: MotionAutoencoder,
+        text_encoder: TextEncoder,
+        guidance: float = 7.5,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.network = denoiser
         self.autoencoder = autoencoder
         self.text_encoder = text_encoder
         self._guidance = guidance
+        self.dtype = dtype
         self._schedule = NoiseSchedule.scaled_linear()
         self.timesteps = self._schedule.timesteps
 
@@ -56,7 +63,7 @@ class MLDBackbone:
         spec = self.autoencoder.latent
         start = noise.normal("initial", (spec.tokens, spec.width)).to(condition.tokens.device)
         branches = Branches(condition, self.text_encoder.null(len(noise)).to(start.device))
-        engine = engine_for(self.network)
+        engine = engine_for(self.network, self.dtype)
         if engine is not None:
             return Latent.full(engine.sample(start, ddim_plan(steps), Guide.of(branches, guidance)))
         return Latent.full(ddim_sample(self._denoise, start, steps=steps, guidance=guidance, branches=branches))
@@ -90,6 +97,8 @@ def load(models: ModelStore) -> MLDBackbone:
     """MLD from its official checkpoint, else from a model folder: the denoiser of the preset's teacher encoder."""
     official = models.official("mld")
     if official is not None:
-        return MLDBackbone(official.denoiser, official.autoencoder, models.text_encoder(official.text_encoder))
+        encoder = models.text_encoder(official.text_encoder)
+        return MLDBackbone(official.denoiser, official.autoencoder, encoder, dtype=models.dtype)
     denoiser, card = models.denoiser("diffusion-minilm")
-    return MLDBackbone(denoiser, models.autoencoder(), models.text_encoder(card.links["text_encoder"]))
+    encoder = models.text_encoder(card.links["text_encoder"])
+    return MLDBackbone(denoiser, models.autoencoder(), encoder, dtype=models.dtype)

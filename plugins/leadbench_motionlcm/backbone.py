@@ -24,6 +24,7 @@ class MotionLCMBackbone:
         denoiser: with guidance input.
         autoencoder, text_encoder: the latent and text spaces that the denoiser was distilled in.
         version: ``v1`` or ``v2``, which differ in timesteps and default guidance.
+        dtype: of the denoiser's weights and products, float32 or bfloat16.
     """
 
     default_steps = 1
@@ -35,10 +36,12 @@ class MotionLCMBackbone:
         autoencoder: MotionAutoencoder,
         text_encoder: TextEncoder,
         version: LcmVersion = "v1",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.name = "motionlcm" if version == "v1" else f"motionlcm-{version}"
         self._version: LcmVersion = version
         self.denoiser = denoiser
+        self.dtype = dtype
         self.autoencoder = autoencoder
         self.text_encoder = text_encoder
         self._schedule = NoiseSchedule.scaled_linear()
@@ -62,7 +65,7 @@ class MotionLCMBackbone:
         timesteps = lcm_timesteps(self._version, steps)
         start = noise.normal("initial", shape).to(device)
         fresh = [noise.normal("lcm", shape, step).to(device) for step in range(steps - 1)]
-        engine = engine_for(self.denoiser)
+        engine = engine_for(self.denoiser, self.dtype)
         if engine is not None:
             scale = self.default_guidance(steps) if guidance is None else guidance
             guide = Guide(condition, weight=scale - 1.0)
@@ -96,9 +99,11 @@ def load(models: ModelStore) -> MotionLCMBackbone:
     """MotionLCM from its official checkpoint, else from a model folder: the student of the preset's student encoder."""
     official = models.official("motionlcm")
     if official is not None:
-        return MotionLCMBackbone(official.denoiser, official.autoencoder, models.text_encoder(official.text_encoder))
+        encoder = models.text_encoder(official.text_encoder)
+        return MotionLCMBackbone(official.denoiser, official.autoencoder, encoder, dtype=models.dtype)
     denoiser, card = models.denoiser("consistency-wordllama")
-    return MotionLCMBackbone(denoiser, models.autoencoder(), models.text_encoder(card.links["text_encoder"]))
+    encoder = models.text_encoder(card.links["text_encoder"])
+    return MotionLCMBackbone(denoiser, models.autoencoder(), encoder, dtype=models.dtype)
 
 
 def load_v2(models: ModelStore) -> MotionLCMBackbone:
@@ -113,4 +118,4 @@ def load_v2(models: ModelStore) -> MotionLCMBackbone:
             "backbone 'motionlcm-v2': no checkpoint (--checkpoint motionlcm-v2=FILE, or leadbench zoo import FILE)"
         )
     encoder = models.text_encoder(official.text_encoder)
-    return MotionLCMBackbone(official.denoiser, official.autoencoder, encoder, version="v2")
+    return MotionLCMBackbone(official.denoiser, official.autoencoder, encoder, version="v2", dtype=models.dtype)
