@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from leadbench.benchmarks import plain
 from leadbench.benchmarks.subjects import RandomModels
 from leadbench.benchmarks.timing import Spread, in_turns, peak_memory, probe
 from leadbench.config import EvaluatorConfig
+from leadbench.engine.compiled import compiling
 from leadbench.engine.decode import DecodeEngine
 from leadbench.engine.denoise import DenoiseEngine, Guide
 from leadbench.engine.embed import embed_in_buckets
@@ -92,6 +94,16 @@ def loop(parts: Parts, batch: int, wanted: float, rounds: int) -> Row:
     )
 
 
+def compiled(row: Row, name: str, wanted: float | None) -> Row:
+    """The same with the denoiser's network compiled."""
+
+    def fast() -> Tensor:
+        with compiling():
+            return row.fast()
+
+    return Row(name, row.plain, fast, wanted, row.rounds, row.tolerance)
+
+
 def half_loop(parts: Parts, batch: int, rounds: int) -> Row:
     """The same with bfloat16 weights, which is not the same computation: no tolerance."""
     row, guide = loop(parts, batch, 1.8, rounds), Guide(condition("texts", 2 * batch), GUIDANCE)
@@ -121,7 +133,7 @@ def prompt(parts: Parts, rounds: int, projector: str | None = None) -> Row:
         return parts.fast_decoder.decode(realigned(latent), mask)
 
     name = "MLD prompt to features, batch 1" + (f", projector {projector}" if projector else "")
-    return Row(name, plainly, fast, None if projector else 3.5, rounds, 1e-4)
+    return Row(name, plainly, fast, None, rounds, 1e-4)
 
 
 def text(parts: Parts) -> Row:
@@ -175,13 +187,13 @@ def rows(parts: Parts, quick: bool) -> list[Row]:
     mixed = (torch.from_numpy(stream(0, "lengths").integers(10, 50, 32)) * 4).tolist()
     few, some = (2, 3) if quick else (3, 7)
     return [
-        loop(parts, 1, 2.5, some),
+        loop(parts, 1, None, some),
+        compiled(loop(parts, 1, None, some), "MLD loop, batch 1, compiled", 2.5),
         loop(parts, 32, 1.15, few),
         half_loop(parts, 32, few),
         text(parts),
         prompt(parts, some),
-        prompt(parts, some, "paper"),
-        prompt(parts, some, "paper-wide"),
+        compiled(prompt(parts, some), "MLD prompt to features, batch 1, compiled", 3.5),
         *(few_steps(parts, steps) for steps in (1, 2, 4)),
         decode(parts, [FRAMES], "decode, batch 1", 7),
         decode(parts, mixed, "decode, batch 32, mixed lengths", few),
@@ -216,7 +228,8 @@ def main() -> None:
     print(f"{hardware()}\nmatrix product {machine.product:.0f} GFLOP/s, copy {machine.copy:.1f} GB/s")
     print(f"{'':44}  plain s   fast s  ratio  (least)  wanted  difference")
     found = []
-    for row in rows(Parts(), options.quick):
+    parts = Parts()
+    for row in rows(parts, options.quick):
         if options.only not in row.name:
             continue
         done = measure(row)
@@ -227,27 +240,42 @@ def main() -> None:
             f"{done['ratio']:6.2f}  {done['ratio_of_least']:6.2f}  {wanted:>6}  {done['error']:.1e}",
             flush=True,
         )
+    added = overhead(parts, 3 if options.quick else 21) if options.only in "projector overhead" else {}
     after = probe(CPU)
     print(f"matrix product {after.product:.0f} GFLOP/s, copy {after.copy:.1f} GB/s")
     print(f"peak memory {peak_memory(CPU):.0f} MiB")
     report(found, max(machine.product, after.product))
     if options.json:
-        content = {"hardware": hardware(), "before": asdict(machine), "after": asdict(after), "rows": found}
+        content = {
+            "hardware": hardware(),
+            "before": asdict(machine),
+            "after": asdict(after),
+            "rows": found,
+            "projector": added,
+        }
         options.json.write_text(json.dumps(content, indent=2) + "\n")
 
 
+def overhead(parts: Parts, rounds: int) -> dict[str, dict[str, float]]:
+    """What a projector adds to prompt to features, batch 1: six ways in turns, medians of differences in a round."""
+    chosen = (None, "paper", "paper-wide")
+    ways = {(name, side): getattr(prompt(parts, 0, name), side) for name in chosen for side in ("plain", "fast")}
+    with torch.no_grad():
+        taken = in_turns({f"{name} {side}": way for (name, side), way in ways.items()}, rounds, CPU)
+    found = {}
+    for name in chosen[1:]:
+        for side in ("plain", "fast"):
+            before, after = taken[f"None {side}"].values, taken[f"{name} {side}"].values
+            added = statistics.median(b - a for a, b in zip(before, after, strict=True))
+            share = added / statistics.median(before)
+            found[f"{name}, {side} path"] = {"milliseconds": 1000 * added, "share": share}
+            print(f"projector {name}, {side} path: {1000 * added:.1f} ms, {share:+.1%}")
+    return found
+
+
 def report(found: list[dict[str, object]], product: float) -> None:
-    """What follows from the rows: the projector's overhead, and the plain path beside the official code."""
+    """The plain path beside the official code."""
     by_name = {str(row["name"]): row for row in found}
-    base = by_name.get("MLD prompt to features, batch 1")
-    for name in ("paper", "paper-wide"):
-        with_projector = by_name.get(f"MLD prompt to features, batch 1, projector {name}")
-        if base is not None and with_projector is not None:
-            for side in ("plain", "fast"):
-                before, after = base[side]["least"], with_projector[side]["least"]  # type: ignore[index]
-                print(
-                    f"projector {name} on the {side} path: {1000 * (after - before):.1f} ms, {after / before - 1:+.1%}"
-                )
     for name, official in OFFICIAL.items():
         if name in by_name:
             taken = by_name[name]["plain"]["least"]  # type: ignore[index]

@@ -48,6 +48,7 @@ class LatencyConfig:
         preset: where the networks come from; part of the records.
         batches, frames, rounds: prompts at once, frames of every motion, and how often each is timed.
         device: ``cpu`` or ``cuda``.
+        compile: whether the caller runs the benchmark inside :func:`leadbench.engine.compiled.compiling`.
     """
 
     preset: str
@@ -55,6 +56,7 @@ class LatencyConfig:
     frames: int = 196
     rounds: int = 10
     device: str = "cpu"
+    compile: bool = False
     seed: int = 0
 
 

@@ -31,6 +31,9 @@ def latency(
         int | None, typer.Option("--threads", min=1, help="Threads of torch on a CPU.", show_default=False)
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda (cuda: full-size presets).")] = "cpu",
+    compile: Annotated[
+        bool, typer.Option("--compile", help="torch.compile for small batches on a CPU; half a minute for each shape.")
+    ] = False,
     out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs"),
     format: Annotated[str, typer.Option("--format", "-f", help="github, plain, latex, csv or json.")] = "github",
 ) -> None:
@@ -48,12 +51,13 @@ def latency(
         frames=frames,
         rounds=rounds,
         device=device,
+        compile=compile,
     )
     if min(config.batches) < 1:
         raise ConfigError(f"--batch {batch}: must be at least 1")
     subjects = _subjects(backbone, preset, steps, device)
     benchmark = late("leadbench.benchmarks.latency:open_latency")(subjects, config, out)
-    with progress() as reporter:
+    with progress() as reporter, late("leadbench.engine.compiled:compiling")(compile):
         records = benchmark.run(lambda label, done, total: reporter.show("latency", done, total, label))
     typer.echo(late("leadbench.latency_table:render_latency")(records, format))
     note(f"records: {benchmark.store.folder}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from weakref import ref
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leadbench.engine.compiled import FirstRows, compile_wanted, compiled_network
 from leadbench.engine.graph import replayed
 from leadbench.engine.plan import Update
 from leadbench.engine.stacks import PackedSkipEncoder
@@ -20,6 +22,9 @@ from leadbench.sampling import Branches
 from leadbench.tensors import Condition
 
 Network = Callable[[Tensor], Tensor]
+
+MOST_GRAPHS = 8
+"""Recorded shapes that an engine keeps; each holds the memory of one step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,9 @@ class DenoiseEngine:
         self.guidance_in = None if guided is None else PackedLinear(guided.weight, None)
         self.guidance_width = None if guided is None else guided.in_features
         self.positions = module.positions.table.detach()
+        self._module = ref(module)  # weak: what is prepared must not keep its module alive
+        self._compiled: dict[torch.Size, Network] = {}
+        self._graphs: dict[tuple[torch.Size, bool], tuple[Tensor, Tensor | None, Network]] = {}
 
     def sample(
         self, noise: Tensor, plan: Sequence[Update], guide: Guide, fresh: Sequence[Tensor] = (), graph: bool = True
@@ -87,11 +95,13 @@ class DenoiseEngine:
         sequence, mask = self._sequence(latents, guide)
         times = self._times(plan, guide, latents.device)
         tokens, width, batch = latents.shape[1], sequence.shape[-1], len(latents)
-        places = sequence.view(-1, batch, *sequence.shape[1:])[:, :, :tokens]
         start = self.positions[:tokens].to(self.dtype)
         network: Network = lambda x: self._network(x, mask)  # noqa: E731
         if graph and sequence.is_cuda:
-            network = replayed(network, sequence)
+            sequence, network = self._graphed(sequence, mask)
+        elif compile_wanted(sequence, mask):
+            network = self._compiled_for(sequence)
+        places = sequence.view(-1, batch, *sequence.shape[1:])[:, :, :tokens]
         for step, (update, time) in enumerate(zip(plan, times, strict=True)):
             entered = latents if self.from_latent is None else self.from_latent(latents.to(self.dtype).flatten(0, 1))
             places.copy_(entered.view(batch, tokens, width) + start)
@@ -103,6 +113,28 @@ class DenoiseEngine:
             if update.fresh:
                 latents = latents.add_(fresh[step], alpha=update.fresh)
         return latents
+
+    def _graphed(self, sequence: Tensor, mask: Tensor | None) -> tuple[Tensor, Network]:
+        """A recorded network for the shape, recorded once, and its own input, which now holds ``sequence``."""
+        key = (sequence.shape, mask is None)
+        if key not in self._graphs:
+            if len(self._graphs) == MOST_GRAPHS:
+                del self._graphs[next(iter(self._graphs))]
+            held, hidden = sequence.clone(), None if mask is None else mask.clone()
+            self._graphs[key] = held, hidden, replayed(lambda x: self._network(x, hidden), held)
+        held, hidden, network = self._graphs[key]
+        held.copy_(sequence)
+        if hidden is not None and mask is not None:
+            hidden.copy_(mask)
+        return held, network
+
+    def _compiled_for(self, sequence: Tensor) -> Network:
+        """The network compiled for a shape, made once."""
+        module = self._module()
+        if sequence.shape not in self._compiled and module is not None:
+            rows = FirstRows(module.encoder, module.to_latent, self.config.latent_tokens)
+            self._compiled[sequence.shape] = compiled_network(rows, sequence, lambda x: self._network(x, None))
+        return self._compiled[sequence.shape]
 
     def _network(self, sequence: Tensor, mask: Tensor | None) -> Tensor:
         rows = self.stack(sequence, mask)

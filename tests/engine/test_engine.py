@@ -9,7 +9,7 @@ from torch import Tensor
 from leadbench.benchmarks.plain import PlainDecoder, PlainDenoiser, plain_embed, plain_lcm, plain_mld
 from leadbench.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, TransformerConfig
 from leadbench.engine.decode import DecodeEngine, decoder_for
-from leadbench.engine.denoise import DenoiseEngine, Guide, engine_for
+from leadbench.engine.denoise import DenoiseEngine, Guide, Network, engine_for
 from leadbench.engine.embed import embed_in_buckets
 from leadbench.engine.plan import ddim_plan, lcm_plan
 from leadbench.errors import ConfigError, LatentMismatchError
@@ -191,3 +191,25 @@ def test_a_recorded_graph_gives_the_same() -> None:
     engine = DenoiseEngine(module)
     plain = engine.sample(noise, ddim_plan(10), Guide(texts, 7.5), graph=False)
     close(engine.sample(noise, ddim_plan(10), Guide(texts, 7.5)), plain, 1e-5)
+
+
+def test_a_shape_is_recorded_once_and_reads_its_own_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded: list[torch.Size] = []
+
+    def record(network: Network, static: Tensor) -> Network:
+        recorded.append(static.shape)
+        return network
+
+    monkeypatch.setattr("leadbench.engine.denoise.replayed", record)
+    engine = DenoiseEngine(build())
+    width = engine.config.transformer.width
+    held = []
+    for rows in (4, 2, 4, 4):
+        sequence, mask = normal(rows, 3, width), normal(rows, 1, 1, 3, seed=rows) > 0
+        mask[..., 0] = True
+        place, network = engine._graphed(sequence, mask)
+        held.append(place)
+        assert torch.equal(network(place), engine._network(sequence, mask))
+        assert torch.equal(engine._graphed(sequence, None)[1](place), engine._network(sequence, None))
+    assert recorded == [torch.Size([4, 3, width])] * 2 + [torch.Size([2, 3, width])] * 2
+    assert held[0] is held[2] is held[3]
