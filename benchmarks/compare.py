@@ -110,7 +110,7 @@ def half_loop(parts: Parts, batch: int, rounds: int) -> Row:
 
 
 def prompt(parts: Parts, rounds: int, projector: str | None = None) -> Row:
-    """Caption to features by MLD, batch 1; the projector is the same on both sides."""
+    """Caption to features by MLD, batch 1."""
     tower, tokenizer = parts.text.wrapped.tower, parts.text.wrapped._tokenizer  # type: ignore[attr-defined]
     noise, mask = normal("noise", 1, 1, 256), lengths_to_mask(torch.tensor([FRAMES]))
     chosen = None if projector is None else parts.projectors[projector]
@@ -118,9 +118,13 @@ def prompt(parts: Parts, rounds: int, projector: str | None = None) -> Row:
     def realigned(latent: Tensor) -> Tensor:
         return latent if chosen is None else chosen.reproject(chosen.project(Latent.full(latent))).values
 
+    def plainly_realigned(latent: Tensor) -> Tensor:
+        return latent if chosen is None else chosen.network(latent)[1]
+
     def plainly() -> Tensor:
         texts = plain.plain_text(tower, tokenizer, [CAPTION], guided=True)
-        return parts.decoder(realigned(plain.plain_mld(parts.mld, noise, texts, 50, GUIDANCE)), [FRAMES])
+        latent = plain.plain_mld(parts.mld, noise, texts, 50, GUIDANCE)
+        return parts.decoder(plainly_realigned(latent), [FRAMES])
 
     def fast() -> Tensor:
         told = parts.text.encode([CAPTION])

@@ -21,7 +21,9 @@ FEW, MANY = 4, 32
 """Keys up to which, and sequences from which, attention is faster without torch's fused kernel on a CPU."""
 
 
-class _Norm:
+class PackedNorm:
+    """A layer norm of rows [R, D] in the weights' type."""
+
     def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype) -> None:
         self.shape, self.eps = tuple(norm.normalized_shape), norm.eps
         self.weight, self.bias = norm.weight.detach().to(dtype), norm.bias.detach().to(dtype)
@@ -71,11 +73,13 @@ def _attend_to_few(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return (weights[..., None] * value[:, None]).sum(dim=2)
 
 
-class _FeedForward:
+class PackedFeedForward:
+    """Feed-forward of a block with its residual and norm: rows [R, D] to [R, D]."""
+
     def __init__(self, block: EncoderBlock | DecoderBlock, dtype: torch.dtype) -> None:
         self.expand = PackedLinear(block.feedforward.expand.weight, block.feedforward.expand.bias, dtype)
         self.contract = PackedLinear(block.feedforward.contract.weight, block.feedforward.contract.bias, dtype)
-        self.norm = _Norm(block.norm_feedforward, dtype)
+        self.norm = PackedNorm(block.norm_feedforward, dtype)
 
     def __call__(self, rows: Tensor) -> Tensor:
         return self.norm(self.contract(self.expand(rows, gelu=True)).add_(rows))
@@ -86,8 +90,8 @@ class PackedEncoderBlock:
 
     def __init__(self, block: EncoderBlock, dtype: torch.dtype, first: int | None = None) -> None:
         self.attention = _Attention(block.attention, dtype, first)
-        self.norm = _Norm(block.norm_attention, dtype)
-        self.feedforward = _FeedForward(block, dtype)
+        self.norm = PackedNorm(block.norm_attention, dtype)
+        self.feedforward = PackedFeedForward(block, dtype)
         self.first = first
 
     def __call__(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -107,7 +111,7 @@ class PackedSkipEncoder:
         packed = [PackedEncoderBlock(b, dtype, rows if i == last else None) for i, b in enumerate(blocks)]
         self.down, self.middle, self.up = packed[:half], packed[half], packed[half + 1 :]
         self.merge = [PackedLinear(m.weight, m.bias, dtype) for m in stack.merge]  # type: ignore[arg-type]
-        self.norm = _Norm(stack.norm, dtype)
+        self.norm = PackedNorm(stack.norm, dtype)
 
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """x [B, S, D] to [B, rows, D]; mask [B, 1, 1, S] or None."""
@@ -133,9 +137,9 @@ class PackedDecoderBlock:
 
     def __init__(self, block: DecoderBlock, dtype: torch.dtype) -> None:
         self.attention = _Attention(block.attention, dtype, None)
-        self.norm = _Norm(block.norm_attention, dtype)
-        self.norm_cross = _Norm(block.norm_cross, dtype)
-        self.feedforward = _FeedForward(block, dtype)
+        self.norm = PackedNorm(block.norm_attention, dtype)
+        self.norm_cross = PackedNorm(block.norm_cross, dtype)
+        self.feedforward = PackedFeedForward(block, dtype)
 
     def __call__(self, x: Tensor, read: Tensor) -> Tensor:
         """x [B, T, D] and what each sequence reads from its memory, [B, 1, D]."""
@@ -154,7 +158,7 @@ class PackedSkipDecoder:
         packed = [PackedDecoderBlock(block, dtype) for block in blocks]
         self.down, self.middle, self.up = packed[:half], packed[half], packed[half + 1 :]
         self.merge = [PackedLinear(m.weight, m.bias, dtype) for m in stack.merge]  # type: ignore[arg-type]
-        self.norm = _Norm(stack.norm, dtype)
+        self.norm = PackedNorm(stack.norm, dtype)
         # A softmax over one key is 1, so cross-attention is its value map and its output map, one after the other.
         reads = [_read_of(block) for block in blocks]
         self.reads = PackedLinear(torch.cat([w for w, _ in reads]), torch.cat([b for _, b in reads]), dtype)

@@ -13,6 +13,7 @@ from leadbench.config import AutoencoderConfig
 from leadbench.contracts import TextEncoder
 from leadbench.engine.decode import decoder_for
 from leadbench.engine.embed import embed_in_buckets
+from leadbench.engine.project import projector_for
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.projector import LeadProjector
@@ -56,12 +57,14 @@ class LoadedProjector:
 
     def project(self, latent: Latent) -> Projection:
         """Code tokens [B, K, C] and their mean [B, C]."""
-        tokens = self.network.project(latent.values)
+        engine = projector_for(self.network, latent.values, self.network.config.latent_width)
+        tokens = (engine or self.network).project(latent.values)
         return Projection(tokens.mean(dim=1), tokens)
 
     def reproject(self, projection: Projection) -> Latent:
         """Latents [B, N, M] of codes."""
-        return Latent.full(self.network.reproject(projection.tokens))
+        engine = projector_for(self.network, projection.tokens, self.network.config.text_width)
+        return Latent.full((engine or self.network).reproject(projection.tokens))
 
 
 @dataclass(frozen=True)

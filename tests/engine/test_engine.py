@@ -7,18 +7,21 @@ import torch
 from torch import Tensor
 
 from leadbench.benchmarks.plain import PlainDecoder, PlainDenoiser, plain_embed, plain_lcm, plain_mld
-from leadbench.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, TransformerConfig
+from leadbench.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TransformerConfig
 from leadbench.engine.decode import DecodeEngine, decoder_for
 from leadbench.engine.denoise import DenoiseEngine, Guide, Network, engine_for
 from leadbench.engine.embed import embed_in_buckets
 from leadbench.engine.plan import ddim_plan, lcm_plan
+from leadbench.engine.project import projector_for
 from leadbench.errors import ConfigError, LatentMismatchError
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.evaluator import EvaluatorNetworks
+from leadbench.nn.projector import LeadProjector
 from leadbench.packing import PackedLinear, can_pack, ordinary_kernels, prepared
 from leadbench.sampling import Branches, ddim_sample, lcm_sample, lcm_timesteps
-from leadbench.tensors import Condition, lengths_to_mask
+from leadbench.tensors import Condition, Latent, lengths_to_mask
+from leadbench.zoo.loaded import LoadedProjector
 
 TRANSFORMER = TransformerConfig(width=32, layers=5, heads=2, feedforward=48)
 LOOP = 1e-4  # of the largest magnitude, after 50 steps at guidance 7.5
@@ -213,3 +216,33 @@ def test_a_shape_is_recorded_once_and_reads_its_own_input(monkeypatch: pytest.Mo
         assert torch.equal(engine._graphed(sequence, None)[1](place), engine._network(sequence, None))
     assert recorded == [torch.Size([4, 3, width])] * 2 + [torch.Size([2, 3, width])] * 2
     assert held[0] is held[2] is held[3]
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_the_projector_of_one_token_equals_its_module(rows: int) -> None:
+    torch.manual_seed(2)
+    stack = TransformerConfig(width=24, layers=3, heads=4, feedforward=40)
+    module = LeadProjector(ProjectorConfig(latent_width=20, text_width=12, transformer=stack)).eval()
+    loaded, latent = LoadedProjector(module, "space", "x"), normal(rows, 1, 20)
+    for parameter in module.parameters():  # norms and biases of a trained network are not 1 and 0
+        parameter.data.add_(0.1 * normal(*parameter.shape, seed=parameter.numel()))
+    projection = loaded.project(Latent.full(latent))
+    assert projector_for(module, latent, 20) is not None
+    codes, back = module(latent)
+    close(projection.tokens, codes, 1e-5)
+    close(loaded.reproject(projection).values, back, 1e-5)
+
+
+def test_other_projectors_run_as_they_are() -> None:
+    stack = TransformerConfig(width=24, layers=3, heads=4, feedforward=40)
+    latent = normal(2, 1, 20)
+    layouts = ({"tokens": 2}, {"split": 2}, {"queries": True}, {"architecture": "mlp"}, {"architecture": "skip"})
+    for changes in layouts:
+        config = ProjectorConfig.model_validate({"latent_width": 20, "text_width": 12, "transformer": stack, **changes})
+        assert projector_for(LeadProjector(config).eval(), latent, 20) is None
+    plain = LeadProjector(ProjectorConfig(latent_width=20, text_width=12, transformer=stack)).eval()
+    assert projector_for(plain, latent.clone().requires_grad_(), 20) is None
+    assert projector_for(plain, latent.double(), 20) is None
+    assert projector_for(plain.train(), latent, 20) is None
+    with pytest.raises(LatentMismatchError, match="this projector takes"):
+        LoadedProjector(plain, "space", "x").project(Latent.full(normal(2, 1, 21)))
