@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -257,19 +256,27 @@ def main() -> None:
 
 
 def overhead(parts: Parts, rounds: int) -> dict[str, dict[str, float]]:
-    """What a projector adds to prompt to features, batch 1: six ways in turns, medians of differences in a round."""
-    chosen = (None, "paper", "paper-wide")
-    ways = {(name, side): getattr(prompt(parts, 0, name), side) for name in chosen for side in ("plain", "fast")}
+    """What a projector adds to prompt to features, batch 1: the projector alone beside the whole, in turns.
+
+    Between two of its turns whole prompts run, so that its weights are as cold as in use. Differences of whole prompts
+    with and without it would be smaller than their spread.
+    """
+    latent = normal("latent", 1, 1, 256)
+    ways: dict[str, Callable[[], object]] = {side: getattr(prompt(parts, 0), side) for side in ("plain", "fast")}
+    for name, chosen in parts.projectors.items():
+        ways[f"{name}, plain"] = lambda chosen=chosen: chosen.network(latent)
+        ways["again"] = ways["plain"]
+        ways[f"{name}, fast"] = lambda chosen=chosen: chosen.reproject(chosen.project(Latent.full(latent)))
     with torch.no_grad():
-        taken = in_turns({f"{name} {side}": way for (name, side), way in ways.items()}, rounds, CPU)
+        taken = in_turns(ways, rounds, CPU)
     found = {}
-    for name in chosen[1:]:
+    for name in parts.projectors:
         for side in ("plain", "fast"):
-            before, after = taken[f"None {side}"].values, taken[f"{name} {side}"].values
-            added = statistics.median(b - a for a, b in zip(before, after, strict=True))
-            share = added / statistics.median(before)
-            found[f"{name}, {side} path"] = {"milliseconds": 1000 * added, "share": share}
-            print(f"projector {name}, {side} path: {1000 * added:.1f} ms, {share:+.1%}")
+            added, whole = taken[f"{name}, {side}"].median, taken[side].median
+            found[f"{name}, {side} path"] = {"milliseconds": 1000 * added, "share": added / whole}
+            print(
+                f"projector {name}, {side} path: {1000 * added:.1f} ms, {added / whole:+.1%} of {1000 * whole:.0f} ms"
+            )
     return found
 
 
