@@ -17,7 +17,7 @@ setup: $(VENV)/.ready
 
 # Real numbers from shipped models on generated motions; no dataset, no network.
 demo: setup
-	$(BIN)/leadbench run --backbone motionlcm --steps 1,2,4 --jobs 2
+	$(BIN)/leadbench run --backbone motionlcm --steps 1,2,4
 
 lint: setup
 	$(BIN)/ruff check .

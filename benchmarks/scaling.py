@@ -173,14 +173,15 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     machine = probe(CPU)
     print(f"{hardware()}\nmatrix product {machine.product:.0f} GFLOP/s, copy {machine.copy:.1f} GB/s")
+    # first: a process inherits the peak memory of the one that starts it
+    whole = {chunk: evaluations((500, 1000, 2000, 4000), chunk) for chunk in (128, 32)}
+    for chunk, points in whole.items():
+        for p in points:
+            print(f"evaluation, chunks of {chunk}: {p.size}: {p.seconds:.1f} s, {p.memory:.0f} MiB", flush=True)
     curves = measure(machine)
     for name, points in curves.items():
         for p in points:
             print(f"{name}: {p.size}: {p.seconds:.4f} s, {p.seconds / p.bound:.1f} x the bound", flush=True)
-    whole = {chunk: evaluations((500, 1000, 2000, 4000), chunk) for chunk in (128, 32)}
-    for chunk, points in whole.items():
-        for p in points:
-            print(f"evaluation, chunks of {chunk}: {p.size}: {p.seconds:.1f} s, {p.memory:.0f} MiB")
     draw(curves, whole, options.png)
     if options.json:
         content = {

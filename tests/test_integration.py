@@ -70,6 +70,39 @@ def test_the_table_has_the_papers_rows(finished: Path, capsys: pytest.CaptureFix
     assert all(record.details["latent_norm"] > 0 for record in records if record.backbone)
 
 
+def test_where_the_time_went_is_told_of_a_run_and_of_its_records(
+    chain: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("tables", finished, "--profile", "--format", "json") == 0
+    shown = {entry["stage"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert {"text", "denoise", "project", "decode", "embed", "measure", "score", "reference"} <= shown.keys()
+    stages = [entry for name, entry in shown.items() if name != "all"]
+    assert sum(entry["thread seconds"] for entry in stages) == pytest.approx(shown["all"]["thread seconds"])
+    assert sum(entry["%"] for entry in stages) == pytest.approx(100)
+    spent = sum(sum(record.seconds.values()) for record in RunStore(finished).records())
+    assert shown["all"]["thread seconds"] == pytest.approx(spent)
+    assert call("run", "--dataset", chain / "bnr", *RUN, "--out", chain / "results", "--profile") == 0
+    told = capsys.readouterr()
+    assert "thread seconds" in told.out
+    assert "loading took" in told.err
+
+
+def test_bfloat16_is_another_run_near_the_first(chain: Path, finished: Path, tmp_path: Path) -> None:
+    assert call("run", "--dataset", chain / "bnr", *RUN, "--dtype", "bf16", "--out", tmp_path) == 0
+    (run,) = (tmp_path / "bnr").iterdir()
+    assert run.name != finished.name
+    exact = {record.key: record for record in RunStore(finished).records()}
+    differing = 0
+    for record in RunStore(run).records():
+        assert "denoisers in bf16, everything else in float32" in record.details["notes"]
+        fid, expected = record.metrics["fid"], exact[record.key].metrics["fid"]
+        assert fid == pytest.approx(expected, rel=0.05)
+        differing += fid != expected
+        if record.backbone is None:  # nothing was denoised
+            assert fid == expected
+    assert differing > 0
+
+
 def test_cards_link_everything_to_one_latent_space(chain: Path) -> None:
     models = chain / "bnr" / "models"
     cards = {path.stem: json.loads(path.read_text()) for path in models.glob("*.json")}
@@ -117,7 +150,9 @@ def test_two_processes_make_the_same_records(
         (("--backbone", "motionlmc"), "did you mean 'motionlcm'"),
         (("--backbone", "mld", "--steps", "0"), "at least 1"),
         (("--backbone", "mld", "--steps", "mld=2000"), "does not support 2000 steps"),
+        (("--backbone", "mld", "--steps", "mld=1000"), "does not support 1000 steps"),
         (("--backbone", "mld", "--steps", "motionlcm=1"), "--steps"),
+        (("--backbone", "mld", "--dtype", "bf15"), "did you mean 'bf16'"),
         (("--backbone", "mld", "--projector", "nowhere.safetensors"), "no such file"),
         (("--backbone", "mld", "--format", "gitub"), "did you mean 'github'"),
         (("--backbone", "mld", "--models", "nowhere"), "leadbench train"),

@@ -15,6 +15,9 @@ from leadbench.errors import ConfigError
 MOST_WORKERS = 8
 """Threads beyond these mostly wait for the interpreter's lock."""
 
+LEAST_CHUNKS, SMALL = 8, 32
+"""Chunks that a replication is cut into at least, as long as each has so many motions."""
+
 
 class Sized(Protocol):
     """What has a length in frames, and an id."""
@@ -36,8 +39,12 @@ Work = Callable[[Chunk], None]
 
 
 def cut_chunks(drawn: Sequence[Sized], size: int) -> list[Chunk]:
-    """Cut a replication into chunks of equal size, sorted by (length, id) so that little is padded."""
+    """Cut a replication into chunks of at most ``size``, sorted by (length, id) so that little is padded.
+
+    There are some eight at least, unless that made them small: with five, of two workers one would wait for the last.
+    """
     order = sorted(range(len(drawn)), key=lambda i: (drawn[i].length, drawn[i].id))
+    size = min(size, max(SMALL, -(-len(order) // LEAST_CHUNKS)))
     return [Chunk(tuple(order[start : start + size])) for start in range(0, len(order), size)]
 
 

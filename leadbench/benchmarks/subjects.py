@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
 from open_clip.transformer import QuickGELU, TextTransformer
 from torch import nn
+from transformers import T5Config, T5EncoderModel
 
 from leadbench.config import ProjectorConfig
 from leadbench.contracts import TextEncoder
@@ -47,6 +50,36 @@ class GivenText:
         return self.encode([""] * batch)
 
 
+class RandomT5:
+    """sentence-t5-large with random weights: 24 layers of width 1024, the mean of the tokens, a map to 768, norm 1.
+
+    Its tokenizer is a file of the published model; here a word is one token, and the end token follows.
+    """
+
+    name, dim = "t5", WIDTH
+
+    def __init__(self, device: torch.device) -> None:
+        self._config = T5Config(d_model=1024, d_ff=4096, d_kv=64, num_layers=24, num_heads=16, vocab_size=32128)
+        self.encoder = still(lambda: T5EncoderModel(self._config), device)
+        self.pooled = still(lambda: nn.Linear(1024, WIDTH, bias=False), device)
+
+    @torch.inference_mode()
+    def encode(self, captions: Sequence[str]) -> Condition:
+        """Tokens [B, 1, 768]; captions are padded to the longest."""
+        words = [[zlib.crc32(word.encode()) % 32000 + 3 for word in caption.split()] + [1] for caption in captions]
+        ids = nn.utils.rnn.pad_sequence([torch.tensor(w) for w in words], batch_first=True)
+        ids = ids.to(self.pooled.weight.device)
+        mask = ids > 0
+        hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        mean = (hidden * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+        tokens = F.normalize(self.pooled(mean), dim=-1)[:, None].clone()
+        return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device), self.name)
+
+    def null(self, batch: int) -> Condition:
+        """Of the empty caption."""
+        return self.encode([""]).expand(batch)
+
+
 class OnDevice:
     """A text encoder whose conditions are moved to a device, and whose empty caption is encoded once."""
 
@@ -77,7 +110,7 @@ class _Official:
 class RandomModels:
     """A model store of a preset's architectures with random weights, as an official checkpoint's would stand in it.
 
-    Random weights take the time of trained ones. CLIP's tower is timed too; other text encoders are not.
+    Random weights take the time of trained ones. CLIP's tower and T5 are timed too; other text encoders are not.
     """
 
     preset: Preset
@@ -104,11 +137,13 @@ class RandomModels:
         return self._autoencoder
 
     def text_encoder(self, name: str) -> OnDevice:
-        """CLIP's tower, or given embeddings."""
+        """CLIP's tower or T5's at full size, or given embeddings."""
         if name not in self._encoders:
             made: TextEncoder = GivenText(name, self.preset.diffusion.architecture.text_width)
             if name == "clip":
                 made = ClipTextEncoder(still(random_tower, self.device))
+            elif name == "t5":
+                made = RandomT5(self.device)
             self._encoders[name] = OnDevice(made, self.device)
         return self._encoders[name]
 

@@ -92,7 +92,7 @@ def _subjects(backbone: str, preset: str, steps: str | None, device: str) -> lis
         few = made.default_steps < 10
         counts = asked.get(name) or (asked.get(None) if few else None) or ([1, 2, 4] if few else [made.default_steps])
         display = getattr(registered, "display", None) or name
-        timed = not random or made.text_encoder.name == "clip"
+        timed = not random or made.text_encoder.name in ("clip", "t5")
         subjects.append(
             late("leadbench.benchmarks.latency:Subject")(made, display, tuple(counts), projector, timed_text=timed)
         )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from leadbench.engine.stacks import PackedSkipDecoder
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.packing import PackedLinear, prepared
-from leadbench.tensors import lengths_to_mask
+from leadbench.tensors import lengths_to_mask, mask_lengths
 
 ROWS = 1024
 """Token rows worked on together: the hidden layer of so many stays in a core's cache."""
@@ -29,8 +29,8 @@ class DecodeEngine:
     def decode(self, latent: Tensor, mask: Tensor) -> Tensor:
         """Normalised features [B, F, D] of standardised latents [B, 1, M], for lengths told by a mask [B, F] whose
         rows are True up to their length; other frames are 0."""
-        lengths: list[int] = mask.sum(dim=1).tolist()
-        features = latent.new_zeros(len(latent), mask.shape[1], self.config.features)
+        lengths: list[int] = mask_lengths(mask).tolist()
+        features = latent.new_empty(len(latent), mask.shape[1], self.config.features)
         with torch.inference_mode():
             memory = (latent * self.scale + self.shift).to(self.dtype)
             if self.from_latent is not None:
@@ -39,6 +39,8 @@ class DecodeEngine:
                 frames = self._frames(memory[rows], tokens)[:, : mask.shape[1]].to(latent.dtype)
                 for row, motion in zip(rows, frames, strict=True):
                     features[row, : lengths[row]] = motion[: lengths[row]]
+            for motion, length in zip(features, lengths, strict=True):
+                motion[length:] = 0
         return features
 
     def _frames(self, memory: Tensor, tokens: int) -> Tensor:
@@ -70,6 +72,6 @@ def decoder_for(module: MotionVAE, latent: Tensor, mask: Tensor) -> DecodeEngine
         return None
     if latent.shape[1:] != module.latent_shift.shape or mask.shape[1] > config.positions * config.frames_per_token:
         return None  # the module tells what is wrong
-    if not torch.equal(mask, lengths_to_mask(mask.sum(dim=1), mask.shape[1])):
+    if not torch.equal(mask, lengths_to_mask(mask_lengths(mask), mask.shape[1])):
         return None
     return prepared(module, DecodeEngine)

@@ -28,14 +28,15 @@ class PackedMovementEncoder:
         # The contacts, which the first convolution does not see, are given weights of 0 instead of being cut off.
         self.first, self.second = _PairMaps(module.first, CONTACTS, dtype), _PairMaps(module.second, 0, dtype)
 
-    def __call__(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Steps [B, F' // 4, M] of features [B, F, D] for lengths [B] that fall from at most F, before the last linear
-        map; whatever frames beyond a length hold, they count as 0."""
-        frames = lengths.tolist()
-        longest = frames[0] + PADDING_FRAMES + -frames[0] % FRAMES_PER_STEP
-        motions = features.new_zeros(len(frames), longest + 2, features.shape[-1])  # a frame of padding at both ends
-        for motion, given, count in zip(motions, features, frames, strict=True):
-            motion[1 : 1 + count] = given[:count]
+    def __call__(self, features: Tensor, rows: list[int], lengths: list[int]) -> Tensor:
+        """Steps [B, F' // 4, M] of some rows of features [S, F, D], for lengths that fall from at most F, before the
+        last linear map; whatever frames beyond a length hold, they count as 0."""
+        longest = lengths[0] + PADDING_FRAMES + -lengths[0] % FRAMES_PER_STEP
+        motions = features.new_empty(len(rows), longest + 2, features.shape[-1])  # a frame of padding at both ends
+        motions[:, 0] = 0
+        for motion, row, count in zip(motions, rows, lengths, strict=True):
+            motion[1 : 1 + count] = features[row, :count]
+            motion[1 + count :] = 0
         return self.second(F.pad(self.first(motions), (0, 0, 1, 1)))
 
 
@@ -123,5 +124,6 @@ def embed_in_buckets(embedder: MotionEmbedder, features: Tensor, lengths: Tensor
     pieces = []
     for rows in order.split(batch):
         frames = lengths[rows]
-        pieces.append(sequence(movement(features[rows], frames), frames // FRAMES_PER_STEP))
+        steps = movement(features, rows.tolist(), frames.tolist())
+        pieces.append(sequence(steps, frames // FRAMES_PER_STEP))
     return torch.cat(pieces)[order.argsort()]
