@@ -28,133 +28,156 @@ from leadbench.tensors import Condition, Latent, lengths_to_mask
 
 FRAMES, GUIDANCE = 196, 7.5
 CAPTION = "a person walks forward and then turns around to the left."
+TOLERANCE = 1e-4
+NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+DEVICES = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NO_CUDA)])
 BATCHES = pytest.mark.parametrize("batch", [1, 8, 32])
 PRESETS = pytest.mark.parametrize("preset", ["micro", "paper"])
+LOOPS = pytest.mark.parametrize(
+    ("backbone", "steps"), [("mld", 50), ("motionlcm", 1), ("motionlcm", 2), ("motionlcm", 4)]
+)
+
+Work = Callable[[], Tensor]
 
 
 @lru_cache(maxsize=2)
-def models(preset: str) -> RandomModels:
-    return RandomModels(get_preset(preset), torch.device("cpu"))
+def models(preset: str, device: str) -> RandomModels:
+    return RandomModels(get_preset(preset), torch.device(device))
 
 
-def normal(purpose: str, *shape: int) -> Tensor:
-    return torch.from_numpy(stream(0, purpose).standard_normal(shape, dtype="float32"))
+def normal(device: str, purpose: str, *shape: int) -> Tensor:
+    return torch.from_numpy(stream(0, purpose).standard_normal(shape, dtype="float32")).to(device)
 
 
-def text_of(rows: int, width: int) -> Condition:
-    return Condition(normal("text", rows, 1, width), torch.ones(rows, 1, dtype=torch.bool), "given")
+def given(device: str, rows: int, width: int) -> Condition:
+    return Condition(normal(device, "text", rows, 1, width), torch.ones(rows, 1, dtype=torch.bool).to(device), "given")
 
 
-def timed(benchmark, group: str, run: Callable[[], Tensor], check: Callable[[], Tensor]) -> None:  # type: ignore[no-untyped-def]
-    """Compare, then time without autograd and tell the threads."""
+def timed(benchmark, group: str, device: str, run: Work, check: Work) -> None:  # type: ignore[no-untyped-def]
+    """Compare, which also warms up and records graphs, then time without autograd and tell the threads."""
+
+    def whole() -> None:
+        run()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
     benchmark.group = group
     benchmark.extra_info["threads"] = torch.get_num_threads()
     with torch.no_grad():
         expected, got = check(), run()
-        assert float((got - expected).abs().max() / expected.abs().max()) < 1e-4
-        benchmark(run)
+        assert float((got - expected).abs().max() / expected.abs().max()) < TOLERANCE
+        benchmark(whole)
 
 
-@BATCHES
-def test_text(benchmark, batch: int) -> None:  # type: ignore[no-untyped-def]
-    encoder = models("paper").text_encoder("clip")
-    tower, tokenizer = encoder.wrapped.tower, encoder.wrapped._tokenizer  # type: ignore[attr-defined]
-    captions = [CAPTION] * batch
-    timed(
-        benchmark,
-        "text",
-        lambda: encoder.encode(captions).tokens,
-        lambda: plain.plain_text(tower, tokenizer, captions, guided=False),
-    )
-
-
-@PRESETS
-@BATCHES
-def test_mld(benchmark, preset: str, batch: int) -> None:  # type: ignore[no-untyped-def]
-    module = models(preset).official("mld").denoiser
-    noise, texts = normal("noise", batch, 1, module.config.latent_width), text_of(2 * batch, module.config.text_width)
-    reference = plain.PlainDenoiser(module).eval()
-    engine = prepared(module, DenoiseEngine)
-    timed(
-        benchmark,
-        "denoise",
-        lambda: engine.sample(noise, ddim_plan(50), Guide(texts, GUIDANCE)),
-        lambda: plain.plain_mld(reference, noise, texts.tokens, 50, GUIDANCE),
-    )
-
-
-@PRESETS
-@BATCHES
-@pytest.mark.parametrize("steps", [1, 2, 4])
-def test_motionlcm(benchmark, preset: str, steps: int, batch: int) -> None:  # type: ignore[no-untyped-def]
-    module = models(preset).official("motionlcm").denoiser
-    noise, text = normal("noise", batch, 1, module.config.latent_width), text_of(batch, module.config.text_width)
-    fresh = [normal(f"fresh {i}", *noise.shape) for i in range(steps - 1)]
-    reference, engine, timesteps = (
-        plain.PlainDenoiser(module).eval(),
-        prepared(module, DenoiseEngine),
+def loops(store: RandomModels, device: str, backbone: str, steps: int, batch: int) -> tuple[Callable[..., Tensor], ...]:
+    """The engine's loop of conditions [B] or, for MLD, [2 B], and the plain one."""
+    module = store.official(backbone).denoiser
+    noise = normal(device, "noise", batch, 1, module.config.latent_width)
+    reference, engine = plain.PlainDenoiser(module).eval(), prepared(module, DenoiseEngine)
+    if backbone == "mld":
+        return (
+            lambda told: engine.sample(noise, ddim_plan(steps), Guide(told, GUIDANCE)),
+            lambda tokens: plain.plain_mld(reference, noise, tokens, steps, GUIDANCE),
+        )
+    fresh, timesteps = (
+        [normal(device, f"fresh {i}", *noise.shape) for i in range(steps - 1)],
         lcm_timesteps("v1", steps),
     )
-    timed(
-        benchmark,
-        "denoise",
-        lambda: engine.sample(noise, lcm_plan(timesteps), Guide(text, weight=GUIDANCE - 1), fresh),
-        lambda: plain.plain_lcm(reference, noise, text.tokens, timesteps, GUIDANCE - 1, fresh),
+    return (
+        lambda told: engine.sample(noise, lcm_plan(timesteps), Guide(told, weight=GUIDANCE - 1), fresh),
+        lambda tokens: plain.plain_lcm(reference, noise, tokens, timesteps, GUIDANCE - 1, fresh),
     )
 
 
+@DEVICES
 @BATCHES
-@pytest.mark.parametrize("preset", ["micro", "paper", "paper-wide"])
-def test_projector(benchmark, preset: str, batch: int) -> None:  # type: ignore[no-untyped-def]
-    projector = models(preset).projector()
-    latent = normal("latent", batch, 1, projector.network.config.latent_width)
-    timed(
-        benchmark,
-        "project",
-        lambda: projector.reproject(projector.project(Latent.full(latent))).values,
-        lambda: projector.network(latent)[1],
-    )
+def test_text(benchmark, batch: int, device: str) -> None:  # type: ignore[no-untyped-def]
+    encoder = models("paper", device).text_encoder("clip")
+    tower, tokenizer = encoder.wrapped.tower, encoder.wrapped._tokenizer  # type: ignore[attr-defined]
+    captions = [CAPTION] * batch
+    check = lambda: plain.plain_text(tower, lambda texts: tokenizer(texts).to(device), captions, guided=False)  # noqa: E731
+    timed(benchmark, "text", device, lambda: encoder.encode(captions).tokens, check)
 
 
+@DEVICES
 @PRESETS
 @BATCHES
-def test_decoder(benchmark, preset: str, batch: int) -> None:  # type: ignore[no-untyped-def]
-    module = models(preset).autoencoder().network
-    latent, lengths = normal("latent", batch, 1, module.config.latent_width), [FRAMES] * batch
-    mask, engine = lengths_to_mask(torch.tensor(lengths)), prepared(module, DecodeEngine)
+@LOOPS
+def test_denoise(benchmark, backbone: str, steps: int, batch: int, preset: str, device: str) -> None:  # type: ignore[no-untyped-def]
+    store = models(preset, device)
+    run, check = loops(store, device, backbone, steps, batch)
+    rows = 2 * batch if backbone == "mld" else batch
+    told = given(device, rows, store.preset.diffusion.architecture.text_width)
+    timed(benchmark, "denoise", device, lambda: run(told), lambda: check(told.tokens))
+
+
+@DEVICES
+@BATCHES
+@pytest.mark.parametrize("preset", ["micro", "paper", "paper-wide"])
+def test_project(benchmark, preset: str, batch: int, device: str) -> None:  # type: ignore[no-untyped-def]
+    projector = models(preset, device).projector()
+    latent = normal(device, "latent", batch, 1, projector.network.config.latent_width)
+    run = lambda: projector.reproject(projector.project(Latent.full(latent))).values  # noqa: E731
+    timed(benchmark, "project", device, run, lambda: projector.network(latent)[1])
+
+
+@DEVICES
+@PRESETS
+@BATCHES
+def test_decode(benchmark, preset: str, batch: int, device: str) -> None:  # type: ignore[no-untyped-def]
+    module = models(preset, device).autoencoder().network
+    latent, lengths = normal(device, "latent", batch, 1, module.config.latent_width), [FRAMES] * batch
+    mask, engine = lengths_to_mask(torch.tensor(lengths)).to(device), prepared(module, DecodeEngine)
     reference = plain.PlainDecoder(module).eval()
-    timed(benchmark, "decode", lambda: engine.decode(latent, mask), lambda: reference(latent, lengths))
+    timed(benchmark, "decode", device, lambda: engine.decode(latent, mask), lambda: reference(latent, lengths))
 
 
+@DEVICES
 @BATCHES
-def test_joints(benchmark, batch: int) -> None:  # type: ignore[no-untyped-def]
-    features, skeleton = normal("features", batch, FRAMES, 263), get_skeleton("humanml3d")
+def test_joints(benchmark, batch: int, device: str) -> None:  # type: ignore[no-untyped-def]
+    features, skeleton = normal(device, "features", batch, FRAMES, 263), get_skeleton("humanml3d")
     run = lambda rows: features_to_joints(rows, skeleton)  # noqa: E731
-    timed(benchmark, "joints", lambda: run(features), lambda: torch.cat([run(row[None]) for row in features]))
+    timed(benchmark, "joints", device, lambda: run(features), lambda: torch.cat([run(row[None]) for row in features]))
 
 
+@DEVICES
+@PRESETS
 @BATCHES
-@pytest.mark.parametrize("projected", [False, True])
-def test_end_to_end(benchmark, projected: bool, batch: int) -> None:  # type: ignore[no-untyped-def]
-    """MLD, captions to features, at full size."""
-    store = models("paper")
-    parts, encoder, projector = store.official("mld"), store.text_encoder("clip"), store.projector()
-    tower, tokenizer = encoder.wrapped.tower, encoder.wrapped._tokenizer  # type: ignore[attr-defined]
-    noise, mask = normal("noise", batch, 1, 256), torch.ones(batch, FRAMES, dtype=torch.bool)
-    loop, decoder = prepared(parts.denoiser, DenoiseEngine), prepared(parts.autoencoder.network, DecodeEngine)
-    captions, null = [CAPTION] * batch, encoder.null(batch)
+@LOOPS
+@pytest.mark.parametrize("projected", [False, True], ids=["plain", "projected"])
+def test_end_to_end(  # type: ignore[no-untyped-def]
+    benchmark, projected: bool, backbone: str, steps: int, batch: int, preset: str, device: str
+) -> None:
+    """Captions to features for MLD at full size; embeddings to features elsewhere."""
+    store = models(preset, device)
+    run_loop, check_loop = loops(store, device, backbone, steps, batch)
+    projector, module = store.projector(), store.autoencoder().network
+    mask, decoder = torch.ones(batch, FRAMES, dtype=torch.bool, device=device), prepared(module, DecodeEngine)
+    reference, captions = plain.PlainDecoder(module).eval(), [CAPTION] * batch
+    with_clip = backbone == "mld" and preset == "paper"
+    encoder = store.text_encoder("clip") if with_clip else None
+    told = given(device, 2 * batch if backbone == "mld" else batch, store.preset.diffusion.architecture.text_width)
 
-    def edit(latent: Tensor) -> Tensor:
-        return projector.reproject(projector.project(Latent.full(latent))).values if projected else latent
+    def condition() -> Condition:
+        if encoder is None:
+            return told
+        tokens = torch.cat([encoder.null(batch).tokens, encoder.encode(captions).tokens])
+        return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool, device=device), "clip")
+
+    def plain_tokens() -> Tensor:
+        if encoder is None:
+            return told.tokens
+        tower, tokenizer = encoder.wrapped.tower, encoder.wrapped._tokenizer  # type: ignore[attr-defined]
+        return plain.plain_text(tower, lambda texts: tokenizer(texts).to(device), captions, guided=True)
 
     def run() -> Tensor:
-        tokens = torch.cat([null.tokens, encoder.encode(captions).tokens])
-        told = Condition(tokens, torch.ones(2 * batch, 1, dtype=torch.bool), "clip")
-        return decoder.decode(edit(loop.sample(noise, ddim_plan(50), Guide(told, GUIDANCE))), mask)
+        latent = run_loop(condition())
+        if projected:
+            latent = projector.reproject(projector.project(Latent.full(latent))).values
+        return decoder.decode(latent, mask)
 
     def check() -> Tensor:
-        texts = plain.plain_text(tower, tokenizer, captions, guided=True)
-        latent = edit(plain.plain_mld(plain.PlainDenoiser(parts.denoiser).eval(), noise, texts, 50, GUIDANCE))
-        return plain.PlainDecoder(parts.autoencoder.network).eval()(latent, [FRAMES] * batch)
+        latent = check_loop(plain_tokens())
+        return reference(projector.network(latent)[1] if projected else latent, [FRAMES] * batch)
 
-    timed(benchmark, "end to end", run, check)
+    timed(benchmark, "end-to-end", device, run, check)

@@ -60,6 +60,11 @@ def ordinary_kernels() -> Iterator[None]:
         _ORDINARY.reset(token)
 
 
+def ordinary_wanted() -> bool:
+    """Whether the caller is inside :func:`ordinary_kernels`."""
+    return _ORDINARY.get()
+
+
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether oneDNN's prepared linear maps, which torch's own compiler uses, exist for this type and device."""
     operators = torch.ops.mkldnn

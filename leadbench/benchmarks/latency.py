@@ -173,6 +173,8 @@ class Chain:
         self.mask = lengths_to_mask(torch.full((batch,), config.frames), config.frames).to(self.device)
         self.noise = NoiseSource(config.seed, tuple(f"prompt {i}" for i in range(batch)))
         self.notes = [] if subject.timed_text else ["text embeddings are given: the encoder is not timed"]
+        if config.compile:
+            self.notes.append("networks of small batches are compiled")
         backbone.text_encoder.null(1)  # the empty text is encoded once a run
         condition = self.encode()
         latent = self.sample(condition)

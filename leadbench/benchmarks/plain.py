@@ -28,7 +28,7 @@ from leadbench.tensors import lengths_to_mask
 
 
 def _attention(config: TransformerConfig, weight: Tensor, bias: Tensor, out: nn.Linear) -> nn.MultiheadAttention:
-    made = nn.MultiheadAttention(config.width, config.heads, dropout=config.dropout)
+    made = nn.MultiheadAttention(config.width, config.heads, dropout=config.dropout, device=weight.device)
     made.load_state_dict(
         {"in_proj_weight": weight, "in_proj_bias": bias, "out_proj.weight": out.weight, "out_proj.bias": out.bias}
     )
@@ -91,11 +91,12 @@ class PlainDenoiser(nn.Module):
         super().__init__()
         self.ours = ours
         self.stack = PlainSkipStack(ours.encoder, ours.config.transformer)
-        self.schedule = NoiseSchedule.scaled_linear()
+        self.schedule = NoiseSchedule.scaled_linear(ours.time_in.weight.device)
 
     def forward(self, noisy: Tensor, timestep: Tensor, text: Tensor, weight: Tensor | None = None) -> Tensor:
         """Noise [B, N, M] in latents [B, N, M] at a scalar timestep under text [B, L, C]."""
         ours, config = self.ours, self.ours.config
+        timestep = timestep.to(noisy.device)
         features = timestep_features(timestep.expand(len(noisy)), config.time_width)
         if weight is not None and ours.guidance_in is not None:
             features = features + ours.guidance_in(guidance_features(weight, ours.guidance_in.in_features))
@@ -124,10 +125,10 @@ class PlainDecoder(nn.Module):
     def forward(self, latent: Tensor, lengths: Sequence[int]) -> Tensor:
         """Features [B, F, D] with F the longest of the lengths; padded frames are 0."""
         ours, group = self.ours, self.ours.config.frames_per_token
-        mask = lengths_to_mask(torch.tensor(lengths))
-        tokens = lengths_to_mask(torch.tensor([-(-length // group) for length in lengths]))
+        mask = lengths_to_mask(torch.tensor(lengths)).to(latent.device)
+        tokens = lengths_to_mask(torch.tensor([-(-length // group) for length in lengths])).to(latent.device)
         memory = ours.from_latent(latent * ours.latent_scale + ours.latent_shift).transpose(0, 1)
-        queries = torch.zeros(tokens.shape[1], len(latent), ours.config.transformer.width)
+        queries = torch.zeros(tokens.shape[1], len(latent), ours.config.transformer.width, device=latent.device)
         queries = queries + ours.decoder_positions.table[: tokens.shape[1], None]
         frames: Tensor = ours.frames_out(self.stack(queries, memory, ~tokens)).transpose(0, 1)
         frames = frames.reshape(len(latent), -1, ours.config.features)[:, : mask.shape[1]].clone()
@@ -168,7 +169,7 @@ def plain_lcm(
     fresh: Sequence[Tensor],
 ) -> Tensor:
     """MotionLCM's loop; text [B, L, C], guidance weight w = guidance - 1."""
-    weights = torch.full((len(noise),), weight)
+    weights = torch.full((len(noise),), weight, device=noise.device)
     return lcm_sample(
         lambda x, t: denoiser(x, t, text, weights), noise, timesteps=timesteps, fresh_noise=fresh.__getitem__
     )

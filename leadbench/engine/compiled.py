@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from leadbench.errors import ConfigError
 from leadbench.nn.transformer import SkipTransformerEncoder
+from leadbench.packing import ordinary_wanted
 
 MOST_ROWS = 16
 """Tokens of all sequences up to which compiling pays."""
@@ -48,7 +49,8 @@ def compiling(wanted: bool = True) -> Iterator[None]:
 def compile_wanted(sequence: Tensor, mask: Tensor | None) -> bool:
     """Whether to compile for sequences [R, S, D] on a CPU: few rows, float32, nothing masked."""
     rows = sequence.shape[0] * sequence.shape[1]
-    return _WANTED.get() and mask is None and rows <= MOST_ROWS and sequence.dtype is torch.float32
+    wanted = _WANTED.get() and not ordinary_wanted()
+    return wanted and mask is None and rows <= MOST_ROWS and sequence.dtype is torch.float32
 
 
 class FirstRows(nn.Module):

@@ -11,6 +11,7 @@ from leadbench.engine.denoise import DenoiseEngine, Guide
 from leadbench.engine.plan import ddim_plan
 from leadbench.errors import ConfigError
 from leadbench.nn.denoiser import Denoiser
+from leadbench.packing import ordinary_kernels
 from leadbench.tensors import Condition
 
 CONFIG = DenoiserConfig(
@@ -57,3 +58,5 @@ def test_many_rows_and_masks_are_not_compiled() -> None:
         assert not compile_wanted(many, None)
         assert not compile_wanted(few, torch.ones(2, 3, dtype=torch.bool))
         assert not compile_wanted(few.bfloat16(), None)
+        with ordinary_kernels():  # whose operations are to be counted
+            assert not compile_wanted(few, None)
