@@ -77,10 +77,14 @@ def _line(record: Record, without: Record | None) -> list[str]:
 def _caption(records: Sequence[Record]) -> str:
     details = records[0].details
     machine, probe = details["hardware"], details["probe"]
-    counts = {name: n for r in records for name, n in r.details["parameters"].items()}
+    counts = {r.display: r.details["parameters"] for r in records}
+    parameters = "; ".join(
+        f"{display}: " + ", ".join(f"{name} {n / 1e6:.2f}" for name, n in parts.items())
+        for display, parts in counts.items()
+    )
     notes = sorted({f"{r.display}: {note}" for r in records for note in r.details["notes"]})
     products = "; ".join(
-        f"{r.row}, {r.steps} steps: {sum(r.details['multiply_accumulates'].values()) / 1e9:.2f}"
+        f"{r.row}, {r.steps} step{'s' * (r.steps != 1)}: {sum(r.details['multiply_accumulates'].values()) / 1e9:.2f}"
         for r in records
         if r.projector is None and r.chunk_size == records[0].chunk_size
     )
@@ -89,7 +93,7 @@ def _caption(records: Sequence[Record]) -> str:
             f"{records[0].dataset}; {details['frames']} frames; medians; {machine['gpu'] or machine['cpu']}, "
             f"{machine['threads']} threads; matrix product {probe['product']:.0f} GFLOP/s, "
             f"copy {probe['copy']:.1f} GB/s.",
-            "Millions of parameters: " + ", ".join(f"{name} {n / 1e6:.2f}" for name, n in counts.items()) + ".",
+            f"Millions of parameters: {parameters}.",
             f"10^9 multiply-accumulates of batch {records[0].chunk_size}: {products}.",
             f"Peak memory {max(r.details['peak_memory_mib'] for r in records):.0f} MiB.",
             *(f"{note}." for note in notes),
