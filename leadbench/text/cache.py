@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -40,6 +41,13 @@ class CachedTextEncoder:
         self.encoded = 0
         self._rows: dict[str, Tensor] = {}
         self._encoding = RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: everything but the lock, of which each has its own."""
+        return {name: value for name, value in vars(self).items() if name != "_encoding"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _encoding=RLock())
 
     def warm(self, captions: Sequence[str], batch: int = 64) -> None:
         """:meth:`together`, with a file that keeps embeddings: for training, where the last bit does not matter."""

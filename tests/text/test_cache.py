@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,3 +69,12 @@ def test_many_captions_together_are_each_encoded_once() -> None:
     assert cached.together(captions) == 0
     assert sorted(fake.seen) == sorted(set(captions))
     assert torch.equal(cached.encode(captions).tokens, FakeTextEncoder().encode(captions).tokens)
+
+
+def test_a_copy_keeps_what_was_encoded() -> None:
+    cached = CachedTextEncoder(FakeTextEncoder())
+    cached.encode(["a walk"])
+    copied = copy.deepcopy(cached)
+    assert torch.equal(copied.encode(["a walk"]).tokens, cached.encode(["a walk"]).tokens)
+    copied.encode(["a run"])
+    assert (copied.encoded, cached.encoded) == (2, 1)
