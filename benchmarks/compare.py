@@ -108,32 +108,22 @@ def half_loop(parts: Parts, batch: int, rounds: int) -> Row:
     return Row(f"MLD loop, batch {batch}, bf16", row.plain, fast, 1.8, rounds, float("inf"))
 
 
-def prompt(parts: Parts, rounds: int, projector: str | None = None) -> Row:
+def prompt(parts: Parts, rounds: int) -> Row:
     """Caption to features by MLD, batch 1."""
     tower, tokenizer = parts.text.wrapped.tower, parts.text.wrapped._tokenizer  # type: ignore[attr-defined]
     noise, mask = normal("noise", 1, 1, 256), lengths_to_mask(torch.tensor([FRAMES]))
-    chosen = None if projector is None else parts.projectors[projector]
-
-    def realigned(latent: Tensor) -> Tensor:
-        return latent if chosen is None else chosen.reproject(chosen.project(Latent.full(latent))).values
-
-    def plainly_realigned(latent: Tensor) -> Tensor:
-        return latent if chosen is None else chosen.network(latent)[1]
 
     def plainly() -> Tensor:
         texts = plain.plain_text(tower, tokenizer, [CAPTION], guided=True)
-        latent = plain.plain_mld(parts.mld, noise, texts, 50, GUIDANCE)
-        return parts.decoder(plainly_realigned(latent), [FRAMES])
+        return parts.decoder(plain.plain_mld(parts.mld, noise, texts, 50, GUIDANCE), [FRAMES])
 
     def fast() -> Tensor:
         told = parts.text.encode([CAPTION])
         null = parts.text.null(1)
         both = Condition(torch.cat([null.tokens, told.tokens]), torch.cat([null.mask, told.mask]), "clip")
-        latent = parts.fast_mld.sample(noise, ddim_plan(50), Guide(both, GUIDANCE))
-        return parts.fast_decoder.decode(realigned(latent), mask)
+        return parts.fast_decoder.decode(parts.fast_mld.sample(noise, ddim_plan(50), Guide(both, GUIDANCE)), mask)
 
-    name = "MLD prompt to features, batch 1" + (f", projector {projector}" if projector else "")
-    return Row(name, plainly, fast, None, rounds, 1e-4)
+    return Row("MLD prompt to features, batch 1", plainly, fast, None, rounds, 1e-4)
 
 
 def text(parts: Parts) -> Row:
@@ -262,10 +252,10 @@ def overhead(parts: Parts, rounds: int) -> dict[str, dict[str, float]]:
     with and without it would be smaller than their spread.
     """
     latent = normal("latent", 1, 1, 256)
-    ways: dict[str, Callable[[], object]] = {side: getattr(prompt(parts, 0), side) for side in ("plain", "fast")}
+    whole = prompt(parts, 0)
+    ways: dict[str, Callable[[], object]] = {"plain": whole.plain, "fast": whole.fast}
     for name, chosen in parts.projectors.items():
         ways[f"{name}, plain"] = lambda chosen=chosen: chosen.network(latent)
-        ways["again"] = ways["plain"]
         ways[f"{name}, fast"] = lambda chosen=chosen: chosen.reproject(chosen.project(Latent.full(latent)))
     with torch.no_grad():
         taken = in_turns(ways, rounds, CPU)

@@ -1,7 +1,7 @@
 """torch.compile for the denoiser's network at few rows, where a CPU waits for weights and for small operators.
 
-Measured at full size on two threads: 1.5 instead of 3.1 ms for the network at batch 1, 2.8 instead of 3.3 at batch 2;
-at batch 4 and above, and in the decoder, prepared oneDNN products are faster. A shape takes half a minute to compile,
+Measured at full size on two threads: MLD's loop at batch 1 in half the engine's time (docs/performance.md); from batch
+4 on, and in the decoder, prepared oneDNN products were faster. A shape takes half a minute to compile,
 so this is for those who ask (``leadbench latency --compile``).
 """
 

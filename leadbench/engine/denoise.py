@@ -129,9 +129,11 @@ class DenoiseEngine:
         return held, network
 
     def _compiled_for(self, sequence: Tensor) -> Network:
-        """The network compiled for a shape, made once."""
+        """The network compiled for a shape, made once; the prepared one where the module is gone."""
         module = self._module()
-        if sequence.shape not in self._compiled and module is not None:
+        if sequence.shape not in self._compiled:
+            if module is None:
+                return lambda x: self._network(x, None)
             rows = FirstRows(module.encoder, module.to_latent, self.config.latent_tokens)
             self._compiled[sequence.shape] = compiled_network(rows, sequence, lambda x: self._network(x, None))
         return self._compiled[sequence.shape]

@@ -60,3 +60,14 @@ def test_many_rows_and_masks_are_not_compiled() -> None:
         assert not compile_wanted(few.bfloat16(), None)
         with ordinary_kernels():  # whose operations are to be counted
             assert not compile_wanted(few, None)
+
+
+def test_an_engine_outlives_its_module() -> None:
+    module = Denoiser(CONFIG).eval().requires_grad_(False)
+    engine, noise = DenoiseEngine(module), torch.randn(1, 1, 16)
+    guide = Guide(Condition(torch.randn(2, 1, 8), torch.ones(2, 1, dtype=torch.bool), "x"), 7.5)
+    expected = engine.sample(noise, ddim_plan(3), guide)
+    del module
+    with compiling():
+        assert torch.equal(engine.sample(noise, ddim_plan(3), guide), expected)
+    assert not engine._compiled
