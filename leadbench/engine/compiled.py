@@ -1,8 +1,8 @@
 """torch.compile for the denoiser's network at few rows, where a CPU waits for weights and for small operators.
 
-Measured at full size on two threads: MLD's loop at batch 1 in half the engine's time (docs/performance.md); from batch
-4 on, and in the decoder, prepared oneDNN products were faster. A shape takes half a minute to compile,
-so this is for those who ask (``leadbench latency --compile``).
+Measured at full size on two threads: MLD's loop at batch 1 in half the engine's time (docs/performance.md), at batch 2
+0.190 instead of 0.194 s; above, and in the decoder, prepared oneDNN products were faster. A shape takes half a minute
+to compile, so this is for those who ask (``leadbench latency --compile``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from leadbench.errors import ConfigError
 from leadbench.nn.transformer import SkipTransformerEncoder
 from leadbench.packing import ordinary_wanted
 
-MOST_ROWS = 16
+MOST_ROWS = 6
 """Tokens of all sequences up to which compiling pays."""
 
 TOLERANCE = 1e-4
