@@ -106,3 +106,32 @@ def composed(outer: nn.Linear | tuple[Tensor, Tensor], inner: tuple[Tensor, Tens
     joint = weight.double() @ inner[0].double()
     moved = weight.double() @ inner[1].double() + bias.double()
     return joint.to(weight.dtype), moved.to(weight.dtype)
+
+
+class InferenceLinear(nn.Linear):
+    """A linear map of any other library's module that runs prepared where no gradient is asked for, on a CPU."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[..., I] to [..., O]."""
+        if torch.is_grad_enabled() or not can_pack(self.weight.device, self.weight.dtype):
+            return super().forward(input)
+        rows = input.reshape(-1, self.in_features)
+        return prepared(self, _as_packed)(rows).view(*input.shape[:-1], self.out_features)
+
+
+def _as_packed(module: nn.Linear, dtype: torch.dtype) -> PackedLinear:
+    return PackedLinear(module.weight, module.bias, dtype)
+
+
+def prepare_linear_maps(module: nn.Module) -> None:
+    """Replace every plain linear map inside a module by an :class:`InferenceLinear` of the same parameters.
+
+    The prepared weights are kept beside the plain ones, which gradients need: the maps take twice the memory.
+    """
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Linear:
+                same = InferenceLinear(child.in_features, child.out_features, child.bias is not None, device="meta")
+                same.weight, same.bias = child.weight, child.bias
+                same.train(child.training)
+                setattr(parent, name, same)

@@ -1,7 +1,7 @@
 """Classifier-free guidance, and the DDIM and LCM loops of MLD and MotionLCM.
 
-Schedules, timesteps and the DDIM step come from diffusers. The LCM step (Luo et al., 2023, latent consistency
-models) is written out, because diffusers' draws its own noise, and here every random number is the caller's.
+The DDIM step comes from diffusers. The LCM step (Luo et al., 2023, latent consistency models) is written out, because
+diffusers' draws its own noise, and here every random number is the caller's.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler, LCMScheduler
 from torch import Tensor
 
 from leadbench.errors import ConfigError
-from leadbench.schedule import NoiseSchedule, make_scheduler
+from leadbench.schedule import TIMESTEPS, NoiseSchedule, make_scheduler, skipped_timesteps
 from leadbench.tensors import Condition
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -73,10 +72,12 @@ def ddim_sample(
     steps never visit the noisiest times: 1 step visits 1 alone. The last step goes to timestep 0, not to no noise.
     Raises ConfigError unless steps is 1 to 1,000.
     """
+    from diffusers import DDIMScheduler  # takes a second to import
+
     predict = branches.guided(denoise, guidance)
     scheduler = make_scheduler(DDIMScheduler, steps_offset=1)
     latents = noise
-    scheduler.set_timesteps(_checked_steps(steps, scheduler.config.num_train_timesteps))
+    scheduler.set_timesteps(_checked_steps(steps, TIMESTEPS))
     for timestep, moment in _moments(scheduler.timesteps.tolist(), noise.device):
         latents = scheduler.step(predict(latents, moment), timestep, latents).prev_sample
     return latents
@@ -125,9 +126,7 @@ def lcm_timesteps(version: LcmVersion, steps: int) -> tuple[int, ...]:
     """
     if version == "v2":
         return _LCM_V2_TIMESTEPS[_checked_v2(steps)]
-    scheduler = make_scheduler(LCMScheduler, original_inference_steps=_LCM_V1_STEPS)
-    scheduler.set_timesteps(_checked_steps(steps, _LCM_V1_STEPS))
-    return tuple(scheduler.timesteps.tolist())
+    return skipped_timesteps(_checked_steps(steps, _LCM_V1_STEPS), _LCM_V1_STEPS)
 
 
 def lcm_guidance(version: LcmVersion, steps: int) -> float:

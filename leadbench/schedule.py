@@ -1,4 +1,8 @@
-"""The noise schedule of MLD and MotionLCM, from diffusers."""
+"""The noise schedule of MLD and MotionLCM, and the timesteps that its samplers visit.
+
+The numbers are those of diffusers' schedulers, which tests compare for every step count; the schedulers themselves are
+imported by who steps with them, since diffusers takes a second to import (it brings torch's compiler).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler
 from torch import Tensor
 
+TIMESTEPS = 1000
+"""Of training."""
+
+_BETAS = 0.00085, 0.012
 _OPTIONS = {
-    "num_train_timesteps": 1000,
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
+    "num_train_timesteps": TIMESTEPS,
+    "beta_start": _BETAS[0],
+    "beta_end": _BETAS[1],
     "beta_schedule": "scaled_linear",
     "clip_sample": False,
     "set_alpha_to_one": False,
@@ -35,7 +42,9 @@ class NoiseSchedule:
         >>> NoiseSchedule.scaled_linear().timesteps
         1000
         """
-        return cls(make_scheduler(DDIMScheduler).alphas_cumprod.to(device))
+        first, last = (beta**0.5 for beta in _BETAS)
+        betas = torch.linspace(first, last, TIMESTEPS, dtype=torch.float32) ** 2
+        return cls(torch.cumprod(1.0 - betas, dim=0).to(device))
 
     @property
     def timesteps(self) -> int:
@@ -69,6 +78,26 @@ class NoiseSchedule:
     def _at(self, timestep: Tensor | int, like: Tensor) -> Tensor:
         alpha = self.alphas_cumprod[timestep]
         return alpha.reshape(alpha.shape + (1,) * (like.ndim - 1)) if alpha.ndim else alpha
+
+
+def leading_timesteps(steps: int, offset: int = 1) -> tuple[int, ...]:
+    """Timesteps of DDIM with "leading" spacing: multiples of T // steps from the highest down to 0, plus an offset.
+
+    >>> leading_timesteps(4)
+    (751, 501, 251, 1)
+    """
+    return tuple(TIMESTEPS // steps * index + offset for index in reversed(range(steps)))
+
+
+def skipped_timesteps(steps: int, original: int) -> tuple[int, ...]:
+    """Timesteps of latent consistency models: of the ``original`` ones they were distilled on, ``steps`` evenly spaced.
+
+    >>> skipped_timesteps(4, 50)
+    (999, 759, 499, 259)
+    """
+    apart = TIMESTEPS // original
+    known = [apart * (index + 1) - 1 for index in reversed(range(original))]
+    return tuple(known[index * original // steps] for index in range(steps))
 
 
 def make_scheduler(kind: Any, **options: int) -> Any:

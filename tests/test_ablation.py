@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from leadbench.ablation import render_ablation
-from leadbench.data.synthetic.generate import SynthesisOptions, synthesize
+from leadbench.data.synthetic.generate import synthesize
+from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.errors import ResultsError, UnknownNameError
 from leadbench.presets import PROJECTOR_VARIANTS, get_preset, projector_stage
 from leadbench.results import RunStore

@@ -15,7 +15,8 @@ from leadbench.assets import Choice, Opened, open_assets
 from leadbench.benchmarks.mti_assets import find_projectors, open_denoiser
 from leadbench.config import InversionConfig
 from leadbench.contracts import DenoisingBackbone, Projector
-from leadbench.data.synthetic.generate import SynthesisOptions, synthesize
+from leadbench.data.synthetic.generate import synthesize
+from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.errors import ConfigError, LatentMismatchError
 from leadbench.inversion import TEMPLATES, Exemplar, Inverter, coarse_word, embed_words, initial_vectors, invertible
 from leadbench.pipeline import decode_latents, sample_latents

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from diffusers import DDIMScheduler, LCMScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from leadbench.errors import ConfigError
 from leadbench.sampling import Branches, boundary_scalings, ddim_sample, lcm_guidance, lcm_sample, lcm_timesteps
-from leadbench.schedule import NoiseSchedule
+from leadbench.schedule import NoiseSchedule, leading_timesteps, make_scheduler, skipped_timesteps
 from leadbench.tensors import Condition
 
 SCHEDULE = NoiseSchedule.scaled_linear()
@@ -26,6 +27,17 @@ def test_schedule_is_the_squared_linear_one() -> None:
     torch.testing.assert_close(SCHEDULE.alphas_cumprod, expected, rtol=1e-4, atol=0)
     assert SCHEDULE.alphas_cumprod.dtype == torch.float32
     assert SCHEDULE.timesteps == 1000
+
+
+def test_schedule_and_timesteps_are_those_of_diffusers() -> None:
+    ddim, lcm = make_scheduler(DDIMScheduler, steps_offset=1), make_scheduler(LCMScheduler, original_inference_steps=50)
+    assert torch.equal(SCHEDULE.alphas_cumprod, ddim.alphas_cumprod)
+    for steps in range(1, 1001):
+        ddim.set_timesteps(steps)
+        assert leading_timesteps(steps) == tuple(ddim.timesteps.tolist()), steps
+    for steps in range(1, 51):
+        lcm.set_timesteps(steps)
+        assert skipped_timesteps(steps, 50) == tuple(lcm.timesteps.tolist()), steps
 
 
 @settings(max_examples=30, deadline=None)

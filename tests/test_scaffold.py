@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from leadbench.data.synthetic.generate import SynthesisOptions
+from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.errors import ConfigError, DataError, UnknownNameError
 from leadbench.scaffold.write import KINDS, write_plugin
 from leadbench.training.build import build

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from leadbench.config import StructureConfig
 from leadbench.data.labels import FILE, load_labels
-from leadbench.data.synthetic.generate import VERSION, first_action
+from leadbench.data.synthetic.generate import first_action
+from leadbench.data.synthetic.options import VERSION
 from leadbench.errors import DataError
 from leadbench.inversion import coarse_word
 from leadbench.tensors import MotionSample

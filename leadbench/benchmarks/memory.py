@@ -69,8 +69,14 @@ class ChunkedWork:
         self.run_all([(drawn, work)])
 
     def run_all(self, jobs: Sequence[tuple[Sequence[Sized], Work]]) -> None:
-        """:meth:`run` for several pieces of work at once, longest motions first."""
-        pending = [(work, chunk) for drawn, work in jobs for chunk in reversed(cut_chunks(drawn, self.size))]
+        """:meth:`run` for several pieces of work at once, chunks of most frames first: the last ones, for which others
+        may have to wait, are then small."""
+        sized = [
+            (sum(drawn[i].length for i in chunk.rows), work, chunk)
+            for drawn, work in jobs
+            for chunk in cut_chunks(drawn, self.size)
+        ]
+        pending = [(work, chunk) for _, work, chunk in sorted(sized, key=lambda job: -job[0])]
         if self.workers > 1 and len(pending) > 1:
             pending = self._at_once(pending)
         for work, chunk in pending:

@@ -18,6 +18,7 @@ from leadbench.contracts import TextEncoder
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.projector import LeadProjector
+from leadbench.packing import prepare_linear_maps
 from leadbench.presets import Preset
 from leadbench.tensors import Condition, MotionSpec
 from leadbench.text.clip import ClipTextEncoder
@@ -61,6 +62,7 @@ class RandomT5:
     def __init__(self, device: torch.device) -> None:
         self._config = T5Config(d_model=1024, d_ff=4096, d_kv=64, num_layers=24, num_heads=16, vocab_size=32128)
         self.encoder = still(lambda: T5EncoderModel(self._config), device)
+        prepare_linear_maps(self.encoder)
         self.pooled = still(lambda: nn.Linear(1024, WIDTH, bias=False), device)
 
     @torch.inference_mode()

@@ -118,7 +118,7 @@ def synthesize(
 
     Example: leadbench data synthesize --out data/synthetic
     """
-    options = late("leadbench.data.synthetic.generate:SynthesisOptions")(clips, seed, workers)
+    options = late("leadbench.data.synthetic.options:SynthesisOptions")(clips, seed, workers)
     with progress() as reporter:
         ids = late("leadbench.data.synthetic.generate:synthesize")(
             out, options, lambda done, total: reporter.show("synthesize", done, total)

@@ -44,8 +44,7 @@ class DecodeEngine:
         return features
 
     def _frames(self, memory: Tensor, tokens: int) -> Tensor:
-        queries = self.positions[:tokens].expand(len(memory), -1, -1)
-        rows = self.stack(queries, memory).flatten(0, 1)
+        rows = self.stack(self.positions[None, :tokens], memory).flatten(0, 1)
         return self.frames_out(rows).view(len(memory), -1, self.config.features)
 
     def _buckets(self, lengths: list[int]) -> list[tuple[int, list[int]]]:

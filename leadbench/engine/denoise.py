@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leadbench.engine.compiled import FirstRows, compile_wanted, compiled_network
-from leadbench.engine.graph import replayed
+from leadbench.engine.graph import Network, replayed
 from leadbench.engine.plan import Update
+from leadbench.engine.sequences import TokenSequences
 from leadbench.engine.stacks import PackedSkipEncoder
 from leadbench.errors import ConfigError, LatentMismatchError
 from leadbench.nn.denoiser import Denoiser
@@ -21,7 +22,8 @@ from leadbench.packing import PackedLinear, prepared
 from leadbench.sampling import Branches
 from leadbench.tensors import Condition
 
-Network = Callable[[Tensor], Tensor]
+LEAST_SHARED = 8
+"""Latents from which the first block's maps are shared; with fewer, reading its weights takes the time."""
 
 MOST_GRAPHS = 8
 """Recorded shapes that an engine keeps; each holds the memory of one step."""
@@ -72,8 +74,8 @@ class DenoiseEngine:
         self.guidance_width = None if guided is None else guided.in_features
         self.positions = module.positions.table.detach()
         self._module = ref(module)  # weak: what is prepared must not keep its module alive
-        self._compiled: dict[torch.Size, Network] = {}
-        self._graphs: dict[tuple[torch.Size, bool], tuple[Tensor, Tensor | None, Network]] = {}
+        self._compiled: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
+        self._graphs: dict[tuple[torch.Size, bool, bool], tuple[TokenSequences, Tensor | None, Network]] = {}
 
     def sample(
         self, noise: Tensor, plan: Sequence[Update], guide: Guide, fresh: Sequence[Tensor] = (), graph: bool = True
@@ -92,54 +94,64 @@ class DenoiseEngine:
     def _loop(
         self, latents: Tensor, plan: Sequence[Update], guide: Guide, fresh: Sequence[Tensor], graph: bool
     ) -> Tensor:
-        sequence, mask = self._sequence(latents, guide)
+        sequences, mask = self._sequences(latents, guide)
         times = self._times(plan, guide, latents.device)
-        tokens, width, batch = latents.shape[1], sequence.shape[-1], len(latents)
-        start = self.positions[:tokens].to(self.dtype)
-        network: Network = lambda x: self._network(x, mask)  # noqa: E731
-        if graph and sequence.is_cuda:
-            sequence, network = self._graphed(sequence, mask)
-        elif compile_wanted(sequence, mask):
-            network = self._compiled_for(sequence)
-        places = sequence.view(-1, batch, *sequence.shape[1:])[:, :, :tokens]
-        for step, (update, time) in enumerate(zip(plan, times, strict=True)):
-            entered = latents if self.from_latent is None else self.from_latent(latents.to(self.dtype).flatten(0, 1))
-            places.copy_(entered.view(batch, tokens, width) + start)
-            sequence[:, tokens] = time
-            predicted = network(sequence).float()
-            if guide.scale is not None:
-                predicted = torch.lerp(predicted[:batch], predicted[batch:], guide.scale)
-            latents = self._updated(latents, predicted, update)
+        start = self.positions[: latents.shape[1]].to(self.dtype)
+        network: Network = lambda given: self._network(given, mask)  # noqa: E731
+        if graph and latents.is_cuda:
+            sequences, network = self._graphed(sequences, mask)
+        elif compile_wanted(sequences.rows, mask):
+            network = self._compiled_for(sequences)
+        maps = None if sequences.projected is None else self.stack.entry
+        mapped = times if maps is None else maps(times)
+        for step, update in enumerate(plan):
+            entered = latents.to(self.dtype)
+            if self.from_latent is not None:
+                entered = self.from_latent(entered.flatten(0, 1))
+            sequences.put_latents(entered.view(*latents.shape[:2], -1) + start, maps)
+            sequences.put_time(times[step], mapped[step])
+            latents = self._updated(latents, self._guided(network(sequences).float(), guide), update)
             if update.fresh:
                 latents = latents.add_(fresh[step], alpha=update.fresh)
         return latents
 
-    def _graphed(self, sequence: Tensor, mask: Tensor | None) -> tuple[Tensor, Network]:
-        """A recorded network for the shape, recorded once, and its own input, which now holds ``sequence``."""
-        key = (sequence.shape, mask is None)
+    def _guided(self, predicted: Tensor, guide: Guide) -> Tensor:
+        """[B, N, M] of both branches' predictions, or the one branch's as it is."""
+        if guide.scale is None:
+            return predicted
+        unconditional, conditional = predicted.chunk(2)
+        return torch.lerp(unconditional, conditional, guide.scale)
+
+    def _graphed(self, sequences: TokenSequences, mask: Tensor | None) -> tuple[TokenSequences, Network]:
+        """A recorded network for the shape, recorded once, and its own input, which now holds ``sequences``."""
+        key = (sequences.rows.shape, mask is None, sequences.projected is None)
         if key not in self._graphs:
             if len(self._graphs) == MOST_GRAPHS:
                 del self._graphs[next(iter(self._graphs))]
-            held, hidden = sequence.clone(), None if mask is None else mask.clone()
-            self._graphs[key] = held, hidden, replayed(lambda x: self._network(x, hidden), held)
+            held, hidden = sequences.clone(), None if mask is None else mask.clone()
+            self._graphs[key] = held, hidden, replayed(lambda given: self._network(given, hidden), held)
         held, hidden, network = self._graphs[key]
-        held.copy_(sequence)
+        held.copy_(sequences)
         if hidden is not None and mask is not None:
             hidden.copy_(mask)
         return held, network
 
-    def _compiled_for(self, sequence: Tensor) -> Network:
+    def _compiled_for(self, sequences: TokenSequences) -> Network:
         """The network compiled for a shape, made once; the prepared one where the module is gone."""
-        module = self._module()
-        if sequence.shape not in self._compiled:
+        module, like = self._module(), sequences.rows
+        if like.shape not in self._compiled:
             if module is None:
-                return lambda x: self._network(x, None)
+                return lambda given: self._network(given, None)
             rows = FirstRows(module.encoder, module.to_latent, self.config.latent_tokens)
-            self._compiled[sequence.shape] = compiled_network(rows, sequence, lambda x: self._network(x, None))
-        return self._compiled[sequence.shape]
+            self._compiled[like.shape] = compiled_network(rows, like, lambda x: self._of_rows(self.stack(x)))
+        run = self._compiled[like.shape]
+        return lambda given: run(given.rows)
 
-    def _network(self, sequence: Tensor, mask: Tensor | None) -> Tensor:
-        rows = self.stack(sequence, mask)
+    def _network(self, sequences: TokenSequences, mask: Tensor | None) -> Tensor:
+        return self._of_rows(self.stack(sequences.rows, mask, sequences.projected))
+
+    def _of_rows(self, rows: Tensor) -> Tensor:
+        """Latents [R, N, M] of the stack's rows [R, N, D]."""
         if self.to_latent is None:
             return rows
         return self.to_latent(rows.flatten(0, 1)).view(*rows.shape[:2], -1)
@@ -150,8 +162,8 @@ class DenoiseEngine:
             keep, weight = keep + weight * update.sigma, weight * update.signal
         return (latents * keep).add_(predicted, alpha=weight)
 
-    def _sequence(self, latents: Tensor, guide: Guide) -> tuple[Tensor, Tensor | None]:
-        """Room for the sequences [R, N + 1 + L, D], the text tokens in their places, and the mask of keys."""
+    def _sequences(self, latents: Tensor, guide: Guide) -> tuple[TokenSequences, Tensor | None]:
+        """Sequences [R, N + 1 + L, D] with the text tokens in their places, and the mask of keys."""
         text, mask = guide.branches.tokens.float(), guide.branches.mask
         before = latents.shape[1] + 1
         if self.config.normalize_text:
@@ -161,21 +173,22 @@ class DenoiseEngine:
         rows, length = text.shape[:2]
         if self.text_in is not None:
             text = self.text_in(text.reshape(rows * length, -1)).view(rows, length, -1)
-        sequence = torch.empty(rows, before + length, text.shape[-1], dtype=self.dtype, device=latents.device)
-        sequence[:, before:] = text + self.positions[before : before + length]
+        text = (text + self.positions[before : before + length]).to(self.dtype)
+        shared = self.stack.entry if len(latents) >= LEAST_SHARED else None
+        sequences = TokenSequences.of_text(text, latents.shape[1], shared)
         if mask.device.type == "cpu" and bool(mask.all()):
-            return sequence, None
-        return sequence, F.pad(mask, (before, 0), value=True)[:, None, None, :]
+            return sequences, None
+        return sequences, F.pad(mask, (before, 0), value=True)[:, None, None, :]
 
-    def _times(self, plan: Sequence[Update], guide: Guide, device: torch.device) -> tuple[Tensor, ...]:
-        """The time token of every step, its position included."""
+    def _times(self, plan: Sequence[Update], guide: Guide, device: torch.device) -> Tensor:
+        """The time token of every step [steps, D], its position included."""
         timesteps = torch.tensor([update.timestep for update in plan], device=device)
         features = timestep_features(timesteps, self.config.time_width)
         if self.guidance_in is not None and guide.weight is not None and self.guidance_width is not None:
             weight = torch.tensor([guide.weight], device=device)
             features = features + self.guidance_in(guidance_features(weight, self.guidance_width))
         tokens = self.time_out(F.silu(self.time_in(features))) + self.positions[self.config.latent_tokens]
-        return tokens.to(self.dtype).unbind(0)
+        return tokens.to(self.dtype)
 
     def _check(self, noise: Tensor, guide: Guide) -> None:
         config = self.config

@@ -7,27 +7,32 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from leadbench.engine.sequences import TokenSequences
+
+Network = Callable[[TokenSequences], Tensor]
+
 WARM_UP = 3
 
 
-def replayed(network: Callable[[Tensor], Tensor], static: Tensor) -> Callable[[Tensor], Tensor]:
-    """The network as a graph that reads ``static``; the returned function must be given that very tensor.
+def replayed(network: Network, static: TokenSequences) -> Network:
+    """The network as a graph that reads ``static``; the returned function must be given those very sequences.
 
-    Its output is overwritten by the next call. Raises ValueError for another tensor.
+    Its output is overwritten by the next call. Raises ValueError for others.
     """
-    side = torch.cuda.Stream(static.device)
-    side.wait_stream(torch.cuda.current_stream(static.device))
+    device = static.rows.device
+    side = torch.cuda.Stream(device)
+    side.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(side):  # kernels choose their algorithms and workspaces before anything is recorded
         for _ in range(WARM_UP):
             network(static)
-    torch.cuda.current_stream(static.device).wait_stream(side)
+    torch.cuda.current_stream(device).wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         output = network(static)
 
-    def run(given: Tensor) -> Tensor:
+    def run(given: TokenSequences) -> Tensor:
         if given is not static:
-            raise ValueError("a recorded graph reads the tensor that it was recorded with")
+            raise ValueError("a recorded graph reads the sequences that it was recorded with")
         graph.replay()
         return output
 

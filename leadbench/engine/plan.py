@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from diffusers import DDIMScheduler
-
 from leadbench.errors import ConfigError
 from leadbench.sampling import boundary_scalings
-from leadbench.schedule import NoiseSchedule, make_scheduler
+from leadbench.schedule import NoiseSchedule, leading_timesteps
 
 
 @dataclass(frozen=True)
@@ -47,10 +45,8 @@ def ddim_plan(steps: int) -> tuple[Update, ...]:
     alphas = _alphas()
     if not 1 <= steps < len(alphas):  # with the offset of 1, a step for every timestep would start beyond the last one
         raise ConfigError(f"steps: got {steps}, allowed are 1 to {len(alphas) - 1}")
-    scheduler = make_scheduler(DDIMScheduler, steps_offset=1)
-    scheduler.set_timesteps(steps)
     updates = []
-    for timestep in scheduler.timesteps.tolist():
+    for timestep in leading_timesteps(steps):
         earlier = timestep - len(alphas) // steps
         now, then = alphas[timestep], alphas[max(earlier, 0)]
         keep = (then / now) ** 0.5

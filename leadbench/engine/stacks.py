@@ -45,12 +45,13 @@ class _Attention:
             self.key_value = PackedLinear(weight[width:], bias[width:], dtype)
         self.out = PackedLinear(module.out.weight, module.out.bias, dtype)
 
-    def __call__(self, x: Tensor, asking: Tensor, mask: Tensor | None) -> Tensor:
-        """``asking`` are the rows [B * rows, D] of x that ask: all, or the first ones of each sequence."""
+    def __call__(self, x: Tensor, asking: Tensor, mask: Tensor | None, projected: Tensor | None = None) -> Tensor:
+        """``asking`` are the rows [B * rows, D] of x that ask: all, or the first ones of each sequence. ``projected``
+        [B, S, 3 D] are queries, keys and values, where all ask and somebody computed them."""
         batch, length, width = x.shape
         shape = (batch, length, -1, self.heads, width // self.heads)
         if self.first is None:
-            q, k, v = self.qkv(asking).view(shape).unbind(2)
+            q, k, v = (self.qkv(asking) if projected is None else projected).view(shape).unbind(2)
         else:
             k, v = self.key_value(x.reshape(-1, width)).view(shape).unbind(2)
             q = self.query(asking).view(batch, -1, self.heads, width // self.heads)
@@ -94,11 +95,11 @@ class PackedEncoderBlock:
         self.feedforward = PackedFeedForward(block, dtype)
         self.first = first
 
-    def __call__(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x [B, S, D] to [B, S or first, D]; mask [B, 1, 1, S] or None."""
+    def __call__(self, x: Tensor, mask: Tensor | None, projected: Tensor | None = None) -> Tensor:
+        """x [B, S, D] to [B, S or first, D]; mask [B, 1, 1, S] or None; ``projected`` as attention takes it."""
         batch, _, width = x.shape
         asking = (x if self.first is None else x[:, : self.first]).reshape(-1, width)
-        rows = self.norm(self.attention(x, asking, mask).add_(asking))
+        rows = self.norm(self.attention(x, asking, mask, projected).add_(asking))
         return self.feedforward(rows).view(batch, -1, width)
 
 
@@ -113,11 +114,18 @@ class PackedSkipEncoder:
         self.merge = [PackedLinear(m.weight, m.bias, dtype) for m in stack.merge]  # type: ignore[arg-type]
         self.norm = PackedNorm(stack.norm, dtype)
 
-    def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """x [B, S, D] to [B, rows, D]; mask [B, 1, 1, S] or None."""
+    @property
+    def entry(self) -> PackedLinear | None:
+        """The first block's map to queries, keys and values of all rows; None for a single block."""
+        return self.down[0].attention.qkv if self.down else None
+
+    def __call__(self, x: Tensor, mask: Tensor | None = None, projected: Tensor | None = None) -> Tensor:
+        """x [B, S, D] to [B, rows, D]; mask [B, 1, 1, S] or None; ``projected`` [B, S, 3 D] is what :attr:`entry` gives
+        for x, or None."""
         saved: list[Tensor] = []
         for block in self.down:
-            x = block(x, mask)
+            x = block(x, mask, projected)
+            projected = None
             saved.append(x)
         x = self.middle(x, mask)
         for merge, block in zip(self.merge, self.up, strict=True):
@@ -142,15 +150,18 @@ class PackedDecoderBlock:
         self.feedforward = PackedFeedForward(block, dtype)
 
     def __call__(self, x: Tensor, read: Tensor) -> Tensor:
-        """x [B, T, D] and what each sequence reads from its memory, [B, 1, D]."""
+        """x [B, T, D], or [1, T, D] if all sequences enter alike, and what each reads from its memory, [B, 1, D]."""
         asking = x.reshape(-1, x.shape[-1])
         rows = self.norm(self.attention(x, asking, None).add_(asking))
-        rows = self.norm_cross(rows.view(x.shape).add_(read)).view(asking.shape)
-        return self.feedforward(rows).view(x.shape)
+        heard = self.norm_cross(rows.view(x.shape) + read)
+        return self.feedforward(heard.view(-1, x.shape[-1])).view(heard.shape)
 
 
 class PackedSkipDecoder:
-    """:class:`SkipTransformerDecoder` for memories of one token and sequences without padding."""
+    """:class:`SkipTransformerDecoder` for memories of one token and sequences without padding.
+
+    What enters is positions alone, so the first self-attention is the same for all sequences of one length.
+    """
 
     def __init__(self, stack: SkipTransformerDecoder, dtype: torch.dtype = torch.float32) -> None:
         blocks: Sequence[DecoderBlock] = [*stack.down, stack.middle, *stack.up]  # type: ignore[list-item]
@@ -165,8 +176,8 @@ class PackedSkipDecoder:
         self.layers = len(blocks)
 
     def __call__(self, x: Tensor, memory: Tensor) -> Tensor:
-        """x [B, T, D] and memory [B, 1, D] to [B, T, D]."""
-        reads = self.reads(memory[:, 0]).view(len(x), self.layers, 1, -1).unbind(1)
+        """x [1, T, D], with which every sequence enters, and memory [B, 1, D] to [B, T, D]."""
+        reads = self.reads(memory[:, 0]).view(len(memory), self.layers, 1, -1).unbind(1)
         layer, saved = iter(reads), list[Tensor]()
         for block in self.down:
             x = block(x, next(layer))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -56,15 +56,30 @@ class CachedTextEncoder:
             self._write()
 
     def together(self, captions: Sequence[str], batch: int = 64) -> int:
-        """Embed many captions in batches of like length; returns how many were new.
+        """Embed many captions in batches of one length, or of like length where the encoder does not tell
+        ``token_counts(captions)``; returns how many were new.
 
         A new cache that is asked for the same captions first gives the same bits.
         """
         with self._encoding:
-            new = sorted({c for c in captions if c not in self._rows}, key=lambda c: (len(c), c))
-            for start in range(0, len(new), batch):
-                self._store(new[start : start + batch])
+            new = list({c: None for c in captions if c not in self._rows})
+            for group in self._of_one_length(new):
+                for start in range(0, len(group), batch):
+                    self._store(group[start : start + batch])
         return len(new)
+
+    def _of_one_length(self, captions: Sequence[str]) -> Iterator[list[str]]:
+        """Captions grouped by their number of tokens, so that none is padded; else all, sorted by characters."""
+        by_characters = sorted(captions, key=lambda c: (len(c), c))
+        count = getattr(self.wrapped, "token_counts", None)
+        if count is None or not captions:
+            yield by_characters
+            return
+        groups: dict[int, list[str]] = {}
+        for caption, tokens in zip(by_characters, count(by_characters), strict=True):
+            groups.setdefault(tokens, []).append(caption)
+        for tokens in sorted(groups):
+            yield groups[tokens]
 
     @property
     def rows(self) -> Mapping[str, Tensor]:

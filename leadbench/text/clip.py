@@ -76,6 +76,11 @@ class ClipTextEncoder:
         """Embedding of the empty caption, repeated."""
         return self.encode([""]).expand(batch)
 
+    def token_counts(self, captions: Sequence[str]) -> list[int]:
+        """How many tokens each caption is computed as: up to its end token, which has the largest id."""
+        counts: list[int] = (self._tokenizer(list(captions)).argmax(dim=1) + 1).tolist()
+        return counts
+
     def word_embedding(self, word: str) -> Tensor:
         """Mean token embedding [W] of a word's sub-tokens."""
         ids = torch.tensor(self._tokenizer.encode(word))

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
 from leadbench.errors import WeightsError
+from leadbench.packing import prepare_linear_maps
 from leadbench.settings import settings
 from leadbench.tensors import Condition
 from leadbench.text.placeholders import check_rows, split_caption, tokens_of, vector_of
@@ -48,6 +49,7 @@ class SentenceEncoder:
                 f"and set encoders.{name} in leadbench.toml, or LEADBENCH_ENCODERS__{name.upper()}, to its folder"
             ) from exc
         self._model.eval().requires_grad_(False)
+        prepare_linear_maps(self._model)
         self.name = name
         self.dim = self.encode([""]).tokens.shape[-1]
 
@@ -59,6 +61,11 @@ class SentenceEncoder:
         )
         tokens = values.float().cpu().clone().unsqueeze(1)
         return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), self.name)
+
+    def token_counts(self, captions: Sequence[str]) -> list[int]:
+        """How many tokens each caption is computed as."""
+        read = self._tokenizer(list(captions), truncation=True, max_length=self._model.max_seq_length)
+        return [len(ids) for ids in read["input_ids"]]
 
     def word_embedding(self, word: str) -> Tensor:
         """Mean input embedding [T] of a word's sub-tokens."""

@@ -15,7 +15,8 @@ import torch
 
 from leadbench.contracts import TextEncoder
 from leadbench.data.humanml3d import HumanML3DFolder
-from leadbench.data.synthetic.generate import SynthesisOptions, synthesize
+from leadbench.data.synthetic.generate import synthesize
+from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.errors import LatentMismatchError
 from leadbench.plugins import load_plugins
 from leadbench.presets import Preset, get_preset

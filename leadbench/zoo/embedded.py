@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leadbench.data.synthetic.generate import VERSION, SynthesisOptions, synthesize
+from leadbench.data.synthetic.options import VERSION, SynthesisOptions
 from leadbench.errors import DataError, WeightsError, unknown_name
 from leadbench.provenance import sha256_file
 from leadbench.settings import settings
@@ -51,6 +51,8 @@ def embedded_dataset(report: Callable[[int, int], None] | None = None) -> Path:
     folder = cache_folder() / f"synthetic-{key}"
     if folder.is_dir():
         return folder
+    from leadbench.data.synthetic.generate import synthesize  # brings scipy's interpolation
+
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         synthesize(folder, options, report)

@@ -18,7 +18,7 @@ from leadbench.benchmarks.action_labels import find_labels, recordings_of, same_
 from leadbench.benchmarks.structure import StructureBenchmark, find_projector, latent_space, run_name
 from leadbench.cli.main import main
 from leadbench.config import StructureConfig
-from leadbench.data.synthetic.generate import VERSION
+from leadbench.data.synthetic.options import VERSION
 from leadbench.errors import ConfigError, DataError, ResultsError, WeightsError
 from leadbench.results import Record, RunStore
 from leadbench.structure_table import render_structure

@@ -15,7 +15,8 @@ from bvh_files import write_bnr_like
 
 from leadbench.concepts import load_concept
 from leadbench.data.labels import MotionLabel, write_labels
-from leadbench.data.synthetic.generate import SynthesisOptions, synthesize
+from leadbench.data.synthetic.generate import synthesize
+from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.errors import ResultsError
 from leadbench.inversion_table import render_inversion
 from leadbench.results import RunStore

@@ -14,7 +14,8 @@ from folders import write_folder
 
 from leadbench.cli.main import main
 from leadbench.data.check import check_folder
-from leadbench.data.synthetic.generate import SynthesisOptions, synthesize
+from leadbench.data.synthetic.generate import synthesize
+from leadbench.data.synthetic.options import SynthesisOptions
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from leadbench.data.synthetic.body import STANCE, STANDING, stand, to_joints
 from leadbench.data.synthetic.corpus import ACTIONS
 from leadbench.data.synthetic.gait import Gait, walk
 from leadbench.data.synthetic.gait import Path as Way
-from leadbench.data.synthetic.generate import MAX_FRAMES, MIN_FRAMES, SynthesisOptions, perform, synthesize
+from leadbench.data.synthetic.generate import MAX_FRAMES, MIN_FRAMES, perform, synthesize
+from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.errors import DataError
 from leadbench.metrics.physical import foot_skating
 from leadbench.skeleton import get_skeleton

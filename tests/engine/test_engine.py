@@ -9,10 +9,12 @@ from torch import Tensor
 from leadbench.benchmarks.plain import PlainDecoder, PlainDenoiser, plain_embed, plain_lcm, plain_mld
 from leadbench.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TransformerConfig
 from leadbench.engine.decode import DecodeEngine, decoder_for
-from leadbench.engine.denoise import DenoiseEngine, Guide, Network, engine_for
+from leadbench.engine.denoise import DenoiseEngine, Guide, engine_for
 from leadbench.engine.embed import embed_in_buckets
+from leadbench.engine.graph import Network
 from leadbench.engine.plan import ddim_plan, lcm_plan
 from leadbench.engine.project import projector_for
+from leadbench.engine.sequences import TokenSequences
 from leadbench.errors import ConfigError, LatentMismatchError
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
@@ -69,6 +71,20 @@ def test_lcm_equals_the_plain_loop(steps: int, version: str) -> None:
     noise, text, fresh = normal(2, 1, 32), condition(2), [normal(2, 1, 32, seed=i) for i in range(steps - 1)]
     plain = plain_lcm(PlainDenoiser(module).eval(), noise, text.tokens, timesteps, 6.5, fresh)
     close(DenoiseEngine(module).sample(noise, lcm_plan(timesteps), Guide(text, weight=6.5), fresh), plain, 3e-5)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.1)])
+@pytest.mark.parametrize("scale", [None, 7.5])
+def test_maps_shared_by_steps_and_branches_change_nothing(
+    scale: float | None, dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, noise = DenoiseEngine(build(), dtype), normal(9, 1, 32)
+    guide = Guide(condition(18 if scale else 9, length=2), scale)
+    assert engine._sequences(noise, guide)[0].projected is not None
+    shared = engine.sample(noise, ddim_plan(5), guide)
+    monkeypatch.setattr("leadbench.engine.denoise.LEAST_SHARED", 100)
+    assert engine._sequences(noise, guide)[0].projected is None
+    close(shared, engine.sample(noise, ddim_plan(5), guide), tolerance)
 
 
 def test_one_step_without_guidance_is_a_single_pass() -> None:
@@ -199,8 +215,8 @@ def test_a_recorded_graph_gives_the_same() -> None:
 def test_a_shape_is_recorded_once_and_reads_its_own_input(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded: list[torch.Size] = []
 
-    def record(network: Network, static: Tensor) -> Network:
-        recorded.append(static.shape)
+    def record(network: Network, static: TokenSequences) -> Network:
+        recorded.append(static.rows.shape)
         return network
 
     monkeypatch.setattr("leadbench.engine.denoise.replayed", record)
@@ -208,12 +224,13 @@ def test_a_shape_is_recorded_once_and_reads_its_own_input(monkeypatch: pytest.Mo
     width = engine.config.transformer.width
     held = []
     for rows in (4, 2, 4, 4):
-        sequence, mask = normal(rows, 3, width), normal(rows, 1, 1, 3, seed=rows) > 0
+        sequences = TokenSequences(normal(rows, 3, width), normal(rows, 3, 3 * width, seed=9), 1)
+        mask = normal(rows, 1, 1, 3, seed=rows) > 0
         mask[..., 0] = True
-        place, network = engine._graphed(sequence, mask)
+        place, network = engine._graphed(sequences, mask)
         held.append(place)
-        assert torch.equal(network(place), engine._network(sequence, mask))
-        assert torch.equal(engine._graphed(sequence, None)[1](place), engine._network(sequence, None))
+        assert torch.equal(network(place), engine._network(sequences, mask))
+        assert torch.equal(engine._graphed(sequences, None)[1](place), engine._network(sequences, None))
     assert recorded == [torch.Size([4, 3, width])] * 2 + [torch.Size([2, 3, width])] * 2
     assert held[0] is held[2] is held[3]
 

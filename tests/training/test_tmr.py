@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from leadbench.data.humanml3d import HumanML3DFolder
-from leadbench.data.synthetic.generate import SynthesisOptions, synthesize
+from leadbench.data.synthetic.generate import synthesize
+from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.plugins import load_plugins
 from leadbench.presets import get_preset
 from leadbench.testing import assert_conforms, check_evaluator

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from leadbench.data.synthetic.generate import SynthesisOptions
+from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.errors import LatentMismatchError, UnknownNameError, WeightsError
 from leadbench.presets import get_preset
 from leadbench.training import build as building

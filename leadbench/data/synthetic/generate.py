@@ -16,24 +16,15 @@ from leadbench.data.prepare.writer import PreparedClip, fresh_folder, write_clip
 from leadbench.data.synthetic.act import FPS, Act, enliven, then
 from leadbench.data.synthetic.body import stand, to_joints
 from leadbench.data.synthetic.corpus import ACTIONS
+from leadbench.data.synthetic.options import VERSION, SynthesisOptions
 from leadbench.data.synthetic.wording import write_captions
 from leadbench.errors import DataError
 from leadbench.motion.features import features_to_joints, joints_to_features
 from leadbench.random import stream
 from leadbench.skeleton import get_skeleton
 
-VERSION = 1
 MIN_FRAMES, MAX_FRAMES = 41, 197  # of joints; features have one row less
 _SEQUENCES = 0.3  # share of clips with two actions
-
-
-@dataclass(frozen=True)
-class SynthesisOptions:
-    """What to make: number of clips, seed of everything, processes."""
-
-    clips: int = 4000
-    seed: int = 0
-    workers: int = 2
 
 
 @dataclass(frozen=True, eq=False)
