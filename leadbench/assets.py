@@ -9,8 +9,11 @@ from pathlib import Path
 from leadbench.config import DatasetSettings
 from leadbench.contracts import MotionDataset, TextEncoder
 from leadbench.errors import ConfigError, DataError, PluginError, nearest, unknown_name
+from leadbench.hookspecs import TextEncoderRegistration, imported
 from leadbench.plugins import Plugins, load_plugins
 from leadbench.settings import dataset_settings, settings
+from leadbench.text.kept import KeptEmbeddings
+from leadbench.zoo.embedded import cache_folder
 from leadbench.zoo.official_files import OfficialFiles
 from leadbench.zoo.store import ModelStore
 
@@ -78,7 +81,9 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
 
 def model_store(folder: Path, plugins: Plugins, official: OfficialFiles | None = None) -> ModelStore:
     """A model folder whose text encoders come from plugins."""
-    return ModelStore(folder, lambda encoder: _text_encoder(plugins, encoder), official)
+    return ModelStore(
+        folder, lambda encoder: _text_encoder(plugins, encoder), official, lambda encoder: _kept(plugins, encoder)
+    )
 
 
 def locate_dataset(choice: Choice, plugins: Plugins) -> tuple[str, Path]:
@@ -111,6 +116,23 @@ def _locate(choice: Choice, plugins: Plugins) -> tuple[str, Path, DatasetSetting
     guess = nearest(choice.dataset, names)
     hint = f"; did you mean {guess!r}?" if guess else ""
     raise DataError(f"dataset {path}: no such folder, nor a dataset's name (named: {', '.join(names)}{hint})")
+
+
+def _kept(plugins: Plugins, name: str) -> KeptEmbeddings | None:
+    """The file of embeddings in the cache folder, of this encoder as it is now; None where it has no identity."""
+    registration = plugins.get("text_encoder", name)
+    named = registration.identity if isinstance(registration, TextEncoderRegistration) else None
+    if named is None or not settings().keep_captions:
+        return None
+    try:
+        identity = imported(named)()
+    except (ImportError, AttributeError):  # packages that are missing; making the encoder tells which
+        return None
+    return (
+        None
+        if identity is None
+        else KeptEmbeddings(cache_folder() / "captions" / f"{name}-{identity[:16]}.safetensors")
+    )
 
 
 def _text_encoder(plugins: Plugins, name: str) -> TextEncoder:

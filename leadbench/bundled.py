@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leadbench.hookspecs import Registration, hookimpl
+from leadbench.hookspecs import Registration, TextEncoderRegistration, hookimpl
 
 
 @hookimpl
 def leadbench_text_encoders() -> Sequence[Registration]:
     """Two encoders whose weights arrive as ordinary packages, and the two of the official backbones."""
     return [
-        Registration(
+        TextEncoderRegistration(
             "minilm",
             "all-MiniLM-L6-v2 sentence embeddings, pooled, 384 wide",
             "leadbench.text.sentence:minilm",
             requires=("sentence_transformers",),
+            identity="leadbench.text.sources:minilm_identity",
         ),
         Registration(
             "wordllama",
@@ -23,17 +24,19 @@ def leadbench_text_encoders() -> Sequence[Registration]:
             "leadbench.text.static:wordllama",
             requires=("wordllama", "tokenizers"),
         ),
-        Registration(
+        TextEncoderRegistration(
             "clip",
             "CLIP ViT-L/14 of OpenAI, projected end token, 768 wide: what MLD is conditioned on",
             "leadbench.text.clip:clip",
             requires=("open_clip",),
+            identity="leadbench.text.sources:clip_identity",
         ),
-        Registration(
+        TextEncoderRegistration(
             "t5",
             "sentence-t5-large, 768 wide: what MotionLCM is conditioned on",
             "leadbench.text.sentence:t5",
             requires=("sentence_transformers",),
+            identity="leadbench.text.sources:t5_identity",
         ),
     ]
 

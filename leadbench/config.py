@@ -273,11 +273,14 @@ class Settings(FrozenModel):
     """``leadbench.toml``: where assets lie.
 
     Attributes:
-        cache: where generated data is kept; default: ``leadbench`` in the user's cache folder.
+        cache: where generated data and embeddings of captions are kept; default: ``leadbench`` in the user's cache
+            folder.
+        keep_captions: whether embeddings of captions are kept between runs.
         glove: folder of ``our_vab_*``; default: ``glove`` beside an evaluator's folder.
     """
 
     cache: Path | None = None
+    keep_captions: bool = True
     glove: Path | None = None
     encoders: EncoderSettings = EncoderSettings()
     datasets: dict[str, DatasetSettings] = Field(default_factory=dict)

@@ -18,6 +18,15 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
+def imported(named: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The callable itself, or what ``"module:attribute"`` names. Raises ImportError, AttributeError: there is none."""
+    if callable(named):
+        return named
+    module, _, attribute = named.partition(":")
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return loaded
+
+
 @dataclass(frozen=True)
 class Registration:
     """One thing that a plugin offers.
@@ -41,11 +50,7 @@ class Registration:
         Raises:
             ImportError, AttributeError: the factory's module or attribute does not exist.
         """
-        if callable(self.factory):
-            return self.factory
-        module, _, attribute = self.factory.partition(":")
-        loaded: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-        return loaded
+        return imported(self.factory)
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,18 @@ class BackboneRegistration(Registration):
     text_encoder: str = ""
 
 
+@dataclass(frozen=True)
+class TextEncoderRegistration(Registration):
+    """A text encoder whose embeddings are kept between runs.
+
+    Args:
+        identity: callable, or ``"module:attribute"``, that tells without loading the encoder which weights and code it
+            would use, as text that differs wherever an embedding might; it may return None: nothing is kept then.
+    """
+
+    identity: str | Callable[[], str | None] | None = None
+
+
 class LeadbenchHooks:
     """Hook specifications; a plugin implements any subset with ``@leadbench.hookimpl``."""
 
@@ -72,7 +89,7 @@ class LeadbenchHooks:
 
     @hookspec
     def leadbench_text_encoders(self) -> Sequence[Registration]:  # type: ignore[empty-body]
-        """Text encoders; factory ``() -> TextEncoder``."""
+        """Text encoders; factory ``() -> TextEncoder``. With a :class:`TextEncoderRegistration` embeddings are kept."""
 
     @hookspec
     def leadbench_projectors(self) -> Sequence[Registration]:  # type: ignore[empty-body]

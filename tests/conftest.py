@@ -21,5 +21,11 @@ def golden() -> Path:
 
 
 @pytest.fixture(autouse=True)
+def _encode_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds what another one, or this user's runs, embedded."""
+    monkeypatch.setenv("LEADBENCH_KEEP_CAPTIONS", "0")
+
+
+@pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)

@@ -58,10 +58,12 @@ def execute(assembled: Assembled, recipe: Recipe, models: ModelStore, jobs: int,
         tested = benchmark.self_test(settings().self_test)
         if tested is not None:
             tested.require()
+    done = all(map(benchmark.recorded, benchmark.units()))
+    if not done:
+        _embed_captions(assembled, models)  # before anything is written, since it may load an encoder
     benchmark.store.start(assembled.description, collect_provenance())
-    if all(map(benchmark.recorded, benchmark.units())):
+    if done:
         return benchmark.store.records()
-    _embed_captions(assembled, models)
     if jobs == 1:
         return benchmark.run(report)
     _run_in_processes(assembled, recipe, models, jobs, report)

@@ -172,9 +172,13 @@ def _run(recipe: Any, strict: bool, jobs: int, form: str, *, profile: bool = Fal
     if profile:
         typer.echo("\n" + late("leadbench.diagnostics:render_profile")(records, form))
         note(f"loading took {loaded - began:.1f} s, the benchmark {done - loaded:.1f} s")
-    encoded = ", ".join(f"{encoder.encoded} by {name}" for name, encoder in models.text_encoders.items())
-    note(f"captions encoded, each once: {encoded}")
+    note(f"captions encoded, each once: {', '.join(map(_encoded, models.text_encoders.values()))}")
     note(f"records: {assembled.benchmark.store.folder}")
+
+
+def _encoded(encoder: Any) -> str:
+    kept = f" ({encoder.known} kept from earlier runs)" if encoder.known else ""
+    return f"{encoder.encoded} by {encoder.name}{kept}"
 
 
 def tables(

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from leadbench.contracts import TextEncoder
 from leadbench.tensors import Condition
+from leadbench.text.kept import KeptEmbeddings
+
+
+@dataclass(frozen=True)
+class LazyEncoder:
+    """An encoder that is made when something new is to be embedded; what it is called and how wide is known."""
+
+    name: str
+    dim: int
+    make: Callable[[], TextEncoder]
 
 
 class CachedTextEncoder:
@@ -27,18 +35,23 @@ class CachedTextEncoder:
     Args:
         encoder: what is wrapped.
         file: where :meth:`warm` keeps embeddings between trainings; None: nowhere.
+        kept: where :meth:`together` keeps embeddings between runs; None: nowhere.
 
     Attributes:
-        wrapped: the encoder itself.
         encoded: how many captions the wrapped encoder has really embedded.
+        known: how many an earlier run had embedded.
     """
 
-    def __init__(self, encoder: TextEncoder, file: Path | None = None) -> None:
-        self.wrapped = encoder
-        self._file = file
+    def __init__(
+        self, encoder: TextEncoder | LazyEncoder, file: Path | None = None, kept: KeptEmbeddings | None = None
+    ) -> None:
+        self._encoder = encoder
+        self._file = None if file is None else KeptEmbeddings(file)
+        self._kept = kept
         self.name = encoder.name
         self.dim = encoder.dim
         self.encoded = 0
+        self.known = 0
         self._rows: dict[str, Tensor] = {}
         self._encoding = RLock()
 
@@ -48,6 +61,14 @@ class CachedTextEncoder:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _encoding=RLock())
+
+    @property
+    def wrapped(self) -> TextEncoder:
+        """The encoder itself, made now if it was not."""
+        with self._encoding:
+            if isinstance(self._encoder, LazyEncoder):
+                self._encoder = self._encoder.make()
+            return self._encoder
 
     def warm(self, captions: Sequence[str], batch: int = 64) -> None:
         """:meth:`together`, with a file that keeps embeddings: for training, where the last bit does not matter."""
@@ -59,20 +80,30 @@ class CachedTextEncoder:
         """Embed many captions in batches of one length, or of like length where the encoder does not tell
         ``token_counts(captions)``; returns how many were new.
 
-        A new cache that is asked for the same captions first gives the same bits.
+        A new cache that is asked for the same captions first gives the same bits; so does one that finds them kept.
         """
         with self._encoding:
+            self._recall({c for c in captions if c not in self._rows})
             new = list({c: None for c in captions if c not in self._rows})
             for group in self._of_one_length(new):
                 for start in range(0, len(group), batch):
                     self._store(group[start : start + batch])
+            if self._kept is not None and new:
+                with suppress(OSError):  # a full or closed cache folder is no reason to stop a run
+                    self._kept.add({caption: self._rows[caption] for caption in new})
         return len(new)
+
+    def _recall(self, wanted: set[str]) -> None:
+        if self._kept is not None and wanted:
+            found = self._kept.read(wanted)
+            self._rows.update(found)
+            self.known += len(found)
 
     def _of_one_length(self, captions: Sequence[str]) -> Iterator[list[str]]:
         """Captions grouped by their number of tokens, so that none is padded; else all, sorted by characters."""
         by_characters = sorted(captions, key=lambda c: (len(c), c))
-        count = getattr(self.wrapped, "token_counts", None)
-        if count is None or not captions:
+        count = getattr(self.wrapped, "token_counts", None) if captions else None
+        if count is None:
             yield by_characters
             return
         groups: dict[int, list[str]] = {}
@@ -118,26 +149,14 @@ class CachedTextEncoder:
 
     def _read(self, wanted: set[str]) -> None:
         """Take embeddings from the file, if the encoder still embeds the empty caption as it did then."""
-        if self._file is None or not self._file.is_file():
+        if self._file is None or not (kept := self._file.read()):
             return
-        null = self.encode([""])
-        with safe_open(self._file, framework="pt") as stored:
-            rows, lengths = stored.get_tensor("rows"), stored.get_tensor("lengths").tolist()
-            captions = json.loads(stored.metadata()["captions"])
-        kept = dict(zip(captions, rows.split(lengths), strict=True))
-        same = "" in kept and kept[""].shape == null.tokens[0].shape
-        if not same or not torch.allclose(kept[""], null.tokens[0], atol=1e-5):
-            return
-        self._rows.update({caption: row for caption, row in kept.items() if caption in wanted})
+        null = self.encode([""]).tokens[0]
+        same = "" in kept and kept[""].shape == null.shape and torch.allclose(kept[""], null, atol=1e-5)
+        if same:
+            self._rows.update({caption: row for caption, row in kept.items() if caption in wanted})
 
     def _write(self) -> None:
-        if self._file is None:
-            return
-        self.encode([""])
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        captions = list(self._rows)
-        rows = [self._rows[caption] for caption in captions]
-        tensors = {"rows": torch.cat(rows), "lengths": torch.tensor([len(row) for row in rows])}
-        temporary = self._file.with_name(f".{self._file.name}.{os.getpid()}.tmp")
-        save_file(tensors, temporary, metadata={"captions": json.dumps(captions)})
-        os.replace(temporary, self._file)
+        if self._file is not None:
+            self.encode([""])
+            self._file.write(self._rows)

