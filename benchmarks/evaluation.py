@@ -1,8 +1,8 @@
 """A whole evaluation of this tree beside that of an earlier revision: ``python benchmarks/evaluation.py REVISION``.
 
-Both run ``leadbench run --quick`` on the embedded default in turns, in this environment, this tree twice: as a user's
-first run, which encodes every caption, and as any later one, which finds their embeddings kept. Then records are compared
-as two machines' would be: FID within 1 %, R-precision within 2 ranks in 1,000.
+Both run ``leadbench run --quick`` on the embedded default in turns, in this environment; this tree twice: as a first
+run, which encodes every caption, and as any later one, which finds their embeddings kept. Then records are compared as
+two machines' would be: FID within 1 %, R-precision within 2 ranks in 1,000.
 """
 
 from __future__ import annotations

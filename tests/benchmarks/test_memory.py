@@ -88,3 +88,14 @@ def test_only_parts_that_say_so_are_called_by_several_threads() -> None:
 
     assert chunk_workers([Willing(), object()]) == 1
     assert chunk_workers([Willing()]) == min(torch.get_num_threads(), MOST_WORKERS)
+
+
+def test_chunks_of_most_frames_come_first(drawn: list[DrawnSample]) -> None:
+    frames: list[int] = []
+
+    def work(chunk: Chunk) -> None:
+        frames.append(sum(drawn[i].length for i in chunk.rows))
+
+    ChunkedWork(4).run_all([(drawn[:5], work), (drawn, work)])
+    assert frames == sorted(frames, reverse=True)
+    assert len(set(frames)) > 2

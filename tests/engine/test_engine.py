@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor
@@ -20,7 +22,14 @@ from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.projector import LeadProjector
-from leadbench.packing import PackedLinear, can_pack, ordinary_kernels, prepared
+from leadbench.packing import (
+    InferenceLinear,
+    PackedLinear,
+    can_pack,
+    ordinary_kernels,
+    prepare_linear_maps,
+    prepared,
+)
 from leadbench.sampling import Branches, ddim_sample, lcm_sample, lcm_timesteps
 from leadbench.tensors import Condition, Latent, lengths_to_mask
 from leadbench.zoo.loaded import LoadedProjector
@@ -202,6 +211,24 @@ def test_packed_maps_equal_ordinary_ones(rows: int, gelu: bool) -> None:
     with ordinary_kernels():
         assert torch.equal(packed(x, gelu=gelu), expected)
     assert not can_pack(torch.device("cpu"), torch.float64)
+
+
+def test_linear_maps_of_other_modules_run_prepared_without_gradients_and_keep_them() -> None:
+    torch.manual_seed(3)
+    plain = torch.nn.Sequential(torch.nn.Linear(12, 20), torch.nn.GELU(), torch.nn.Linear(20, 8, bias=False)).eval()
+    ours = copy.deepcopy(plain)
+    prepare_linear_maps(ours)
+    assert [type(part) for part in ours] == [InferenceLinear, torch.nn.GELU, InferenceLinear]
+    assert all(torch.equal(ours.state_dict()[name], tensor) for name, tensor in plain.state_dict().items())
+    x = normal(2, 3, 12).requires_grad_()
+    assert torch.equal(ours(x), plain(x))
+    torch.testing.assert_close(torch.autograd.grad(ours(x).sum(), x), torch.autograd.grad(plain(x).sum(), x))
+    with torch.no_grad():
+        close(ours(x), plain(x), 1e-5)
+        ours[0].weight.mul_(2)
+        plain[0].weight.mul_(2)
+        close(ours(x), plain(x), 1e-5)
+        assert ours(x[:0]).shape == (0, 3, 8)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a CUDA device")
