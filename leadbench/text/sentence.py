@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from sentence_transformers import SentenceTransformer
 from torch import Tensor
-from transformers.utils import logging as transformers_logging
 
 from leadbench.errors import WeightsError
 from leadbench.packing import prepare_linear_maps
 from leadbench.settings import settings
 from leadbench.tensors import Condition
 from leadbench.text.placeholders import check_rows, split_caption, tokens_of, vector_of
-from leadbench.text.sources import REPOSITORIES, minilm_source
-
-# transformers 5 loads weights in the precision of the file unless told otherwise, and names the option anew
-_DTYPE = "torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"
+from leadbench.text.sentence_bert import SentenceBert, is_sentence_bert
+from leadbench.text.sources import REPOSITORIES, local_path, minilm_source
 
 
 class SentenceEncoder:
     """A pooled sentence encoder: one unit-norm token per caption, tokens [B, 1, C] float32.
+
+    Captions of a model in BERT's layout are embedded by :class:`SentenceBert`; sentence-transformers is loaded for all
+    others, and for pseudo-words.
 
     Args:
         name: name stored in every Condition.
@@ -35,32 +34,51 @@ class SentenceEncoder:
     """
 
     def __init__(self, name: str, model: str | Path) -> None:
+        self.name = name
+        self._source = str(model)
+        folder = local_path(self._source)
+        self._bert = SentenceBert(folder) if folder is not None and is_sentence_bert(folder) else None
+        self.dim = self.encode([""]).tokens.shape[-1] if self._bert is None else self._bert.dim
+
+    @cached_property
+    def _model(self) -> Any:
+        """sentence-transformers' own, which takes three seconds to import."""
+        import transformers
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
         # leadbench has its own progress bars; this one would also stand between an error and its single line
-        transformers_logging.disable_progress_bar()
+        logging.disable_progress_bar()
+        # transformers 5 loads weights in the precision of the file unless told otherwise, and names the option anew
+        dtype = "torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"
         try:
-            self._model = SentenceTransformer(str(model), device="cpu", model_kwargs={_DTYPE: torch.float32})
+            with torch.inference_mode(False):  # pseudo-words need gradients later
+                model = SentenceTransformer(self._source, device="cpu", model_kwargs={dtype: torch.float32})
         except Exception as exc:  # the library raises many types: missing files, no network, bad config
             raise WeightsError(
-                f"text encoder {name!r}: cannot load {model} ({type(exc).__name__}); fetch the repository "
-                f"sentence-transformers/{REPOSITORIES.get(name, '...')} from the hub on a machine that is connected, "
-                f"and set encoders.{name} in leadbench.toml, or LEADBENCH_ENCODERS__{name.upper()}, to its folder"
+                f"text encoder {self.name!r}: cannot load {self._source} ({type(exc).__name__}); fetch the repository "
+                f"sentence-transformers/{REPOSITORIES.get(self.name, '...')} from the hub on a machine that is "
+                f"connected, and set encoders.{self.name} in leadbench.toml, or "
+                f"LEADBENCH_ENCODERS__{self.name.upper()}, to its folder"
             ) from exc
-        self._model.eval().requires_grad_(False)
-        prepare_linear_maps(self._model)
-        self.name = name
-        self.dim = self.encode([""]).tokens.shape[-1]
+        model.eval().requires_grad_(False)
+        prepare_linear_maps(model)
+        return model
 
     @torch.inference_mode()
     def encode(self, captions: Sequence[str]) -> Condition:
         """Embed captions, [B, 1, C]."""
-        values: Tensor = self._model.encode(
-            list(captions), batch_size=64, convert_to_tensor=True, show_progress_bar=False
-        )
+        if self._bert is None:
+            values = self._model.encode(list(captions), batch_size=64, convert_to_tensor=True, show_progress_bar=False)
+        else:
+            values = self._bert.embed(captions)
         tokens = values.float().cpu().clone().unsqueeze(1)
         return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), self.name)
 
     def token_counts(self, captions: Sequence[str]) -> list[int]:
         """How many tokens each caption is computed as."""
+        if self._bert is not None:
+            return list(map(len, self._bert.ids(captions)))
         read = self._tokenizer(list(captions), truncation=True, max_length=self._model.max_seq_length)
         return [len(ids) for ids in read["input_ids"]]
 

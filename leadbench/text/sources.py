@@ -53,7 +53,8 @@ def clip_identity() -> str | None:
 
 
 def _identity(source: str, known_files: Iterable[str], libraries: Iterable[str]) -> str | None:
-    files = _files(Path(source)) or _hub_files(source, known_files)
+    path = local_path(source, known_files)
+    files = [] if path is None else _files(path)
     if not files:
         return None
     digest = hashlib.sha256()
@@ -66,19 +67,21 @@ def _identity(source: str, known_files: Iterable[str], libraries: Iterable[str])
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:
+    """Names and paths of a file, or of all files in a folder."""
     if path.is_file():
         return [(path.name, path)]
     return sorted((str(file.relative_to(path)), file) for file in path.rglob("*") if file.is_file())
 
 
-def _hub_files(name: str, known_files: Iterable[str]) -> list[tuple[str, Path]]:
-    """Files of the hub's snapshot on this machine that holds one of the known ones."""
+def local_path(source: str, known_files: Iterable[str] = ("modules.json",)) -> Path | None:
+    """A folder or file itself, or the hub's snapshot on this machine that holds one of the known files."""
+    if Path(source).exists():
+        return Path(source)
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = (try_to_load_from_cache(name, file) for file in known_files)
-        snapshot = next((Path(path).parent for path in found if isinstance(path, str)), None)
+        found = (try_to_load_from_cache(source, file) for file in known_files)
+        return next((Path(path).parent for path in found if isinstance(path, str)), None)
     except HFValidationError:  # no name of a repository
-        return []
-    return [] if snapshot is None else _files(snapshot)
+        return None
