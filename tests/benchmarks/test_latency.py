@@ -46,7 +46,8 @@ def test_stages_and_counts(records: list[Record]) -> None:
     assert (projected.metrics["project.median"] or 0) > 0
     assert "text.median" in records[4].metrics
     counts, parameters = plain.details["multiply_accumulates"], plain.details["parameters"]
-    assert twice.details["multiply_accumulates"]["decode"] == 2 * counts["decode"] > 0
+    # motions of one length share the decoder's first self-attention
+    assert 1.9 * counts["decode"] < twice.details["multiply_accumulates"]["decode"] < 2 * counts["decode"]
     assert counts["denoise"] > 0
     models = RandomModels(get_preset("tiny"), torch.device("cpu"))
     network = models.official("mld").denoiser
