@@ -31,7 +31,10 @@ from leadbench.tensors import (
 
 @runtime_checkable
 class TextEncoder(Protocol):
-    """Turns captions into a :class:`Condition`. Deterministic; the caller caches."""
+    """Turns captions into a :class:`Condition`. Deterministic; the caller caches.
+
+    A method ``token_counts(captions) -> list[int]`` is optional; captions of one count are then embedded together.
+    """
 
     name: str
     dim: int

@@ -34,8 +34,8 @@ class CachedTextEncoder:
 
     Args:
         encoder: what is wrapped.
-        file: where :meth:`warm` keeps embeddings between trainings; None: nowhere.
-        kept: where :meth:`together` keeps embeddings between runs; None: nowhere.
+        file: where :meth:`warm` keeps embeddings between trainings where ``kept`` is None; None: nowhere.
+        kept: where embeddings are kept between runs and trainings; None: nowhere.
 
     Attributes:
         encoded: how many captions the wrapped encoder has really embedded.
@@ -71,9 +71,11 @@ class CachedTextEncoder:
             return self._encoder
 
     def warm(self, captions: Sequence[str], batch: int = 64) -> None:
-        """:meth:`together`, with a file that keeps embeddings: for training, where the last bit does not matter."""
-        self._read(set(captions))
-        if self.together(captions, batch):
+        """:meth:`together`, with a file of the model folder for encoders whose embeddings are not kept elsewhere: for
+        training, where the last bit does not matter."""
+        if self._kept is None:
+            self._read(set(captions))
+        if self.together(captions, batch) and self._kept is None:
             self._write()
 
     def together(self, captions: Sequence[str], batch: int = 64) -> int:

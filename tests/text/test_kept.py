@@ -71,6 +71,14 @@ def test_a_later_run_loads_the_encoder_for_new_captions_alone(tmp_path: Path) ->
     assert set(kept.read()) == {*CAPTIONS, "a new one"}
 
 
+def test_trainings_keep_embeddings_in_one_place(tmp_path: Path) -> None:
+    kept, file = KeptEmbeddings(tmp_path / "user.safetensors"), tmp_path / "folder.safetensors"
+    CachedTextEncoder(FakeTextEncoder(), file, kept).warm(CAPTIONS)
+    assert set(kept.read()) == set(CAPTIONS)
+    assert not file.exists()
+    CachedTextEncoder(LazyEncoder("fake", 4, not_needed), file, kept).warm(CAPTIONS)
+
+
 def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     cached = CachedTextEncoder(FakeTextEncoder(), kept=KeptEmbeddings(tmp_path / "file" / "text.safetensors"))
