@@ -88,9 +88,20 @@ class PackedLinear:
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype = torch.float32) -> None:
         self.weight = weight.detach().to(dtype).contiguous()
         self.bias = None if bias is None else bias.detach().to(dtype).contiguous()
-        packs = can_pack(weight.device, dtype)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        packs = can_pack(self.weight.device, self.weight.dtype)
         self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight, None) if packs else None
         self._run = torch.ops.mkldnn._linear_pointwise.default if packs else None
+
+    def __getstate__(self) -> dict[str, Tensor | None]:
+        """For copies, which lay out their weights themselves: blocked tensors cannot be copied."""
+        return {"weight": self.weight, "bias": self.bias}
+
+    def __setstate__(self, state: dict[str, Tensor | None]) -> None:
+        vars(self).update(state)
+        self._lay_out()
 
     def __call__(self, rows: Tensor, gelu: bool = False) -> Tensor:
         if self._run is None or (rows.shape[0] == 1 and not gelu) or _ORDINARY.get():

@@ -66,12 +66,11 @@ def digest(*modules: nn.Module) -> str:
 def test_the_word_moves_and_nothing_else(
     mld: DenoisingBackbone, projector: Projector, exemplars: list[Exemplar], loss: str
 ) -> None:
-    encoder = invertible(mld.text_encoder)
-    frozen = list(networks(mld, mld.autoencoder, projector, encoder))
+    first = initial_vectors(mld.text_encoder, exemplars)  # loads what pseudo-words go through
+    frozen = list(networks(mld, mld.autoencoder, projector, invertible(mld.text_encoder)))
     assert len(frozen) == 4  # denoiser, autoencoder, projector, text tower
     before = digest(*frozen)
     config = InversionConfig(loss=loss, steps=2)
-    first = initial_vectors(mld.text_encoder, exemplars)
     learnt = Inverter(mld, config, projector).learn(exemplars)
     assert ((learnt - first).norm(dim=1) > 0).all()
     assert digest(*frozen) == before
@@ -86,8 +85,9 @@ def test_a_batch_learns_what_each_word_learns_alone(
     opened: Opened, projector: Projector, exemplars: list[Exemplar], name: str, loss: str
 ) -> None:
     """In float64 to 1e-6 of a vector's size."""
-    backbone, double = in_double(open_denoiser(opened, name)), in_double(projector)
-    start = initial_vectors(backbone.text_encoder, exemplars).double()
+    single = open_denoiser(opened, name)
+    start = initial_vectors(single.text_encoder, exemplars).double()  # loads what pseudo-words go through
+    backbone, double = in_double(single), in_double(projector)
     config = InversionConfig(loss=loss, steps=3, batch=4)
     inverter = Inverter(backbone, config, double)
     together = inverter.learn(exemplars, start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -210,6 +211,8 @@ def test_packed_maps_equal_ordinary_ones(rows: int, gelu: bool) -> None:
     close(packed(x, gelu=gelu), expected, 1e-5)
     with ordinary_kernels():
         assert torch.equal(packed(x, gelu=gelu), expected)
+    for copied in (copy.deepcopy(packed), pickle.loads(pickle.dumps(packed))):
+        assert torch.equal(copied(x, gelu=gelu), packed(x, gelu=gelu))
     assert not can_pack(torch.device("cpu"), torch.float64)
 
 
