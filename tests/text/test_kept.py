@@ -10,6 +10,7 @@ import huggingface_hub.constants
 import pytest
 import torch
 from fakes import FakeTextEncoder
+from safetensors.torch import save_file
 
 from leadbench.assets import model_store
 from leadbench.contracts import TextEncoder
@@ -48,6 +49,8 @@ def test_a_broken_file_holds_nothing_and_is_made_anew(tmp_path: Path) -> None:
     kept.write({"a": torch.zeros(1, 2)})
     kept.path.write_bytes(kept.path.read_bytes()[:20])
     assert (kept.dim, kept.read()) == (None, {})
+    save_file({"rows": torch.zeros(1, 2)}, kept.path)
+    assert kept.read() == {}
     kept.add({"b": torch.ones(1, 2)})
     assert list(kept.read()) == ["b"]
 

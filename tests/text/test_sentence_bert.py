@@ -13,6 +13,7 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
+from leadbench.errors import WeightsError
 from leadbench.text.sentence import SentenceEncoder, minilm
 from leadbench.text.sentence_bert import SentenceBert, is_sentence_bert
 from leadbench.text.sources import minilm_source
@@ -94,3 +95,14 @@ def test_modules_behind_the_pooling_are_left_to_sentence_transformers(folder: Pa
     assert (lengths - 1).abs().max() > 0.1  # nothing made them of unit length, so the other path was taken
     (copied / "modules.json").write_text("[")
     assert not is_sentence_bert(copied)
+
+
+def test_weights_that_cannot_be_read_are_told_in_one_line(folder: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "model"
+    shutil.copytree(folder, copied)
+    (copied / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(
+        WeightsError, match=r"text encoder 'minilm': cannot load .*LEADBENCH_ENCODERS__MINILM"
+    ) as caught:
+        SentenceEncoder("minilm", copied)
+    assert "\n" not in str(caught.value)
