@@ -25,14 +25,6 @@ MOST_ROWS = 6
 TOLERANCE = 1e-4
 """Of the largest magnitude; what a compiled network may differ by."""
 
-_OPTIONS = {
-    "freezing": True,  # weights are constants, laid out for the kernels
-    "max_autotune": True,
-    "max_autotune_gemm_backends": "CPP,ATEN",
-    "cpp_wrapper": True,  # no Python between kernels
-    "autotune_num_choices_displayed": 0,
-}
-
 _WANTED = ContextVar("compiling", default=False)
 
 
@@ -84,6 +76,7 @@ def compiled_network(
     with torch.no_grad():
         wanted = expected(probe)
         try:
+            # weights are constants, laid out for kernels that are tried out, with no Python between them
             with config.patch(
                 freezing=True, max_autotune=True, cpp_wrapper=True, max_autotune_gemm_backends="CPP,ATEN"
             ):
