@@ -12,25 +12,25 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import plain
 import torch
 from torch import Tensor
 
-from leadbench.benchmarks import plain
-from leadbench.benchmarks.subjects import RandomModels
-from leadbench.benchmarks.timing import Spread, in_turns, peak_memory, probe
-from leadbench.config import EvaluatorConfig
+from leadbench.core.config import EvaluatorConfig
+from leadbench.core.presets import get_preset
+from leadbench.core.provenance import hardware
+from leadbench.core.random import stream
+from leadbench.core.tensors import Condition, Latent, lengths_to_mask
 from leadbench.engine.compiled import compiling
 from leadbench.engine.decode import DecodeEngine
 from leadbench.engine.denoise import DenoiseEngine, Guide
 from leadbench.engine.embed import embed_in_buckets
 from leadbench.engine.plan import ddim_plan, lcm_plan
 from leadbench.nn.evaluator import EvaluatorNetworks
-from leadbench.packing import prepared
-from leadbench.presets import get_preset
-from leadbench.provenance import hardware
-from leadbench.random import stream
-from leadbench.sampling import lcm_timesteps
-from leadbench.tensors import Condition, Latent, lengths_to_mask
+from leadbench.nn.packing import prepared
+from leadbench.nn.sampling import lcm_timesteps
+from leadbench.tasks.latency.subjects import RandomModels
+from leadbench.tasks.latency.timing import Spread, in_turns, peak_memory, probe
 
 CPU = torch.device("cpu")
 GUIDANCE, FRAMES = 7.5, 196

@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from leadbench.provenance import hardware
-from leadbench.results import Record, RunStore
+from leadbench.core.provenance import hardware
+from leadbench.results.store import Record, RunStore
 
 ROOT = Path(__file__).resolve().parent.parent
 FLIPS = 0.002

@@ -12,17 +12,17 @@ import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import plain
 import torch
 from compare import CPU, GUIDANCE, normal
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
-from leadbench.benchmarks import plain
-from leadbench.benchmarks.subjects import RandomModels
-from leadbench.benchmarks.timing import in_turns, probe
-from leadbench.presets import get_preset
-from leadbench.provenance import hardware
-from leadbench.schedule import make_scheduler
+from leadbench.core.presets import get_preset
+from leadbench.core.provenance import hardware
+from leadbench.nn.schedule import make_scheduler
+from leadbench.tasks.latency.subjects import RandomModels
+from leadbench.tasks.latency.timing import in_turns, probe
 
 
 def official_denoiser(folder: Path) -> nn.Module:

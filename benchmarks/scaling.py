@@ -23,18 +23,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch.utils.flop_counter import FlopCounterMode
 
-from leadbench.benchmarks.subjects import RandomModels
-from leadbench.benchmarks.timing import Probe, in_turns, probe
-from leadbench.config import EvaluatorConfig
+from leadbench.core.config import EvaluatorConfig
+from leadbench.core.presets import get_preset
+from leadbench.core.provenance import hardware
+from leadbench.core.tensors import lengths_to_mask
 from leadbench.engine.decode import DecodeEngine
 from leadbench.engine.denoise import DenoiseEngine, Guide
 from leadbench.engine.embed import embed_in_buckets
 from leadbench.engine.plan import ddim_plan
 from leadbench.nn.evaluator import EvaluatorNetworks
-from leadbench.packing import ordinary_kernels, prepared
-from leadbench.presets import get_preset
-from leadbench.provenance import hardware
-from leadbench.tensors import lengths_to_mask
+from leadbench.nn.packing import ordinary_kernels, prepared
+from leadbench.tasks.latency.subjects import RandomModels
+from leadbench.tasks.latency.timing import Probe, in_turns, probe
 
 EVALUATE = """
 import json, sys, time
@@ -42,10 +42,10 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from leadbench.cli.options import choose
-from leadbench.benchmarks.request import T2MRequest
-from leadbench.benchmarks.timing import peak_memory
-from leadbench.benchmarks.workers import Recipe, execute
-from leadbench.config import T2MConfig
+from leadbench.tasks.t2m.request import T2MRequest
+from leadbench.tasks.latency.timing import peak_memory
+from leadbench.tasks.shared.workers import Recipe, execute
+from leadbench.core.config import T2MConfig
 import torch
 count, chunk = int(sys.argv[1]), int(sys.argv[2])
 config = T2MConfig(replications=1, multimodality_replications=0, chunk=chunk)

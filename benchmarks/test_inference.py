@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
+import plain
 import pytest
 import torch
 from torch import Tensor
 
-from leadbench.benchmarks import plain
-from leadbench.benchmarks.subjects import RandomModels
+from leadbench.core.presets import get_preset
+from leadbench.core.random import stream
+from leadbench.core.skeleton import get_skeleton
+from leadbench.core.tensors import Condition, Latent, lengths_to_mask
 from leadbench.engine.decode import DecodeEngine
 from leadbench.engine.denoise import DenoiseEngine, Guide
 from leadbench.engine.plan import ddim_plan, lcm_plan
 from leadbench.motion.features import features_to_joints
-from leadbench.packing import prepared
-from leadbench.presets import get_preset
-from leadbench.random import stream
-from leadbench.sampling import lcm_timesteps
-from leadbench.skeleton import get_skeleton
-from leadbench.tensors import Condition, Latent, lengths_to_mask
+from leadbench.nn.packing import prepared
+from leadbench.nn.sampling import lcm_timesteps
+from leadbench.tasks.latency.subjects import RandomModels
 
 FRAMES, GUIDANCE = 196, 7.5
 CAPTION = "a person walks forward and then turns around to the left."

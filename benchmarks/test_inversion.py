@@ -14,14 +14,14 @@ from leadbench_mld.backbone import MLDBackbone
 from leadbench_motionlcm.backbone import MotionLCMBackbone
 from torch import Tensor
 
-from leadbench.config import InversionConfig
-from leadbench.contracts import DenoisingBackbone
-from leadbench.inversion import Exemplar, Inverter
+from leadbench.core.config import InversionConfig
+from leadbench.core.contracts import DenoisingBackbone
+from leadbench.core.presets import get_preset
+from leadbench.core.tensors import MotionSample, MotionSpec
+from leadbench.generate.inversion import Exemplar, Inverter
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.projector import LeadProjector
-from leadbench.presets import get_preset
-from leadbench.tensors import MotionSample, MotionSpec
 from leadbench.text.sentence import minilm
 from leadbench.text.static import wordllama
 from leadbench.zoo.loaded import LoadedAutoencoder, LoadedProjector

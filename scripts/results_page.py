@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from leadbench.diagnostics import render_diagnostics
-from leadbench.rendering import render_run
-from leadbench.results import RunStore
+from leadbench.report.tables.diagnostics import render_diagnostics
+from leadbench.results.store import RunStore
+from leadbench.tasks.stored import render_run
 
 
 def models_table(cards: Path) -> str:

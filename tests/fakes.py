@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from leadbench.random import NoiseSource
-from leadbench.tensors import Condition, Latent, LatentSpec, MotionBatch, MotionSpec, TextSample
+from leadbench.core.random import NoiseSource
+from leadbench.core.tensors import Condition, Latent, LatentSpec, MotionBatch, MotionSpec, TextSample
 
 WIDTH = 8
 

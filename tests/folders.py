@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from leadbench.core.skeleton import HUMANML3D
 from leadbench.motion.features import joints_to_features
-from leadbench.skeleton import HUMANML3D
 
 CAPTIONS = (
     ("a person walks forward.", "a/DET person/NOUN walk/VERB forward/ADV"),

@@ -59,34 +59,34 @@ def projector(
 
     Example: leadbench ablate projector --dataset data/bnr --jobs 2
     """
-    late("leadbench.table:check_format")(format)
-    chosen = late("leadbench.presets:get_preset")(preset)
+    late("leadbench.report.tables.t2m:check_format")(format)
+    chosen = late("leadbench.core.presets:get_preset")(preset)
     choice = choose(dataset, models, plugin, root, checkpoints=parse_checkpoints(checkpoint))
-    opened = late("leadbench.assets:open_assets")(choice)
+    opened = late("leadbench.zoo.assets:open_assets")(choice)
     with progress() as reporter:
-        late("leadbench.benchmarks.ablate:train_variants")(
+        late("leadbench.tasks.t2m.ablate:train_variants")(
             opened, chosen, backbone, align_encoder,
             lambda p: reporter.show(p.stage, p.step, p.steps, figures_text(p.figures)), note,
         )  # fmt: skip
-    config = late("leadbench.config:T2MConfig")(
+    config = late("leadbench.core.config:T2MConfig")(
         protocol=check_protocol(protocol),
         replications=replications,
         multimodality_replications=multimodality_replications,
     )
     wanted = parse_steps(steps).get(None)
-    request = late("leadbench.benchmarks.request:T2MRequest")(
+    request = late("leadbench.tasks.t2m.request:T2MRequest")(
         backbones=(backbone,),
         steps={backbone: wanted[:1]} if wanted else {},
         config=config,
         self_test=not skip_self_test,
     )
-    recipe = late("leadbench.benchmarks.workers:Recipe")(
-        late("leadbench.benchmarks.ablate:ablation_request")(request), choice, out
+    recipe = late("leadbench.tasks.shared.workers:Recipe")(
+        late("leadbench.tasks.t2m.ablate:ablation_request")(request), choice, out
     )
     assembled, store = recipe.assemble()
     with progress() as reporter:
-        records = late("leadbench.benchmarks.workers:execute")(
+        records = late("leadbench.tasks.shared.workers:execute")(
             assembled, recipe, store, jobs, lambda label, done, total: reporter.show("ablation", done, total, label)
         )
-    typer.echo(late("leadbench.ablation:render_ablation")(records, format))
+    typer.echo(late("leadbench.tasks.t2m.ablation_table:render_ablation")(records, format))
     note(f"records: {assembled.benchmark.store.folder}")

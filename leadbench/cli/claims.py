@@ -24,8 +24,8 @@ def claims(
 
     Example: leadbench claims results/bnr --format json
     """
-    late("leadbench.table:check_format")(format)
-    reports = late("leadbench.claims.gather:judge_results")(results)
-    typer.echo(late("leadbench.claims.render:render_claims")(reports, format))
-    status = late("leadbench.claims.judge:overall")([judged for report in reports for judged in report.judged])
+    late("leadbench.report.tables.t2m:check_format")(format)
+    reports = late("leadbench.report.claims.gather:judge_results")(results)
+    typer.echo(late("leadbench.report.claims.render:render_claims")(reports, format))
+    status = late("leadbench.report.claims.judge:overall")([judged for report in reports for judged in report.judged])
     raise typer.Exit(status)

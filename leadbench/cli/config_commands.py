@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from leadbench.cli.lazy import late
-from leadbench.errors import unknown_name
+from leadbench.core.errors import unknown_name
 
 app = typer.Typer(help="Settings: leadbench.toml and the environment.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ def show(format: Annotated[str, typer.Option("--format", help="plain or json.")]
     """
     if format not in ("plain", "json"):
         raise unknown_name("format", format, ("plain", "json"), where="--format")
-    rows = list(late("leadbench.settings:load_settings")().rows())
+    rows = list(late("leadbench.core.settings:load_settings")().rows())
     if format == "json":
         typer.echo(json.dumps([dict(zip(("key", "value", "source"), row, strict=True)) for row in rows], indent=2))
         return

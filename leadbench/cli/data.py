@@ -12,7 +12,7 @@ import typer
 from leadbench.cli.lazy import late
 from leadbench.cli.options import PluginOption
 from leadbench.cli.progress import progress
-from leadbench.errors import DataError, unknown_name
+from leadbench.core.errors import DataError, unknown_name
 
 app = typer.Typer(help="Datasets in HumanML3D's on-disk format.", no_args_is_help=True)
 prepare_app = typer.Typer(help="Convert public motion capture.", no_args_is_help=True)
@@ -75,7 +75,9 @@ def hundred_style(
 def _options(target_skeleton: Path | None, official: bool, hold_out: list[str] | None, workers: int) -> Any:
     offsets = None
     if target_skeleton is not None:
-        offsets = tuple(tuple(row) for row in late("leadbench.skeleton:load_target_offsets")(target_skeleton).tolist())
+        offsets = tuple(
+            tuple(row) for row in late("leadbench.core.skeleton:load_target_offsets")(target_skeleton).tolist()
+        )
     styles = (style.strip() for value in hold_out or [] for style in value.split(","))
     return late("leadbench.data.prepare.convert:PrepareOptions")(
         mode="official" if official else "corrected",
@@ -165,7 +167,7 @@ def list_datasets(
 
     Example: leadbench data list
     """
-    plugins = late("leadbench.plugins:load_plugins")(plugin or ())
+    plugins = late("leadbench.plugins.manager:load_plugins")(plugin or ())
     for owner, registration in plugins.all("dataset"):
         typer.echo(f"{registration.name}: {registration.summary} ({owner})")
     typer.echo("embedded: generated motions, used where no --dataset is given")

@@ -10,7 +10,7 @@ import typer
 from leadbench.cli.lazy import late
 from leadbench.cli.options import PluginOption, RootOption, choose, complete_datasets, evaluator_and_folder
 from leadbench.cli.progress import progress
-from leadbench.errors import ConfigError
+from leadbench.core.errors import ConfigError
 
 
 def doctor(
@@ -43,13 +43,13 @@ def doctor(
     Example: leadbench doctor --dataset humanml3d --root HumanML3D --evaluator deps/t2m
     """
     if dataset is None:
-        plugins = late("leadbench.plugins:load_plugins")(plugin or ())
-        _print(late("leadbench.doctor:examine")(plugins))
+        plugins = late("leadbench.plugins.manager:load_plugins")(plugin or ())
+        _print(late("leadbench.doctor.machine:examine")(plugins))
         return
     name, folder = evaluator_and_folder(evaluator)
     choice = choose(dataset, models, plugin, root, evaluator=folder)
     with progress() as reporter:
-        entries = late("leadbench.benchmarks.examine:examine_dataset")(
+        entries = late("leadbench.doctor.dataset:examine_dataset")(
             choice, name, lambda what, done, total: reporter.show("doctor", done, total, what)
         )
     _print(entries)

@@ -55,16 +55,18 @@ def generate(
 
     Example: leadbench generate "a person <superman> slowly" --concept superman
     """
-    request = late("leadbench.generation:GenerateRequest")(tuple(captions), frames, count, steps, guidance, seed)
+    request = late("leadbench.generate.generation:GenerateRequest")(
+        tuple(captions), frames, count, steps, guidance, seed
+    )
     choice = choose(dataset, models, plugin, root, checkpoints=parse_checkpoints(checkpoint))
-    opened = late("leadbench.assets:open_assets")(choice)
-    generator = late("leadbench.benchmarks.mti_assets:open_generator")(
-        opened, backbone, projector, late("leadbench.concepts:find_concepts")(concept or [], concepts)
+    opened = late("leadbench.zoo.assets:open_assets")(choice)
+    generator = late("leadbench.tasks.mti.assemble:open_generator")(
+        opened, backbone, projector, late("leadbench.generate.concepts:find_concepts")(concept or [], concepts)
     )
     motions = generator.generate(request)
-    for path in late("leadbench.generation:write_motions")(motions, request, generator, out):
+    for path in late("leadbench.generate.generation:write_motions")(motions, request, generator, out):
         typer.echo(f"wrote {path}")
     if strip is not None:
-        skeleton = late("leadbench.skeleton:get_skeleton")(opened.dataset.motion.skeleton)
+        skeleton = late("leadbench.core.skeleton:get_skeleton")(opened.dataset.motion.skeleton)
         shown = {f"{number}\n{motion.caption}": motion.joints for number, motion in enumerate(motions)}
-        note(f"wrote {late('leadbench.report.strips:draw_strip')(shown, strip, skeleton)}")
+        note(f"wrote {late('leadbench.report.figures.strips:draw_strip')(shown, strip, skeleton)}")

@@ -11,7 +11,7 @@ from leadbench.cli.console import note
 from leadbench.cli.lazy import late
 from leadbench.cli.options import complete_backbones, parse_numbers, parse_steps
 from leadbench.cli.progress import progress
-from leadbench.errors import ConfigError
+from leadbench.core.errors import ConfigError
 
 
 def latency(
@@ -41,11 +41,11 @@ def latency(
 
     Example: leadbench latency --preset paper --backbone mld --batch 1
     """
-    late("leadbench.latency_table:check_latency_format")(format)
+    late("leadbench.tasks.latency.table:check_latency_format")(format)
     _check_device(device, preset)
     if threads is not None:
         late("torch:set_num_threads")(threads)
-    config = late("leadbench.benchmarks.latency:LatencyConfig")(
+    config = late("leadbench.tasks.latency.task:LatencyConfig")(
         preset=preset,
         batches=tuple(parse_numbers(batch, int, "--batch")),
         frames=frames,
@@ -56,10 +56,10 @@ def latency(
     if min(config.batches) < 1:
         raise ConfigError(f"--batch {batch}: must be at least 1")
     subjects = _subjects(backbone, preset, steps, device)
-    benchmark = late("leadbench.benchmarks.latency:open_latency")(subjects, config, out)
+    benchmark = late("leadbench.tasks.latency.task:open_latency")(subjects, config, out)
     with progress() as reporter, late("leadbench.engine.compiled:compiling")(compile):
         records = benchmark.run(lambda label, done, total: reporter.show("latency", done, total, label))
-    typer.echo(late("leadbench.latency_table:render_latency")(records, format))
+    typer.echo(late("leadbench.tasks.latency.table:render_latency")(records, format))
     note(f"records: {benchmark.store.folder}")
 
 
@@ -74,15 +74,15 @@ def _check_device(device: str, preset: str) -> None:
 
 def _subjects(backbone: str, preset: str, steps: str | None, device: str) -> list[Any]:
     """Backbones of the shipped models, or of random ones, each with its projector."""
-    plugins = late("leadbench.plugins:load_plugins")()
+    plugins = late("leadbench.plugins.manager:load_plugins")()
     random = preset != "micro"
     if random:
-        chosen = late("leadbench.presets:get_preset")(preset)
-        models = late("leadbench.benchmarks.subjects:RandomModels")(chosen, late("torch:device")(device))
+        chosen = late("leadbench.core.presets:get_preset")(preset)
+        models = late("leadbench.tasks.latency.subjects:RandomModels")(chosen, late("torch:device")(device))
         projector = models.projector()
     else:
         folder = late("leadbench.zoo.embedded:shipped")().folder
-        models = late("leadbench.assets:model_store")(folder, plugins)
+        models = late("leadbench.zoo.assets:model_store")(folder, plugins)
         projector = models.projector("projector")
     asked = parse_steps(steps)
     subjects = []
@@ -94,6 +94,6 @@ def _subjects(backbone: str, preset: str, steps: str | None, device: str) -> lis
         display = getattr(registered, "display", None) or name
         timed = not random or made.text_encoder.name in ("clip", "t5")
         subjects.append(
-            late("leadbench.benchmarks.latency:Subject")(made, display, tuple(counts), projector, timed_text=timed)
+            late("leadbench.tasks.latency.task:Subject")(made, display, tuple(counts), projector, timed_text=timed)
         )
     return subjects

@@ -26,7 +26,7 @@ from leadbench.cli import (
 )
 from leadbench.cli.console import VOLUME
 from leadbench.cli.lazy import late
-from leadbench.errors import LeadbenchError, PluginError
+from leadbench.core.errors import LeadbenchError, PluginError
 
 app = typer.Typer(
     name="leadbench",
@@ -86,7 +86,7 @@ def mount_plugin_commands(arguments: list[str]) -> None:
     named = next((word for word in arguments if not word.startswith("-")), "")
     if not named or named in BUILTIN:
         return
-    plugins = late("leadbench.plugins:load_plugins")()
+    plugins = late("leadbench.plugins.manager:load_plugins")()
     for plugin, registration in plugins.all("command"):
         if registration.name in BUILTIN:
             raise PluginError(f"plugin {plugin!r}: its command {registration.name!r} is one of leadbench itself")

@@ -23,7 +23,7 @@ from leadbench.cli.options import (
     parse_numbers,
 )
 from leadbench.cli.progress import progress
-from leadbench.errors import unknown_name
+from leadbench.core.errors import unknown_name
 
 _LOSSES = ("feat", "mld", "lead")
 
@@ -59,11 +59,11 @@ def run(
 
     Example: leadbench mti run --dataset data/bnr
     """
-    late("leadbench.table:check_format")(format)
+    late("leadbench.report.tables.t2m:check_format")(format)
     name, official = evaluator_and_folder(evaluator)
     choice = choose(dataset, models, plugin, root, evaluator=official, checkpoints=parse_checkpoints(checkpoint))
-    opened = late("leadbench.assets:open_assets")(choice)
-    config = late("leadbench.config:MTIConfig")(
+    opened = late("leadbench.zoo.assets:open_assets")(choice)
+    config = late("leadbench.core.config:MTIConfig")(
         losses=_parse_losses(losses),
         learning_rates=tuple(parse_numbers(learning_rates, float, "--learning-rates")),
         motions=motions,
@@ -72,7 +72,7 @@ def run(
         skip_bad_motions=skip_bad_motions,
     )
     notes = () if dataset is not None else (late("leadbench.zoo.embedded:NOTE"),)
-    wanted = late("leadbench.benchmarks.mti_assets:Wanted")(backbone, name, ablation, notes)
+    wanted = late("leadbench.tasks.mti.assemble:Wanted")(backbone, name, ablation, notes)
     _run(opened, wanted, config, out, format)
 
 
@@ -107,9 +107,9 @@ def styles(
 
     Example: leadbench mti styles --dataset data/bnr-without-elderly --style elderly
     """
-    late("leadbench.table:check_format")(format)
-    opened = late("leadbench.assets:open_assets")(choose(dataset, models, plugin, root))
-    config = late("leadbench.config:MTIConfig")(
+    late("leadbench.report.tables.t2m:check_format")(format)
+    opened = late("leadbench.zoo.assets:open_assets")(choose(dataset, models, plugin, root))
+    config = late("leadbench.core.config:MTIConfig")(
         protocol="styles",
         losses=_parse_losses(losses),
         learning_rates=tuple(parse_numbers(learning_rates, float, "--learning-rates")),
@@ -118,18 +118,18 @@ def styles(
         seed=seed,
         split=split,
     )
-    wanted = late("leadbench.benchmarks.mti_assets:Wanted")(backbone, evaluator, styles=tuple(style or ()))
+    wanted = late("leadbench.tasks.mti.assemble:Wanted")(backbone, evaluator, styles=tuple(style or ()))
     benchmark = _run(opened, wanted, config, out, format)
     if figure is not None:
-        note(f"wrote {late('leadbench.benchmarks.mti_strips:draw_words')(benchmark, figure)}")
+        note(f"wrote {late('leadbench.tasks.mti.strips:draw_words')(benchmark, figure)}")
 
 
 def _run(opened: Any, wanted: Any, config: Any, out: Path, form: str) -> Any:
     """Start or resume a run, print its table and where the records are; returns the benchmark."""
-    benchmark = late("leadbench.benchmarks.mti_assets:assemble_mti")(opened, wanted, config, out)
+    benchmark = late("leadbench.tasks.mti.assemble:assemble_mti")(opened, wanted, config, out)
     with progress() as reporter:
         records = benchmark.run(lambda label, done, total: reporter.show(config.protocol, done, total, label))
-    typer.echo(late("leadbench.inversion_table:render_inversion")(records, form))
+    typer.echo(late("leadbench.tasks.mti.table:render_inversion")(records, form))
     note(f"records: {benchmark.store.folder}")
     return benchmark
 
@@ -167,15 +167,17 @@ def learn(
 
     Example: leadbench mti learn --exemplar clip.bvh --init walk --name superman
     """
-    late("leadbench.concepts:check_name")(name)
+    late("leadbench.generate.concepts:check_name")(name)
     if loss not in _LOSSES:
         raise unknown_name("loss", loss, _LOSSES, where="--loss")
-    config = late("leadbench.config:InversionConfig")(loss=loss, steps=steps, learning_rate=learning_rate, seed=seed)
+    config = late("leadbench.core.config:InversionConfig")(
+        loss=loss, steps=steps, learning_rate=learning_rate, seed=seed
+    )
     choice = choose(dataset, models, plugin, root, checkpoints=parse_checkpoints(checkpoint))
-    opened = late("leadbench.assets:open_assets")(choice)
-    assets = late("importlib:import_module")("leadbench.benchmarks.mti_assets")
+    opened = late("leadbench.zoo.assets:open_assets")(choice)
+    assets = late("importlib:import_module")("leadbench.tasks.mti.assemble")
     motions = assets.read_exemplar(opened, exemplar, init)
     concept = assets.learn_concept(opened, assets.Wanted(backbone), config, motions, name)
     path = out / f"{name}.safetensors"
-    late("leadbench.concepts:save_concept")(path, concept)
+    late("leadbench.generate.concepts:save_concept")(path, concept)
     typer.echo(f"wrote {path}")

@@ -9,22 +9,22 @@ import typer
 
 from leadbench.cli.lazy import late
 from leadbench.cli.progress import progress
-from leadbench.errors import ConfigError, unknown_name
+from leadbench.core.errors import ConfigError, unknown_name
 
 
 def complete_backbones(incomplete: str) -> list[str]:
     """Registered backbones, for shell completion; after a comma the next one."""
-    return _complete_list(late("leadbench.plugins:load_plugins")().names("backbone"), incomplete)
+    return _complete_list(late("leadbench.plugins.manager:load_plugins")().names("backbone"), incomplete)
 
 
 def complete_metrics(incomplete: str) -> list[str]:
     """Registered metrics, for shell completion."""
-    return _complete_list(late("leadbench.plugins:load_plugins")().names("metric"), incomplete)
+    return _complete_list(late("leadbench.plugins.manager:load_plugins")().names("metric"), incomplete)
 
 
 def complete_datasets(incomplete: str) -> list[str]:
     """Registered datasets, for shell completion."""
-    return _complete_list(late("leadbench.plugins:load_plugins")().names("dataset"), incomplete)
+    return _complete_list(late("leadbench.plugins.manager:load_plugins")().names("dataset"), incomplete)
 
 
 def complete_formats(incomplete: str) -> list[str]:
@@ -34,7 +34,7 @@ def complete_formats(incomplete: str) -> list[str]:
 
 def complete_presets(incomplete: str) -> list[str]:
     """Presets, for shell completion."""
-    return _complete_list(list(late("leadbench.presets:PRESETS")), incomplete)
+    return _complete_list(list(late("leadbench.core.presets:PRESETS")), incomplete)
 
 
 def _complete_list(names: list[str], incomplete: str) -> list[str]:
@@ -96,7 +96,7 @@ def check_protocol(name: str) -> str:
     Raises:
         UnknownNameError: there is none.
     """
-    known = late("leadbench.benchmarks.protocols:PROTOCOLS")
+    known = late("leadbench.tasks.shared.protocols:PROTOCOLS")
     if name not in known:
         raise unknown_name("protocol", name, known, where="--protocol")
     return name
@@ -147,7 +147,7 @@ def choose(
             raise ConfigError(f"--root {root}: needs --dataset, the name of what lies there")
         data, models = embedded(models)
         dataset = str(data)
-    return late("leadbench.assets:Choice")(
+    return late("leadbench.zoo.assets:Choice")(
         dataset=dataset, root=root, models=models, plugins=tuple(plugin or ()), **official
     )
 

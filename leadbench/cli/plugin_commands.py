@@ -10,7 +10,7 @@ import typer
 from leadbench.cli.console import note
 from leadbench.cli.lazy import late
 from leadbench.cli.options import PluginOption, StrictOption
-from leadbench.errors import PluginError
+from leadbench.core.errors import PluginError
 
 app = typer.Typer(help="Plugins: list, check, or start a new one.", invoke_without_command=True)
 
@@ -23,7 +23,7 @@ def plugins(context: typer.Context, plugin: PluginOption = None, strict_plugins:
     """
     if context.invoked_subcommand is not None:
         return
-    found = late("leadbench.plugins:load_plugins")(plugin or (), strict=strict_plugins)
+    found = late("leadbench.plugins.manager:load_plugins")(plugin or (), strict=strict_plugins)
     table = late("rich.table:Table")("plugin", "source", "offers")
     for info in found.infos:
         offers = f"[red]{info.error}[/red]" if info.error else "\n".join(info.offers)
@@ -50,8 +50,8 @@ def check(
     Example: leadbench plugins check motionlcm
     """
     folder = models or late("leadbench.zoo.embedded:shipped")().folder
-    found = late("leadbench.plugins:load_plugins")(plugin or ())
-    store = late("leadbench.assets:model_store")(folder, found)
+    found = late("leadbench.plugins.manager:load_plugins")(plugin or ())
+    store = late("leadbench.zoo.assets:model_store")(folder, found)
     context = late("leadbench.testing.check:CheckContext")(store, path)
     failed = 0
     for offer, findings in late("leadbench.testing.check:check_plugin")(name, found, context).items():

@@ -115,9 +115,9 @@ def run(
 
     Example: leadbench run --dataset humanml3d --root HumanML3D --backbone mld --checkpoint mld=mld.ckpt --evaluator t2m
     """
-    late("leadbench.table:check_format")(format)
-    if dtype not in (known := late("leadbench.benchmarks.request:DTYPES")):
-        raise late("leadbench.errors:unknown_name")("dtype", dtype, known, where="--dtype")
+    late("leadbench.report.tables.t2m:check_format")(format)
+    if dtype not in (known := late("leadbench.tasks.t2m.request:DTYPES")):
+        raise late("leadbench.core.errors:unknown_name")("dtype", dtype, known, where="--dtype")
     changes = {
         "protocol": check_protocol(protocol),
         "seed": seed,
@@ -127,9 +127,9 @@ def run(
         **({} if replications is None else {"replications": replications}),
         **({} if multimodality_replications is None else {"multimodality_replications": multimodality_replications}),
     }
-    config_class = late("leadbench.config:T2MConfig")
+    config_class = late("leadbench.core.config:T2MConfig")
     evaluator, folder = evaluator_and_folder(evaluator)
-    request = late("leadbench.benchmarks.request:T2MRequest")(
+    request = late("leadbench.tasks.t2m.request:T2MRequest")(
         backbones=tuple(name.strip() for name in backbone.split(",") if name.strip()),
         steps=parse_steps(steps),
         guidance=tuple(parse_numbers(guidance, float, "--guidance")) if guidance else (),
@@ -143,7 +143,7 @@ def run(
         dtype=dtype,
     )
     choice = choose(dataset, models, plugin, root, evaluator=folder, checkpoints=parse_checkpoints(checkpoint))
-    recipe = late("leadbench.benchmarks.workers:Recipe")(request, choice, out)
+    recipe = late("leadbench.tasks.shared.workers:Recipe")(request, choice, out)
     _run(recipe, strict_plugins, jobs, format, profile=profile)
     if dataset is None:
         note("next: add --controls or --guidance 2.5,5,7.5, or see README.md for data of your own")
@@ -159,7 +159,7 @@ def _run(recipe: Any, strict: bool, jobs: int, form: str, *, profile: bool = Fal
     assembled, models = recipe.assemble(strict=strict)
     loaded = time.perf_counter()
     with progress() as reporter:
-        records = late("leadbench.benchmarks.workers:execute")(
+        records = late("leadbench.tasks.shared.workers:execute")(
             assembled,
             recipe,
             models,
@@ -167,10 +167,10 @@ def _run(recipe: Any, strict: bool, jobs: int, form: str, *, profile: bool = Fal
             lambda label, done, total: reporter.show("benchmark", done, total, label),
         )
     done = time.perf_counter()
-    beside = late("leadbench.published:published_beside")(records[0].dataset)
-    typer.echo(late("leadbench.table:render_t2m")(records, form, beside))
+    beside = late("leadbench.report.published:published_beside")(records[0].dataset)
+    typer.echo(late("leadbench.report.tables.t2m:render_t2m")(records, form, beside))
     if profile:
-        typer.echo("\n" + late("leadbench.diagnostics:render_profile")(records, form))
+        typer.echo("\n" + late("leadbench.report.tables.diagnostics:render_profile")(records, form))
         note(f"loading took {loaded - began:.1f} s, the benchmark {done - loaded:.1f} s")
     note(f"captions encoded, each once: {', '.join(map(_encoded, models.text_encoders.values()))}")
     note(f"records: {assembled.benchmark.store.folder}")
@@ -200,18 +200,18 @@ def tables(
 
     Example: leadbench tables results/bnr/t2m-0123456789 --format latex
     """
-    late("leadbench.table:check_format")(format)
-    records = late("leadbench.results:RunStore")(results).records()
+    late("leadbench.report.tables.t2m:check_format")(format)
+    records = late("leadbench.results.store:RunStore")(results).records()
     if diagnostics:
-        typer.echo(late("leadbench.diagnostics:render_diagnostics")(records, format))
+        typer.echo(late("leadbench.report.tables.diagnostics:render_diagnostics")(records, format))
         return
     if profile:
-        typer.echo(late("leadbench.diagnostics:render_profile")(records, format))
+        typer.echo(late("leadbench.report.tables.diagnostics:render_profile")(records, format))
         return
-    typer.echo(late("leadbench.rendering:render_run")(records, format, rank_published=rank_published))
+    typer.echo(late("leadbench.tasks.stored:render_run")(records, format, rank_published=rank_published))
     if published:
-        for number in late("leadbench.rendering:published_tables")(records):
-            typer.echo("\n" + late("leadbench.published:render_published")(number, format))
+        for number in late("leadbench.tasks.stored:published_tables")(records):
+            typer.echo("\n" + late("leadbench.report.published:render_published")(number, format))
 
 
 def show_published(
@@ -221,4 +221,4 @@ def show_published(
 
     Example: leadbench published 5
     """
-    typer.echo(late("leadbench.published:render_published")(table, format))
+    typer.echo(late("leadbench.report.published:render_published")(table, format))

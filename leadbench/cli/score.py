@@ -51,16 +51,16 @@ def score(
 
     Example: leadbench score --motions generated --dataset data/humanml3d
     """
-    late("leadbench.table:check_format")(format)
+    late("leadbench.report.tables.t2m:check_format")(format)
     name, official = evaluator_and_folder(evaluator)
-    opened = late("leadbench.assets:open_assets")(choose(dataset, models, plugin, root, evaluator=official))
+    opened = late("leadbench.zoo.assets:open_assets")(choose(dataset, models, plugin, root, evaluator=official))
     judge = opened.plugins.create("evaluator", name, opened.models, where="--evaluator")
-    config = late("leadbench.config:T2MConfig")(replications=replications, protocol=check_protocol(protocol))
+    config = late("leadbench.core.config:T2MConfig")(replications=replications, protocol=check_protocol(protocol))
     with progress() as reporter:
-        records, run = late("leadbench.benchmarks.folder:score_and_store")(
+        records, run = late("leadbench.tasks.score.task:score_and_store")(
             motions, opened.dataset, judge, config, out, "corrected" if corrected_features else "official",
             lambda label, done, total: reporter.show("score", done, total, label), self_test=not skip_self_test,
         )  # fmt: skip
-    beside = late("leadbench.published:published_beside")(records[0].dataset)
-    typer.echo(late("leadbench.table:render_t2m")(records, format, beside))
+    beside = late("leadbench.report.published:published_beside")(records[0].dataset)
+    typer.echo(late("leadbench.report.tables.t2m:render_t2m")(records, format, beside))
     note(f"records: {run}")

@@ -39,11 +39,11 @@ def strips(
 
     Example: leadbench strips --dataset data/bnr --id 2_walk_normal_001 --out walk.png
     """
-    request = late("leadbench.benchmarks.request:T2MRequest")(
+    request = late("leadbench.tasks.t2m.request:T2MRequest")(
         backbones=tuple(name.strip() for name in backbone.split(",") if name.strip()),
         steps=parse_steps(steps),
         projector=projector,
     )
-    recipe = late("leadbench.benchmarks.workers:Recipe")(request, choose(dataset, models, plugin, root), Path())
+    recipe = late("leadbench.tasks.shared.workers:Recipe")(request, choose(dataset, models, plugin, root), Path())
     assembled, _ = recipe.assemble(strict=strict_plugins)
-    typer.echo(f"wrote {late('leadbench.benchmarks.strips:draw_comparison')(assembled, sample, out)}")
+    typer.echo(f"wrote {late('leadbench.tasks.t2m.strips:draw_comparison')(assembled, sample, out)}")

@@ -55,17 +55,17 @@ def structure(
 
     Example: leadbench structure --dataset data/bnr --figure structure.png
     """
-    late("leadbench.table:check_format")(format)
-    config = late("leadbench.config:StructureConfig")(seed=seed, split=split, skip_bad_motions=skip_bad_motions)
+    late("leadbench.report.tables.t2m:check_format")(format)
+    config = late("leadbench.core.config:StructureConfig")(seed=seed, split=split, skip_bad_motions=skip_bad_motions)
     choice = choose(dataset, models, plugin, root, checkpoints=parse_checkpoints(checkpoint))
-    opened = late("leadbench.assets:open_assets")(choice)
+    opened = late("leadbench.zoo.assets:open_assets")(choice)
     notes = () if dataset is not None else (late("leadbench.zoo.embedded:NOTE"),)
     benchmark = _benchmark(opened, backbone, projector, config, out, notes)
-    benchmark.store.start(benchmark.description, late("leadbench.provenance:collect_provenance")())
+    benchmark.store.start(benchmark.description, late("leadbench.core.provenance:collect_provenance")())
     with progress() as reporter:
         records = benchmark.run(lambda label, done, total: reporter.show("structure", done, total, label))
         picture = benchmark.draw(figure or benchmark.store.folder / "structure.png", records)
-    typer.echo(late("leadbench.structure_table:render_structure")(records, format))
+    typer.echo(late("leadbench.tasks.structure.table:render_structure")(records, format))
     note(f"figure: {picture}")
     note(f"records: {benchmark.store.folder}")
 
@@ -77,13 +77,13 @@ def _benchmark(
         autoencoder = opened.models.autoencoder()
     else:
         made = opened.plugins.create("backbone", backbone, opened.models, where="--backbone")
-        autoencoder = late("leadbench.benchmarks.structure:latent_space")(backbone, made)
-    chosen, digest = late("leadbench.benchmarks.structure:find_projector")(opened.models, autoencoder, projector)
+        autoencoder = late("leadbench.tasks.structure.task:latent_space")(backbone, made)
+    chosen, digest = late("leadbench.tasks.structure.task:find_projector")(opened.models, autoencoder, projector)
     encoder = opened.models.text_encoder(chosen.text_encoder)
-    store = late("leadbench.results:RunStore")
-    benchmark = late("leadbench.benchmarks.structure:StructureBenchmark")(
+    store = late("leadbench.results.store:RunStore")
+    benchmark = late("leadbench.tasks.structure.task:StructureBenchmark")(
         opened.dataset, opened.root, autoencoder, chosen, encoder, config, store(out), digest, notes
     )
-    name = late("leadbench.benchmarks.structure:run_name")(benchmark.description)
+    name = late("leadbench.tasks.structure.task:run_name")(benchmark.description)
     benchmark.store = store(out / opened.dataset.name / name)
     return benchmark

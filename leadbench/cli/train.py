@@ -20,7 +20,7 @@ from leadbench.cli.options import (
     parse_checkpoints,
 )
 from leadbench.cli.progress import figures_text, progress
-from leadbench.errors import ConfigError
+from leadbench.core.errors import ConfigError
 
 app = typer.Typer(
     help="Train a stage. Interrupt freely: the same command goes on where it stopped.", no_args_is_help=True
@@ -36,8 +36,8 @@ def _train(stage: str, choice: Any, preset: str, strict: bool, skip: bool, *args
 
     Callables among ``args`` are asked with the preset and what was opened.
     """
-    chosen = late("leadbench.presets:get_preset")(preset)
-    opened = late("leadbench.assets:open_assets")(choice, strict=strict)
+    chosen = late("leadbench.core.presets:get_preset")(preset)
+    opened = late("leadbench.zoo.assets:open_assets")(choice, strict=strict)
     with progress() as reporter:
         shop = late("leadbench.training.stages:Workshop")(
             opened.dataset,

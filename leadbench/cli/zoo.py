@@ -9,7 +9,7 @@ import typer
 
 from leadbench.cli.lazy import late
 from leadbench.cli.options import RootOption, choose
-from leadbench.errors import WeightsError
+from leadbench.core.errors import WeightsError
 
 app = typer.Typer(help="Models that ship with leadbench, and official files.", no_args_is_help=True)
 
@@ -117,7 +117,7 @@ def import_file(
     if kind == "glove" and models is not None:
         path = late("leadbench.zoo.imports:import_official")(file, kind, models, None, text_encoder)
     else:
-        opened = late("leadbench.assets:open_assets")(choose(dataset, models, root=root))
+        opened = late("leadbench.zoo.assets:open_assets")(choose(dataset, models, root=root))
         motion = opened.dataset.motion
         path = late("leadbench.zoo.imports:import_official")(file, kind, opened.models.folder, motion, text_encoder)
     typer.echo(f"wrote {path}")

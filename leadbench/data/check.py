@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leadbench.core.skeleton import skeleton_for_width
 from leadbench.data.humanml3d import HELD_OUT, SPLITS
-from leadbench.skeleton import skeleton_for_width
 
 _SAMPLE = 400  # motions of the train split whose statistics are compared
 _FIT = 0.5  # how far mean and deviation of normalised features may be from 0 and 1, averaged over features

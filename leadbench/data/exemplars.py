@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leadbench.errors import MotionFileError, NonFiniteError
+from leadbench.core.errors import MotionFileError, NonFiniteError
+from leadbench.core.skeleton import Skeleton
 from leadbench.motion.bvh import read_bvh
 from leadbench.motion.features import joints_to_features
 from leadbench.motion.retarget import JOINT_MAPS, retarget
 from leadbench.motion.uniform import Mode
-from leadbench.skeleton import Skeleton
 
 
 def read_motion(path: Path, skeleton: Skeleton, mode: Mode) -> Tensor:

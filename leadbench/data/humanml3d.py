@@ -20,11 +20,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from leadbench.config import DatasetCard
-from leadbench.errors import DataError, NonFiniteError
-from leadbench.random import stream
-from leadbench.skeleton import skeleton_for_width
-from leadbench.tensors import MotionBatch, MotionSample, MotionSpec, SplitReport, TextSample, lengths_to_mask
+from leadbench.core.config import DatasetCard
+from leadbench.core.errors import DataError, NonFiniteError
+from leadbench.core.random import stream
+from leadbench.core.skeleton import skeleton_for_width
+from leadbench.core.tensors import MotionBatch, MotionSample, MotionSpec, SplitReport, TextSample, lengths_to_mask
 
 HUMANML3D = DatasetCard(name="humanml3d")
 KIT_ML = DatasetCard(name="kit", skeleton="kit", fps=12.5, min_frames=24)

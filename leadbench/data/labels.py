@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from leadbench.errors import DataError
+from leadbench.core.errors import DataError
 
 FILE = "labels.json"
 

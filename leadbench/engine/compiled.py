@@ -15,9 +15,9 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
-from leadbench.errors import ConfigError
+from leadbench.core.errors import ConfigError
+from leadbench.nn.packing import ordinary_wanted
 from leadbench.nn.transformer import SkipTransformerEncoder
-from leadbench.packing import ordinary_wanted
 
 MOST_ROWS = 6
 """Tokens of all sequences up to which compiling pays."""

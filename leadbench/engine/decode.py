@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from leadbench.core.tensors import lengths_to_mask, mask_lengths
 from leadbench.engine.stacks import PackedSkipDecoder
 from leadbench.nn.autoencoder import MotionVAE
-from leadbench.packing import PackedLinear, prepared
-from leadbench.tensors import lengths_to_mask, mask_lengths
+from leadbench.nn.packing import PackedLinear, prepared
 
 ROWS = 1024
 """Token rows worked on together: the hidden layer of so many stays in a core's cache."""

@@ -10,17 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leadbench.core.errors import ConfigError, LatentMismatchError
+from leadbench.core.tensors import Condition
 from leadbench.engine.compiled import FirstRows, compile_wanted, compiled_network
 from leadbench.engine.graph import Network, replayed
 from leadbench.engine.plan import Update
 from leadbench.engine.sequences import TokenSequences
 from leadbench.engine.stacks import PackedSkipEncoder
-from leadbench.errors import ConfigError, LatentMismatchError
 from leadbench.nn.denoiser import Denoiser
+from leadbench.nn.packing import PackedLinear, prepared
 from leadbench.nn.positions import guidance_features, timestep_features
-from leadbench.packing import PackedLinear, prepared
-from leadbench.sampling import Branches
-from leadbench.tensors import Condition
+from leadbench.nn.sampling import Branches
 
 LEAST_SHARED = 8
 """Latents from which the first block's maps are shared; with fewer, reading its weights takes the time."""

@@ -14,7 +14,7 @@ from leadbench.nn.evaluator import (
     MotionEmbedder,
     MovementEncoder,
 )
-from leadbench.packing import PackedLinear, composed, prepared
+from leadbench.nn.packing import PackedLinear, composed, prepared
 
 BATCH = 128
 """Motions embedded together: the recurrent products of 32 rows leave half of a core's rate unused."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from leadbench.errors import ConfigError
-from leadbench.sampling import boundary_scalings
-from leadbench.schedule import NoiseSchedule, leading_timesteps
+from leadbench.core.errors import ConfigError
+from leadbench.nn.sampling import boundary_scalings
+from leadbench.nn.schedule import NoiseSchedule, leading_timesteps
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def _alphas() -> tuple[float, ...]:
 
 @lru_cache(maxsize=32)
 def ddim_plan(steps: int) -> tuple[Update, ...]:
-    """Steps of deterministic DDIM as :func:`leadbench.sampling.ddim_sample` takes them.
+    """Steps of deterministic DDIM as :func:`leadbench.nn.sampling.ddim_sample` takes them.
 
     Raises:
         ConfigError: steps is not 1 to 999.
@@ -57,7 +57,7 @@ def ddim_plan(steps: int) -> tuple[Update, ...]:
 
 @lru_cache(maxsize=32)
 def lcm_plan(timesteps: Sequence[int]) -> tuple[Update, ...]:
-    """Steps of multi-step consistency sampling as :func:`leadbench.sampling.lcm_sample` takes them.
+    """Steps of multi-step consistency sampling as :func:`leadbench.nn.sampling.lcm_sample` takes them.
 
     Raises:
         ConfigError: no timesteps, or one outside the schedule.

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from leadbench.engine.stacks import PackedFeedForward, PackedNorm
+from leadbench.nn.packing import PackedLinear, composed, prepared
 from leadbench.nn.projector import LeadProjector, TokenTransformer
 from leadbench.nn.transformer import EncoderBlock, TransformerEncoder
-from leadbench.packing import PackedLinear, composed, prepared
 
 
 class _OneToken:

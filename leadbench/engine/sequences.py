@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from leadbench.packing import PackedLinear
+from leadbench.nn.packing import PackedLinear
 
 
 @dataclass(frozen=True, eq=False)

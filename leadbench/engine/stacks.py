@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leadbench.nn.packing import PackedLinear, composed
 from leadbench.nn.transformer import (
     DecoderBlock,
     EncoderBlock,
@@ -15,7 +16,6 @@ from leadbench.nn.transformer import (
     SkipTransformerDecoder,
     SkipTransformerEncoder,
 )
-from leadbench.packing import PackedLinear, composed
 
 FEW, MANY = 4, 32
 """Keys up to which, and sequences from which, attention is faster without torch's fused kernel on a CPU."""

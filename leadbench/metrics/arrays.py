@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leadbench.errors import DataError, NonFiniteError
+from leadbench.core.errors import DataError, NonFiniteError
 
 ArrayLike = Tensor | NDArray[np.floating]
 IndexLike = Tensor | NDArray[np.integer]
@@ -23,7 +23,7 @@ def finite_float64(values: ArrayLike, axes: str, what: str) -> Tensor:
     >>> finite_float64(np.array([[1.0, float("nan")]]), "N E", "motion embeddings")
     Traceback (most recent call last):
     ...
-    leadbench.errors.NonFiniteError: motion embeddings: 1 of 1 rows hold NaN or infinite values (first rows: 0)
+    leadbench.core.errors.NonFiniteError: motion embeddings: 1 of 1 rows hold NaN or infinite values (first rows: 0)
     """
     own = values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, dtype=np.float64))
     tensor = own.to(device="cpu", dtype=torch.float64)

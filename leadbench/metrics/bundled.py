@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from leadbench.contracts import GeneratedMotions, MotionMetric
+from leadbench.core.contracts import GeneratedMotions, MotionMetric
+from leadbench.core.skeleton import get_skeleton
 from leadbench.metrics.physical import floating, floor_penetration, foot_skating, mean_jerk
-from leadbench.skeleton import get_skeleton
 
 
 def skating_ratio(motions: GeneratedMotions) -> Tensor:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leadbench.errors import DataError
+from leadbench.core.errors import DataError
 from leadbench.metrics.arrays import ArrayLike, IndexLike, finite_float64, row_indices
 
 DIVERSITY_PAIRS = 300

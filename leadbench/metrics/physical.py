@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d
 
-from leadbench.errors import DataError, NonFiniteError
+from leadbench.core.errors import DataError, NonFiniteError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from leadbench.errors import DataError
+from leadbench.core.errors import DataError
 from leadbench.metrics.arrays import ArrayLike, IndexLike, finite_float64, row_indices
 
 POOL = 32

@@ -16,7 +16,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_samples
 from torch import Tensor
 
-from leadbench.errors import DataError
+from leadbench.core.errors import DataError
 from leadbench.metrics.arrays import ArrayLike, IndexLike, finite_float64, row_indices
 
 Metric = Literal["euclidean", "cosine"]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from leadbench.errors import ConfigError, MotionFileError
+from leadbench.core.errors import ConfigError, MotionFileError
 
 FloatArray = NDArray[np.float64]
 _CHANNELS = {f"{axis}{kind}".lower(): (kind, i) for kind in ("position", "rotation") for i, axis in enumerate("XYZ")}

@@ -1,6 +1,6 @@
 """Joint positions to the HumanML3D / KIT-ML feature vector and back.
 
-A clip of F frames gives F - 1 feature rows (see :func:`leadbench.skeleton.feature_slices`). Source: Guo et al.,
+A clip of F frames gives F - 1 feature rows (see :func:`leadbench.core.skeleton.feature_slices`). Source: Guo et al.,
 "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022, section 3; ``motion_representation.ipynb``
 of EricGuo5513/HumanML3D and ``scripts/motion_process.py`` of EricGuo5513/text-to-motion.
 """
@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leadbench.errors import DataError, NonFiniteError
+from leadbench.core.errors import DataError, NonFiniteError
+from leadbench.core.skeleton import Skeleton, feature_slices
 from leadbench.motion import quaternion as quat
 from leadbench.motion.uniform import (
     Mode,
@@ -27,7 +28,6 @@ from leadbench.motion.uniform import (
     uniform_skeleton,
     yaw_half_steps,
 )
-from leadbench.skeleton import Skeleton, feature_slices
 
 ArrayLike = Tensor | NDArray[Any]
 

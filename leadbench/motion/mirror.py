@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leadbench.errors import DataError
-from leadbench.skeleton import Skeleton
+from leadbench.core.errors import DataError
+from leadbench.core.skeleton import Skeleton
 
 Joints = TypeVar("Joints", Tensor, NDArray[np.float32], NDArray[np.float64])
 

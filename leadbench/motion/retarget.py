@@ -14,9 +14,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from leadbench.errors import ConfigError, MotionFileError
+from leadbench.core.errors import ConfigError, MotionFileError
+from leadbench.core.skeleton import Skeleton, get_skeleton
 from leadbench.motion.bvh import Bvh, local_motion
-from leadbench.skeleton import Skeleton, get_skeleton
 
 FloatArray = NDArray[np.float64]
 

@@ -34,8 +34,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from leadbench.core.skeleton import Skeleton
 from leadbench.motion import quaternion as quat
-from leadbench.skeleton import Skeleton
 
 Mode = Literal["official", "corrected"]
 HEADING_SIGMA = 20.0  # frames

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from leadbench.config import AutoencoderConfig
-from leadbench.errors import DataError, LatentMismatchError, NonFiniteError
+from leadbench.core.config import AutoencoderConfig
+from leadbench.core.errors import DataError, LatentMismatchError, NonFiniteError
 from leadbench.nn.positions import LearnedPositions
 from leadbench.nn.transformer import (
     SkipTransformerDecoder,

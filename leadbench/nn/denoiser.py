@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadbench.config import DenoiserConfig
-from leadbench.errors import ConfigError, LatentMismatchError
+from leadbench.core.config import DenoiserConfig
+from leadbench.core.errors import ConfigError, LatentMismatchError
 from leadbench.nn.positions import LearnedPositions, guidance_features, timestep_features
+from leadbench.nn.schedule import NoiseSchedule
 from leadbench.nn.transformer import SkipTransformerEncoder, effective_mask, reset_parameters
-from leadbench.schedule import NoiseSchedule
 
 
 class Denoiser(nn.Module):

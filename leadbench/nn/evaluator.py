@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from leadbench.config import EvaluatorConfig
-from leadbench.errors import DataError
-from leadbench.tensors import lengths_to_mask
+from leadbench.core.config import EvaluatorConfig
+from leadbench.core.errors import DataError
+from leadbench.core.tensors import lengths_to_mask
 
 CONTACTS = 4
 """Foot contacts, the last features of a frame: the movement convolutions do not see them."""

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadbench.errors import DataError
+from leadbench.core.errors import DataError
 
 # Arguments reach 12,500 rad, where the float32 rounding of frequencies shows (4e-4). Official weights were trained
 # with that rounding, so the features are float32 throughout and each keeps its own order of multiplications.

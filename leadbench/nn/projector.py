@@ -12,8 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from leadbench.config import ProjectorConfig, TransformerConfig
-from leadbench.errors import ConfigError, LatentMismatchError
+from leadbench.core.config import ProjectorConfig, TransformerConfig
+from leadbench.core.errors import ConfigError, LatentMismatchError
 from leadbench.nn.positions import SinusoidalPositions
 from leadbench.nn.transformer import SkipTransformerEncoder, TransformerEncoder, reset_parameters
 

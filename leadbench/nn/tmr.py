@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadbench.config import TmrConfig
-from leadbench.errors import DataError
+from leadbench.core.config import TmrConfig
+from leadbench.core.errors import DataError
 from leadbench.nn.positions import LearnedPositions
 from leadbench.nn.transformer import TransformerEncoder, effective_mask, reset_parameters
 
@@ -22,7 +22,7 @@ POSITIONS = 128  # groups of frames; the longest motions have 50
 class TmrNetworks(nn.Module):
     """Both halves: captions, embedded by a frozen encoder, and motions into one space [B, E] of unit length.
 
-    >>> from leadbench.config import TransformerConfig
+    >>> from leadbench.core.config import TransformerConfig
     >>> body = TransformerConfig(width=8, layers=1, heads=2, feedforward=8)
     >>> networks = TmrNetworks(TmrConfig(features=12, text_width=6, embedding=5, transformer=body)).eval()
     >>> networks.motion(torch.zeros(2, 40, 12), torch.ones(2, 40, dtype=torch.bool)).shape

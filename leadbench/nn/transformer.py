@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadbench.config import TransformerConfig
-from leadbench.errors import ConfigError
+from leadbench.core.config import TransformerConfig
+from leadbench.core.errors import ConfigError
 
 
 def effective_mask(mask: Tensor | None) -> Tensor | None:

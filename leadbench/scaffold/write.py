@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from string import Template
 
-from leadbench.errors import ConfigError, DataError, unknown_name
+from leadbench.core.errors import ConfigError, DataError, unknown_name
 
 KINDS = ("backbone", "text-encoder", "projector", "dataset", "evaluator", "metric")
 _TEMPLATES = Path(__file__).parent / "templates"

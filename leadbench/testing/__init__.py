@@ -1,4 +1,4 @@
-"""Conformance checks for plugins: whether an implementation keeps the promises of :mod:`leadbench.contracts`.
+"""Conformance checks for plugins: whether an implementation keeps the promises of :mod:`leadbench.core.contracts`.
 
 >>> from leadbench.testing import assert_conforms, check_metric
 >>> from leadbench.metrics.bundled import penetration_depth

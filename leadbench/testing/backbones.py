@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from leadbench.contracts import Backbone, DenoisingBackbone, TrainableBackbone
-from leadbench.random import NoiseSource
-from leadbench.tensors import Condition, lengths_to_mask
+from leadbench.core.contracts import Backbone, DenoisingBackbone, TrainableBackbone
+from leadbench.core.random import NoiseSource
+from leadbench.core.tensors import Condition, lengths_to_mask
 from leadbench.testing.findings import (
     Finding,
     need,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leadbench.errors import LeadbenchError, unknown_name
-from leadbench.plugins import KINDS, Plugins
+from leadbench.core.errors import LeadbenchError, unknown_name
+from leadbench.plugins.manager import KINDS, Plugins
 from leadbench.testing.backbones import check_backbone
 from leadbench.testing.data import check_dataset, check_metric
 from leadbench.testing.findings import Finding

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from leadbench.contracts import GeneratedMotions, MotionDataset, MotionMetric
-from leadbench.skeleton import get_skeleton
-from leadbench.tensors import Latent, lengths_to_mask
+from leadbench.core.contracts import GeneratedMotions, MotionDataset, MotionMetric
+from leadbench.core.skeleton import get_skeleton
+from leadbench.core.tensors import Latent, lengths_to_mask
 from leadbench.testing.findings import Finding, need, need_detached, need_equal, need_shape, run_checks, unchanged
 
 SPLITS = ("train", "val", "test")

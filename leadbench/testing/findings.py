@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from leadbench.errors import PluginError
+from leadbench.core.errors import PluginError
 
 TOLERANCE = 1e-4
 """Largest difference, relative to the largest magnitude, that batching may make."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from leadbench.contracts import Evaluator, InvertibleTextEncoder, Projector, TextEncoder
-from leadbench.tensors import Latent, LatentSpec, MotionBatch, TextSample, lengths_to_mask
+from leadbench.core.contracts import Evaluator, InvertibleTextEncoder, Projector, TextEncoder
+from leadbench.core.tensors import Latent, LatentSpec, MotionBatch, TextSample, lengths_to_mask
 from leadbench.testing.findings import (
     Finding,
     need,

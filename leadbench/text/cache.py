@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leadbench.contracts import TextEncoder
-from leadbench.tensors import Condition
+from leadbench.core.contracts import TextEncoder
+from leadbench.core.tensors import Condition
 from leadbench.text.kept import KeptEmbeddings
 
 

@@ -20,10 +20,10 @@ from open_clip.transformer import QuickGELU, TextTransformer
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from leadbench.errors import WeightsError
-from leadbench.packing import prepared
-from leadbench.settings import settings
-from leadbench.tensors import Condition
+from leadbench.core.errors import WeightsError
+from leadbench.core.settings import settings
+from leadbench.core.tensors import Condition
+from leadbench.nn.packing import prepared
 from leadbench.text.clip_tower import PackedTower, packable
 from leadbench.text.placeholders import check_rows, split_caption, vector_of
 

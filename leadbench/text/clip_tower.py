@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from open_clip.transformer import QuickGELU, TextTransformer
 from torch import Tensor, nn
 
-from leadbench.packing import PackedLinear
+from leadbench.nn.packing import PackedLinear
 
 
 class _Block:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leadbench.errors import WeightsError
+from leadbench.core.errors import WeightsError
 
 GLOVE_FILES = ("our_vab_data.npy", "our_vab_words.pkl", "our_vab_idx.pkl")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from leadbench.errors import ConfigError, unknown_name
+from leadbench.core.errors import ConfigError, unknown_name
 
 _PLACEHOLDER = re.compile(r"<([\w*-]+)>")
 _WORD = "walk"

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leadbench.errors import WeightsError
-from leadbench.packing import prepare_linear_maps
-from leadbench.settings import settings
-from leadbench.tensors import Condition
+from leadbench.core.errors import WeightsError
+from leadbench.core.settings import settings
+from leadbench.core.tensors import Condition
+from leadbench.nn.packing import prepare_linear_maps
 from leadbench.text.placeholders import check_rows, split_caption, tokens_of, vector_of
 from leadbench.text.sentence_bert import SentenceBert, is_sentence_bert
 from leadbench.text.sources import REPOSITORIES, local_path, minilm_source

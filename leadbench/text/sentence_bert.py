@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from leadbench.packing import PackedLinear
+from leadbench.nn.packing import PackedLinear
 
 _MODULES = ["Transformer", "Pooling", "Normalize"]
 BATCH = 64

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-from leadbench.settings import settings
+from leadbench.core.settings import settings
 
 REPOSITORIES = {"minilm": "all-MiniLM-L6-v2", "t5": "sentence-t5-large"}
 """Of the organisation sentence-transformers on the hub."""

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from leadbench.errors import WeightsError
-from leadbench.tensors import Condition
+from leadbench.core.errors import WeightsError
+from leadbench.core.tensors import Condition
 from leadbench.text.placeholders import check_rows, split_caption, tokens_of, vector_of
 
 _PACKAGE = "wordllama"

@@ -15,8 +15,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from leadbench.errors import DataError
-from leadbench.tensors import TextSample
+from leadbench.core.errors import DataError
+from leadbench.core.tensors import TextSample
 from leadbench.text.static import wordllama_table
 
 POS_TAGS = (

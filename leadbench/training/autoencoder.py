@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from leadbench.config import AutoencoderStage, ReconstructionStage
+from leadbench.core.config import AutoencoderStage, ReconstructionStage
+from leadbench.core.skeleton import get_skeleton
+from leadbench.core.tensors import MotionBatch, MotionSample, MotionSpec
 from leadbench.data.humanml3d import UNIT, collate
 from leadbench.motion.features import features_to_joints
 from leadbench.nn.autoencoder import MotionVAE
-from leadbench.skeleton import get_skeleton
-from leadbench.tensors import MotionBatch, MotionSample, MotionSpec
 from leadbench.training.batches import LengthBatches
 
 

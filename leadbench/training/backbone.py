@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from leadbench.config import DiffusionStage
-from leadbench.contracts import TrainableBackbone
+from leadbench.core.config import DiffusionStage
+from leadbench.core.contracts import TrainableBackbone
 from leadbench.training.latents import LatentSet, training_batch
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leadbench.core.random import stream
 from leadbench.data.humanml3d import UNIT
-from leadbench.random import stream
 
 
 class LengthBatches:

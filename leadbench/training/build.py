@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 
-from leadbench.contracts import TextEncoder
+from leadbench.core.contracts import TextEncoder
+from leadbench.core.errors import LatentMismatchError
+from leadbench.core.presets import Preset, get_preset
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
-from leadbench.errors import LatentMismatchError
-from leadbench.plugins import load_plugins
-from leadbench.presets import Preset, get_preset
+from leadbench.plugins.manager import load_plugins
 from leadbench.training import stages
 from leadbench.training.loop import Progress
 from leadbench.zoo.embedded import write_manifest

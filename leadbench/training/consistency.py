@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from leadbench.config import ConsistencyStage
+from leadbench.core.config import ConsistencyStage
+from leadbench.core.tensors import Condition
 from leadbench.nn.denoiser import Denoiser
-from leadbench.sampling import Branches, boundary_scalings, ddim_sample
-from leadbench.schedule import NoiseSchedule
-from leadbench.tensors import Condition
+from leadbench.nn.sampling import Branches, boundary_scalings, ddim_sample
+from leadbench.nn.schedule import NoiseSchedule
 from leadbench.training.latents import LatentSet
 from leadbench.training.loop import epoch_batch
 

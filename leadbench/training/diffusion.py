@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from leadbench.config import DiffusionStage
+from leadbench.core.config import DiffusionStage
 from leadbench.nn.denoiser import Denoiser
-from leadbench.schedule import NoiseSchedule
+from leadbench.nn.schedule import NoiseSchedule
 from leadbench.training.latents import LatentSet, training_batch
 
 

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from leadbench.config import EvaluatorStage
+from leadbench.core.config import EvaluatorStage
+from leadbench.core.random import stream
+from leadbench.core.tensors import MotionSample, MotionSpec
 from leadbench.data.humanml3d import UNIT, collate
 from leadbench.nn.evaluator import EvaluatorNetworks
-from leadbench.random import stream
-from leadbench.tensors import MotionSample, MotionSpec
 from leadbench.text.word_vectors import WORD_VECTORS, WordBatch, vectorize
 from leadbench.training.loop import epoch_batch
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from leadbench.config import LoopConfig
-from leadbench.contracts import MotionAutoencoder
-from leadbench.random import stream
-from leadbench.tensors import Condition, MotionBatch, MotionSample
+from leadbench.core.config import LoopConfig
+from leadbench.core.contracts import MotionAutoencoder
+from leadbench.core.random import stream
+from leadbench.core.tensors import Condition, MotionBatch, MotionSample
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.training.autoencoder import encode_samples
 from leadbench.training.loop import epoch_batch

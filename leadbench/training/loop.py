@@ -18,9 +18,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from leadbench.config import LoopConfig, OptimizerConfig
-from leadbench.errors import NonFiniteError
-from leadbench.random import stream
+from leadbench.core.config import LoopConfig, OptimizerConfig
+from leadbench.core.errors import NonFiniteError
+from leadbench.core.random import stream
 
 
 class Task(Protocol):

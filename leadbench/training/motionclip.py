@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from leadbench.config import MotionClipStage
+from leadbench.core.config import MotionClipStage
+from leadbench.core.random import stream
+from leadbench.core.tensors import MotionSample, MotionSpec
 from leadbench.nn.autoencoder import MotionVAE
-from leadbench.random import stream
-from leadbench.tensors import MotionSample, MotionSpec
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.training.autoencoder import (
     ReconstructionLoss,

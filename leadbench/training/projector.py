@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, mse_loss
 
-from leadbench.config import ProjectorStage
+from leadbench.core.config import ProjectorStage
 from leadbench.nn.projector import LeadProjector
 from leadbench.training.latents import LatentSet
 from leadbench.training.loop import epoch_batch

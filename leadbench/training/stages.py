@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from leadbench.config import (
+from leadbench.core.config import (
     AutoencoderStage,
     ConsistencyStage,
     DiffusionStage,
@@ -20,15 +20,15 @@ from leadbench.config import (
     ProjectorStage,
     TmrStage,
 )
-from leadbench.contracts import Backbone, Evaluator, MotionAutoencoder, MotionDataset, TrainableBackbone
+from leadbench.core.contracts import Backbone, Evaluator, MotionAutoencoder, MotionDataset, TrainableBackbone
+from leadbench.core.errors import ConfigError, unknown_name
+from leadbench.core.presets import Preset, projector_stage
+from leadbench.core.provenance import collect_provenance
+from leadbench.core.random import stream
+from leadbench.core.tensors import MotionSample, MotionSpec
 from leadbench.data.humanml3d import collate, draw
-from leadbench.errors import ConfigError, unknown_name
 from leadbench.metrics.retrieval import r_precision
 from leadbench.nn.autoencoder import MotionVAE
-from leadbench.presets import Preset, projector_stage
-from leadbench.provenance import collect_provenance
-from leadbench.random import stream
-from leadbench.tensors import MotionSample, MotionSpec
 from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error, standardize_latents
 from leadbench.training.backbone import BackboneTask
 from leadbench.training.consistency import ConsistencyTask
@@ -191,7 +191,7 @@ def train_backbone(shop: Workshop, name: str, backbone: object) -> Path:
     if not isinstance(backbone, TrainableBackbone) or not isinstance(backbone.network, nn.Module):
         raise ConfigError(
             f"--backbone {name}: cannot be trained here: it needs training_loss and network, the torch module to train "
-            f"(leadbench.contracts.TrainableBackbone)"
+            f"(leadbench.core.contracts.TrainableBackbone)"
         )
     encoder = backbone.text_encoder.name
     train, val = shop.latents(encoder)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from leadbench.config import TmrStage
+from leadbench.core.config import TmrStage
+from leadbench.core.random import stream
+from leadbench.core.tensors import Condition, MotionSample, MotionSpec
 from leadbench.data.humanml3d import DrawnSample, collate, draw
 from leadbench.nn.tmr import TmrNetworks
-from leadbench.random import stream
-from leadbench.tensors import Condition, MotionSample, MotionSpec
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.training.loop import epoch_batch
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from leadbench.errors import WeightsError
+from leadbench.core.errors import WeightsError
 
 _LIBRARIES = ("omegaconf", "pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities", "torchmetrics")
 _BUILTINS = "bool bytes complex dict float int list object set str tuple type unicode"

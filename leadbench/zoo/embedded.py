@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leadbench.core.errors import DataError, WeightsError, unknown_name
+from leadbench.core.provenance import sha256_file
+from leadbench.core.settings import settings
 from leadbench.data.synthetic.options import VERSION, SynthesisOptions
-from leadbench.errors import DataError, WeightsError, unknown_name
-from leadbench.provenance import sha256_file
-from leadbench.settings import settings
 from leadbench.zoo.files import write_text_atomic
 
 WEIGHTS = Path(__file__).parent / "weights"

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from leadbench.config import FrozenModel
-from leadbench.errors import WeightsError
+from leadbench.core.config import FrozenModel
+from leadbench.core.errors import WeightsError
 
 
 class ModelCard(FrozenModel):

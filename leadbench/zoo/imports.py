@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from leadbench.errors import ConfigError, WeightsError, unknown_name
-from leadbench.provenance import collect_provenance, sha256_file
-from leadbench.skeleton import get_skeleton
-from leadbench.tensors import MotionSpec
+from leadbench.core.errors import ConfigError, WeightsError, unknown_name
+from leadbench.core.provenance import collect_provenance, sha256_file
+from leadbench.core.skeleton import get_skeleton
+from leadbench.core.tensors import MotionSpec
 from leadbench.text.glove import GLOVE_FILES, GloveVectors
 from leadbench.zoo.files import ModelCard, save_model
 from leadbench.zoo.loaded import space_fingerprint

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from leadbench.errors import WeightsError
+from leadbench.core.errors import WeightsError
+from leadbench.core.provenance import fingerprint
 from leadbench.nn.autoencoder import MotionVAE
-from leadbench.provenance import fingerprint
 from leadbench.text.glove import GLOVE_FILES, GloveVectors
 from leadbench.zoo.checkpoint import read_checkpoint
 from leadbench.zoo.files import card_path, load_card

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from leadbench.config import AutoencoderConfig
-from leadbench.contracts import TextEncoder
+from leadbench.core.config import AutoencoderConfig
+from leadbench.core.contracts import TextEncoder
+from leadbench.core.provenance import fingerprint
+from leadbench.core.tensors import Latent, LatentSpec, MotionBatch, MotionSpec, Projection, TextSample
 from leadbench.engine.decode import decoder_for
 from leadbench.engine.embed import embed_in_buckets
 from leadbench.engine.project import projector_for
@@ -18,8 +20,6 @@ from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.projector import LeadProjector
 from leadbench.nn.tmr import TmrNetworks
-from leadbench.provenance import fingerprint
-from leadbench.tensors import Latent, LatentSpec, MotionBatch, MotionSpec, Projection, TextSample
 from leadbench.text.word_vectors import MAX_TOKENS, WordVectors, vectorize
 
 

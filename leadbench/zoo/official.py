@@ -16,8 +16,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from leadbench.config import AutoencoderConfig, DenoiserConfig, TransformerConfig
-from leadbench.errors import WeightsError
+from leadbench.core.config import AutoencoderConfig, DenoiserConfig, TransformerConfig
+from leadbench.core.errors import WeightsError
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.zoo.shapes import Axes, require_tensors

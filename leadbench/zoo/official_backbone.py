@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from leadbench.config import AutoencoderConfig, DenoiserConfig
-from leadbench.errors import WeightsError
+from leadbench.core.config import AutoencoderConfig, DenoiserConfig
+from leadbench.core.errors import WeightsError
 from leadbench.zoo.checkpoint import read_checkpoint
 from leadbench.zoo.official import IGNORED, WHERE, autoencoder_from_official, denoiser_from_official
 

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leadbench.config import EvaluatorConfig
-from leadbench.errors import WeightsError
+from leadbench.core.config import EvaluatorConfig
+from leadbench.core.errors import WeightsError
+from leadbench.core.skeleton import Skeleton
+from leadbench.core.tensors import MotionSpec
 from leadbench.nn.evaluator import CONTACTS, EvaluatorNetworks
-from leadbench.skeleton import Skeleton
-from leadbench.tensors import MotionSpec
 from leadbench.zoo.checkpoint import read_checkpoint
 from leadbench.zoo.shapes import Axes, require_tensors
 

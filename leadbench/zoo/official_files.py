@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leadbench.errors import ConfigError, WeightsError
+from leadbench.core.errors import ConfigError, WeightsError
+from leadbench.core.skeleton import get_skeleton
+from leadbench.core.tensors import MotionSpec
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
-from leadbench.skeleton import get_skeleton
-from leadbench.tensors import MotionSpec
 from leadbench.text.glove import GLOVE_FILES, GloveVectors
 from leadbench.text.special_words import SPECIAL_WORDS
 from leadbench.zoo.loaded import LoadedAutoencoder, LoadedEvaluator, TextPipeline

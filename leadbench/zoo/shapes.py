@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from leadbench.errors import WeightsError
+from leadbench.core.errors import WeightsError
 
 Axes = tuple[int, ...]
 
@@ -26,7 +26,7 @@ def require_tensors(tensors: Mapping[str, object], needed: Mapping[str, Axes], w
     >>> import torch
     >>> require_tensors({"a": torch.zeros(2)}, {"a": (2, 3), "b": (1,), "c?": (1,)}, "file", "vae.")
     Traceback (most recent call last):
-    leadbench.errors.WeightsError: file: vae.a is [2], needs 2 or 3 axes; missing vae.b
+    leadbench.core.errors.WeightsError: file: vae.a is [2], needs 2 or 3 axes; missing vae.b
     """
     problems = []
     for marked, axes in needed.items():

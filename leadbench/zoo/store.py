@@ -10,15 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from leadbench.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TmrConfig
-from leadbench.contracts import TextEncoder
-from leadbench.errors import LatentMismatchError, WeightsError
+from leadbench.core.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TmrConfig
+from leadbench.core.contracts import TextEncoder
+from leadbench.core.errors import LatentMismatchError, WeightsError
+from leadbench.core.tensors import MotionSpec
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.projector import LeadProjector
 from leadbench.nn.tmr import TmrNetworks
-from leadbench.tensors import MotionSpec
 from leadbench.text.cache import CachedTextEncoder, LazyEncoder
 from leadbench.text.glove import GloveVectors
 from leadbench.text.kept import KeptEmbeddings

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from leadbench.contracts import MotionAutoencoder, TextEncoder
+from leadbench.core.contracts import MotionAutoencoder, TextEncoder
+from leadbench.core.random import NoiseSource
+from leadbench.core.tensors import Condition, Latent, Prediction
 from leadbench.engine.denoise import Guide, engine_for
 from leadbench.engine.plan import ddim_plan
 from leadbench.nn.denoiser import Denoiser
-from leadbench.random import NoiseSource
-from leadbench.sampling import Branches, ddim_sample
-from leadbench.schedule import NoiseSchedule
-from leadbench.tensors import Condition, Latent, Prediction
+from leadbench.nn.sampling import Branches, ddim_sample
+from leadbench.nn.schedule import NoiseSchedule
 from leadbench.zoo.store import ModelStore
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leadbench.hookspecs import BackboneRegistration, hookimpl
+from leadbench.plugins.hookspecs import BackboneRegistration, hookimpl
 
 
 @hookimpl

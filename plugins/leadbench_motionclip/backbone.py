@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from leadbench.contracts import MotionAutoencoder, TextEncoder
-from leadbench.errors import LatentMismatchError
-from leadbench.random import NoiseSource
-from leadbench.tensors import Condition, Latent
+from leadbench.core.contracts import MotionAutoencoder, TextEncoder
+from leadbench.core.errors import LatentMismatchError
+from leadbench.core.random import NoiseSource
+from leadbench.core.tensors import Condition, Latent
 from leadbench.zoo.store import ModelStore
 
 

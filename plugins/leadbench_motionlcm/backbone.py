@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from leadbench.contracts import MotionAutoencoder, TextEncoder
+from leadbench.core.contracts import MotionAutoencoder, TextEncoder
+from leadbench.core.errors import WeightsError
+from leadbench.core.random import NoiseSource
+from leadbench.core.tensors import Condition, Latent, Prediction
 from leadbench.engine.denoise import Guide, engine_for
 from leadbench.engine.plan import lcm_plan
-from leadbench.errors import WeightsError
 from leadbench.nn.denoiser import Denoiser
-from leadbench.random import NoiseSource
-from leadbench.sampling import LcmVersion, lcm_guidance, lcm_sample, lcm_timesteps
-from leadbench.schedule import NoiseSchedule
-from leadbench.tensors import Condition, Latent, Prediction
+from leadbench.nn.sampling import LcmVersion, lcm_guidance, lcm_sample, lcm_timesteps
+from leadbench.nn.schedule import NoiseSchedule
 from leadbench.zoo.store import ModelStore
 
 

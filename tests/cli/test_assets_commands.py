@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from official_layouts import write_dataset, write_glove
 
-from leadbench.assets import Choice, open_assets
 from leadbench.cli.main import main
+from leadbench.zoo.assets import Choice, open_assets
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -69,7 +69,7 @@ def test_a_dataset_of_a_plugin_is_opened_by_name(tmp_path: Path, monkeypatch: py
     plugin = tmp_path / "mine.py"
     plugin.write_text(
         "from leadbench.data.humanml3d import HumanML3DFolder\n"
-        "from leadbench.hookspecs import Registration, hookimpl\n"
+        "from leadbench.plugins.hookspecs import Registration, hookimpl\n"
         "class Mine(HumanML3DFolder):\n"
         "    def __init__(self, root):\n"
         "        super().__init__(root)\n"

@@ -15,8 +15,8 @@ import typer
 from leadbench.cli import options
 from leadbench.cli.console import VOLUME
 from leadbench.cli.main import app, main
-from leadbench.doctor import examine
-from leadbench.plugins import PluginInfo, load_plugins
+from leadbench.doctor.machine import examine
+from leadbench.plugins.manager import PluginInfo, load_plugins
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from leadbench.core.errors import DataError
+from leadbench.core.skeleton import get_skeleton
 from leadbench.data.prepare.captions import (
     CAPTIONS,
     content_as_measured,
@@ -20,9 +22,7 @@ from leadbench.data.prepare.captions import (
 from leadbench.data.prepare.measure import Hand, Measured, measure
 from leadbench.data.prepare.tagging import tag
 from leadbench.data.prepare.wording_bnr import BANDAI_NAMCO_WORDING as WORDING
-from leadbench.errors import DataError
 from leadbench.motion.mirror import mirror_joints
-from leadbench.skeleton import get_skeleton
 from leadbench.text.word_vectors import POS_TAGS
 
 SKELETON = get_skeleton("humanml3d")

@@ -7,9 +7,9 @@ import pytest
 import torch
 from folders import write_folder
 
+from leadbench.core.errors import DataError, NonFiniteError
+from leadbench.core.tensors import MotionSample, TextSample
 from leadbench.data.humanml3d import HumanML3DFolder, collate, draw, parse_caption
-from leadbench.errors import DataError, NonFiniteError
-from leadbench.tensors import MotionSample, TextSample
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from official_layouts import write_dataset
 
-from leadbench.assets import Choice, open_assets
+from leadbench.core.errors import ConfigError, DataError, NonFiniteError
 from leadbench.data.humanml3d import HumanML3DFolder, draw, humanml3d, kit_ml
-from leadbench.errors import ConfigError, DataError, NonFiniteError
+from leadbench.zoo.assets import Choice, open_assets
 
 
 def official(root: Path, split: str, least: int) -> list[tuple[str, int, tuple[str, ...], float]]:

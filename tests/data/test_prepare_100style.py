@@ -12,6 +12,7 @@ import pytest
 from hundred_style_files import FPS, bvh_text, write_hundred_style_like
 
 from leadbench.cli.main import main
+from leadbench.core.skeleton import HUMANML3D as SKELETON
 from leadbench.data.check import check_folder
 from leadbench.data.humanml3d import SPLITS, HumanML3DFolder
 from leadbench.data.labels import MotionLabel, load_labels
@@ -24,7 +25,6 @@ from leadbench.data.prepare.tagging import tag
 from leadbench.data.prepare.wording_100style import CONTENTS, HUNDRED_STYLE_WORDING, names_a_side
 from leadbench.motion.bvh import read_bvh
 from leadbench.motion.retarget import HUNDRED_STYLE, retarget
-from leadbench.skeleton import HUMANML3D as SKELETON
 
 CLIPS = {
     "Superman": {"FW": 21.0, "BW": 3.0, "ID": 3.0, "SW": 3.0, "FR": 3.0, "TR1": 3.0},

@@ -14,15 +14,15 @@ import pytest
 from bvh_files import bvh_text, clip, write_bnr_like
 
 from leadbench.cli.main import main
+from leadbench.core.errors import DataError
+from leadbench.core.skeleton import feature_slices, get_skeleton
 from leadbench.data.check import check_folder
 from leadbench.data.humanml3d import SPLITS, HumanML3DFolder
 from leadbench.data.labels import MotionLabel, load_labels
 from leadbench.data.prepare.bnr import prepare_bnr
 from leadbench.data.prepare.convert import PrepareOptions, PrepareReport, segments
 from leadbench.data.prepare.writer import fresh_folder, train_statistics
-from leadbench.errors import DataError
 from leadbench.motion.features import features_to_joints
-from leadbench.skeleton import feature_slices, get_skeleton
 
 SKELETON = get_skeleton("humanml3d")
 ALONE = PrepareOptions(workers=1)

@@ -9,6 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from leadbench.core.errors import DataError
+from leadbench.core.skeleton import get_skeleton
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.data.prepare.tagging import tag
 from leadbench.data.synthetic.act import Stage, enliven, pulse, then
@@ -18,9 +20,7 @@ from leadbench.data.synthetic.gait import Gait, walk
 from leadbench.data.synthetic.gait import Path as Way
 from leadbench.data.synthetic.generate import MAX_FRAMES, MIN_FRAMES, perform, synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
-from leadbench.errors import DataError
 from leadbench.metrics.physical import foot_skating
-from leadbench.skeleton import get_skeleton
 
 SKELETON = get_skeleton("humanml3d")
 DRAWS = 6

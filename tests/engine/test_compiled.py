@@ -5,14 +5,14 @@ import shutil
 import pytest
 import torch
 
-from leadbench.config import DenoiserConfig, TransformerConfig
+from leadbench.core.config import DenoiserConfig, TransformerConfig
+from leadbench.core.errors import ConfigError
+from leadbench.core.tensors import Condition
 from leadbench.engine.compiled import MOST_ROWS, FirstRows, compile_wanted, compiled_network, compiling
 from leadbench.engine.denoise import DenoiseEngine, Guide
 from leadbench.engine.plan import ddim_plan
-from leadbench.errors import ConfigError
 from leadbench.nn.denoiser import Denoiser
-from leadbench.packing import ordinary_kernels
-from leadbench.tensors import Condition
+from leadbench.nn.packing import ordinary_kernels
 
 CONFIG = DenoiserConfig(
     latent_width=16,

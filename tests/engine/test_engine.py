@@ -7,10 +7,12 @@ import pickle
 
 import pytest
 import torch
+from plain import PlainDecoder, PlainDenoiser, plain_embed, plain_lcm, plain_mld
 from torch import Tensor
 
-from leadbench.benchmarks.plain import PlainDecoder, PlainDenoiser, plain_embed, plain_lcm, plain_mld
-from leadbench.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TransformerConfig
+from leadbench.core.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TransformerConfig
+from leadbench.core.errors import ConfigError, LatentMismatchError
+from leadbench.core.tensors import Condition, Latent, lengths_to_mask
 from leadbench.engine.decode import DecodeEngine, decoder_for
 from leadbench.engine.denoise import DenoiseEngine, Guide, engine_for
 from leadbench.engine.embed import embed_in_buckets
@@ -18,12 +20,10 @@ from leadbench.engine.graph import Network
 from leadbench.engine.plan import ddim_plan, lcm_plan
 from leadbench.engine.project import projector_for
 from leadbench.engine.sequences import TokenSequences
-from leadbench.errors import ConfigError, LatentMismatchError
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.evaluator import EvaluatorNetworks
-from leadbench.nn.projector import LeadProjector
-from leadbench.packing import (
+from leadbench.nn.packing import (
     InferenceLinear,
     PackedLinear,
     can_pack,
@@ -31,8 +31,8 @@ from leadbench.packing import (
     prepare_linear_maps,
     prepared,
 )
-from leadbench.sampling import Branches, ddim_sample, lcm_sample, lcm_timesteps
-from leadbench.tensors import Condition, Latent, lengths_to_mask
+from leadbench.nn.projector import LeadProjector
+from leadbench.nn.sampling import Branches, ddim_sample, lcm_sample, lcm_timesteps
 from leadbench.zoo.loaded import LoadedProjector
 
 TRANSFORMER = TransformerConfig(width=32, layers=5, heads=2, feedforward=48)

@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from leadbench.core.tensors import Condition, lengths_to_mask
 from leadbench.engine.decode import DecodeEngine
 from leadbench.engine.denoise import DenoiseEngine, Guide
 from leadbench.engine.plan import ddim_plan
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.positions import timestep_features
-from leadbench.sampling import Branches, ddim_sample
-from leadbench.tensors import Condition, lengths_to_mask
+from leadbench.nn.sampling import Branches, ddim_sample
 from leadbench.zoo.official import autoencoder_from_official, denoiser_from_official
 
 SINGLE, LOOP, MOTION = 3e-5, 1e-3, 1e-4

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from leadbench.core.skeleton import HUMANML3D, KIT, Skeleton, feature_slices
 from leadbench.motion import quaternion as quat
 from leadbench.motion.features import extract_features, features_to_joints, joints_to_features, recover_root
 from leadbench.motion.uniform import inverse_kinematics, root_rotations, uniform_skeleton, yaw_half_steps
-from leadbench.skeleton import HUMANML3D, KIT, Skeleton, feature_slices
 
 ROTATIONS, REST = 2e-3, 3e-5  # absolute tolerances of the reference numbers; lengths in KIT's unit: x 500
 KIT_SCALE = 500.0

@@ -14,7 +14,7 @@ from torch import Tensor
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.positions import guidance_features, timestep_features
-from leadbench.sampling import lcm_guidance, lcm_sample, lcm_timesteps
+from leadbench.nn.sampling import lcm_guidance, lcm_sample, lcm_timesteps
 from leadbench.zoo.official import IGNORED, autoencoder_from_official, denoiser_from_official
 
 SINGLE, LOOP, MOTION = 3e-5, 1e-3, 1e-4

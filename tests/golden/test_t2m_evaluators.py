@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from leadbench.config import EvaluatorConfig
+from leadbench.core.config import EvaluatorConfig
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.zoo.official_evaluator import load_official_evaluator, official_config, official_evaluator
 

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from leadbench.core.errors import DataError
+from leadbench.core.tensors import MotionSample, TextSample
 from leadbench.data.humanml3d import draw
-from leadbench.errors import DataError
-from leadbench.tensors import MotionSample, TextSample
 from leadbench.text.glove import GloveVectors
 from leadbench.text.special_words import LISTS, SPECIAL_WORDS
 from leadbench.text.word_vectors import MAX_TOKENS, POS_TAGS, WordBatch, split_token, vectorize

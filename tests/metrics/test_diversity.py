@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference_metrics
 
-from leadbench.errors import DataError, NonFiniteError
+from leadbench.core.errors import DataError, NonFiniteError
 from leadbench.metrics.diversity import diversity, diversity_pair_count, draw_pairs, multimodality
 
 

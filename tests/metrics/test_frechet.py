@@ -7,7 +7,7 @@ import pytest
 import reference_metrics
 import torch
 
-from leadbench.errors import DataError, NonFiniteError
+from leadbench.core.errors import DataError, NonFiniteError
 from leadbench.metrics.frechet import FeatureStatistics, frechet_distance
 
 

@@ -7,9 +7,9 @@ import reference_metrics
 import torch
 from torch import Tensor
 
-from leadbench.errors import DataError, NonFiniteError
+from leadbench.core.errors import DataError, NonFiniteError
+from leadbench.core.tensors import lengths_to_mask
 from leadbench.metrics.physical import floating, floor_penetration, foot_skating, mean_jerk, mpjpe
-from leadbench.tensors import lengths_to_mask
 
 LENGTHS = torch.tensor([40, 25, 2])
 MASK = lengths_to_mask(LENGTHS)

@@ -6,7 +6,7 @@ import pytest
 import reference_metrics
 import torch
 
-from leadbench.errors import DataError, NonFiniteError
+from leadbench.core.errors import DataError, NonFiniteError
 from leadbench.metrics.retrieval import Retrieval, matching_score, r_precision
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from leadbench.errors import DataError, NonFiniteError
+from leadbench.core.errors import DataError, NonFiniteError
+from leadbench.core.random import stream
 from leadbench.metrics.structure import (
     METRICS,
     Metric,
@@ -22,7 +23,6 @@ from leadbench.metrics.structure import (
     t_sne,
     unit_rows,
 )
-from leadbench.random import stream
 
 
 @pytest.fixture

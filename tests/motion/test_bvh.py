@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from leadbench.errors import ConfigError, MotionFileError
+from leadbench.core.errors import ConfigError, MotionFileError
 from leadbench.motion.bvh import SkeletalMotion, local_motion, read_bvh, slerp
 
 ARM = """HIERARCHY

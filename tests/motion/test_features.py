@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from leadbench.errors import DataError, NonFiniteError
+from leadbench.core.errors import DataError, NonFiniteError
+from leadbench.core.skeleton import HUMANML3D, SKELETONS, Skeleton, feature_slices
 from leadbench.motion import quaternion as quat
 from leadbench.motion.features import features_to_joints, joints_to_features, recover_root
 from leadbench.motion.mirror import mirror_joints
@@ -25,7 +26,6 @@ from leadbench.motion.uniform import (
     smooth,
     uniform_skeleton,
 )
-from leadbench.skeleton import HUMANML3D, SKELETONS, Skeleton, feature_slices
 
 BOTH = pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=list(SKELETONS))
 MODES = pytest.mark.parametrize("mode", ["official", "corrected"])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from leadbench.errors import DataError
+from leadbench.core.errors import DataError
+from leadbench.core.skeleton import HUMANML3D, SKELETONS, Skeleton
 from leadbench.motion.mirror import mirror_joints
-from leadbench.skeleton import HUMANML3D, SKELETONS, Skeleton
 
 BOTH = pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=list(SKELETONS))
 

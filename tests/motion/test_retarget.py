@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from bvh_files import write_bnr_like
 
-from leadbench.errors import ConfigError, MotionFileError
+from leadbench.core.errors import ConfigError, MotionFileError
+from leadbench.core.skeleton import get_skeleton
 from leadbench.motion.bvh import local_motion, read_bvh
 from leadbench.motion.features import features_to_joints, joints_to_features
 from leadbench.motion.retarget import BANDAI_NAMCO, map_matrix, retarget
-from leadbench.skeleton import get_skeleton
 
 SKELETON = get_skeleton("humanml3d")
 INDEX = {name: i for i, name in enumerate(SKELETON.joint_names)}

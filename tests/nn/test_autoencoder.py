@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from leadbench.config import AutoencoderConfig, TransformerConfig
-from leadbench.errors import DataError, LatentMismatchError, NonFiniteError
+from leadbench.core.config import AutoencoderConfig, TransformerConfig
+from leadbench.core.errors import DataError, LatentMismatchError, NonFiniteError
+from leadbench.core.tensors import lengths_to_mask
 from leadbench.nn.autoencoder import MotionVAE
-from leadbench.tensors import lengths_to_mask
 
 TRANSFORMER = TransformerConfig(width=16, layers=3, heads=2, feedforward=24)
 LENGTHS = torch.tensor([10, 7, 3])

@@ -7,10 +7,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from leadbench.config import DenoiserConfig, TransformerConfig
-from leadbench.errors import ConfigError, LatentMismatchError, WeightsError
+from leadbench.core.config import DenoiserConfig, TransformerConfig
+from leadbench.core.errors import ConfigError, LatentMismatchError, WeightsError
 from leadbench.nn.denoiser import Denoiser
-from leadbench.schedule import NoiseSchedule
+from leadbench.nn.schedule import NoiseSchedule
 from leadbench.zoo import official
 
 TRANSFORMER = TransformerConfig(width=16, layers=3, heads=2, feedforward=24)

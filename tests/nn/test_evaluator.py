@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from leadbench.config import EvaluatorConfig
-from leadbench.errors import DataError, WeightsError
+from leadbench.core.config import EvaluatorConfig
+from leadbench.core.errors import DataError, WeightsError
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.zoo.official_evaluator import OFFICIAL_NAMES, official_evaluator, official_state_dict
 

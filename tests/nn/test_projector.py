@@ -7,8 +7,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from leadbench.config import ProjectorConfig, TransformerConfig
-from leadbench.errors import ConfigError, LatentMismatchError
+from leadbench.core.config import ProjectorConfig, TransformerConfig
+from leadbench.core.errors import ConfigError, LatentMismatchError
 from leadbench.nn.projector import LeadProjector
 
 TRANSFORMER = TransformerConfig(width=16, layers=3, heads=2, feedforward=24)

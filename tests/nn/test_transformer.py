@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from leadbench.config import TransformerConfig
-from leadbench.errors import ConfigError, DataError
+from leadbench.core.config import TransformerConfig
+from leadbench.core.errors import ConfigError, DataError
 from leadbench.nn.positions import LearnedPositions, SinusoidalPositions
 from leadbench.nn.transformer import (
     CrossAttention,

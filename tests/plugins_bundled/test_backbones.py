@@ -7,11 +7,11 @@ from fakes import WIDTH, FakeAutoencoder, FakeTextEncoder
 from leadbench_mld.backbone import MLDBackbone
 from leadbench_motionlcm.backbone import MotionLCMBackbone
 
-from leadbench.config import DenoiserConfig, TransformerConfig
-from leadbench.contracts import DenoisingBackbone, TrainableBackbone
+from leadbench.core.config import DenoiserConfig, TransformerConfig
+from leadbench.core.contracts import DenoisingBackbone, TrainableBackbone
+from leadbench.core.random import NoiseSource
+from leadbench.core.tensors import MotionSpec
 from leadbench.nn.denoiser import Denoiser
-from leadbench.random import NoiseSource
-from leadbench.tensors import MotionSpec
 
 CAPTIONS = ["a walk", "a run", "someone waves"]
 IDS = ("x", "y", "z")

@@ -16,15 +16,15 @@ from leadbench_motionclip.backbone import MotionCLIPBackbone, load
 from torch.nn.functional import cosine_similarity
 
 from leadbench.cli.main import main
-from leadbench.config import LoopConfig
-from leadbench.contracts import Backbone, DenoisingBackbone, TextEncoder
+from leadbench.core.config import LoopConfig
+from leadbench.core.contracts import Backbone, DenoisingBackbone, TextEncoder
+from leadbench.core.errors import LatentMismatchError, WeightsError
+from leadbench.core.presets import get_preset
+from leadbench.core.random import NoiseSource
+from leadbench.core.tensors import Condition, MotionSpec, lengths_to_mask
 from leadbench.data.humanml3d import HumanML3DFolder
-from leadbench.errors import LatentMismatchError, WeightsError
-from leadbench.plugins import load_plugins
-from leadbench.presets import get_preset
-from leadbench.random import NoiseSource
-from leadbench.results import RunStore
-from leadbench.tensors import Condition, MotionSpec, lengths_to_mask
+from leadbench.plugins.manager import load_plugins
+from leadbench.results.store import RunStore
 from leadbench.testing import assert_conforms, check_backbone
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.training.autoencoder import encode_samples

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from fakes import FakeTextEncoder
 
-from leadbench.tensors import Condition
+from leadbench.core.tensors import Condition
 from leadbench.text.cache import CachedTextEncoder
 
 

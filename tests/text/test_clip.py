@@ -13,7 +13,7 @@ from open_clip.transformer import QuickGELU, TextTransformer
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
-from leadbench.errors import WeightsError
+from leadbench.core.errors import WeightsError
 from leadbench.text.clip import ClipTextEncoder, clip, load_tower
 
 CAPTIONS = [

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leadbench.errors import WeightsError
+from leadbench.core.errors import WeightsError
 from leadbench.text.glove import GloveVectors, load_plain_pickle
 
 WORDS = ["walk", "sos", "eos", "unk"]

@@ -8,8 +8,8 @@ import pytest
 import torch
 from official_layouts import write_text_towers
 
-from leadbench.contracts import InvertibleTextEncoder
-from leadbench.errors import ConfigError, UnknownNameError
+from leadbench.core.contracts import InvertibleTextEncoder
+from leadbench.core.errors import ConfigError, UnknownNameError
 from leadbench.text.clip import ClipTextEncoder, load_tower
 from leadbench.text.sentence import SentenceEncoder, minilm
 from leadbench.text.static import wordllama

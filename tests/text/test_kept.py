@@ -12,14 +12,14 @@ import torch
 from fakes import FakeTextEncoder
 from safetensors.torch import save_file
 
-from leadbench.assets import model_store
-from leadbench.contracts import TextEncoder
-from leadbench.hookspecs import TextEncoderRegistration
-from leadbench.plugins import load_plugins
-from leadbench.tensors import Condition
+from leadbench.core.contracts import TextEncoder
+from leadbench.core.tensors import Condition
+from leadbench.plugins.hookspecs import TextEncoderRegistration
+from leadbench.plugins.manager import load_plugins
 from leadbench.text import sources
 from leadbench.text.cache import CachedTextEncoder, LazyEncoder
 from leadbench.text.kept import KeptEmbeddings
+from leadbench.zoo.assets import model_store
 
 CAPTIONS = ["", "a person walks", "somebody waves"]
 

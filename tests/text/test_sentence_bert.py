@@ -13,7 +13,7 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
-from leadbench.errors import WeightsError
+from leadbench.core.errors import WeightsError
 from leadbench.text.sentence import SentenceEncoder, minilm
 from leadbench.text.sentence_bert import SentenceBert, is_sentence_bert
 from leadbench.text.sources import minilm_source

@@ -14,7 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
-from leadbench.errors import WeightsError
+from leadbench.core.errors import WeightsError
 from leadbench.text.sentence import SentenceEncoder, t5
 
 CAPTIONS = ["a person walks forward", "", "the man jumps up and down three times, then stops", "kick"]

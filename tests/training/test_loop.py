@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from leadbench.config import LoopConfig, OptimizerConfig
-from leadbench.errors import NonFiniteError
+from leadbench.core.config import LoopConfig, OptimizerConfig
+from leadbench.core.errors import NonFiniteError
 from leadbench.training.loop import Progress, Trainer, epoch_batch, learning_rate, update_average
 
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from leadbench.config import ProjectorStage
+from leadbench.core.config import ProjectorStage
+from leadbench.core.presets import get_preset
+from leadbench.core.tensors import Condition
 from leadbench.nn.projector import LeadProjector
-from leadbench.presets import get_preset
-from leadbench.tensors import Condition
 from leadbench.training.autoencoder import kl_to_standard_normal
 from leadbench.training.batches import LengthBatches
 from leadbench.training.evaluator import contrastive_loss

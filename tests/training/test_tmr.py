@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from leadbench.core.presets import get_preset
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
-from leadbench.plugins import load_plugins
-from leadbench.presets import get_preset
+from leadbench.plugins.manager import load_plugins
 from leadbench.testing import assert_conforms, check_evaluator
 from leadbench.training.stages import Workshop, train_evaluator
 from leadbench.training.tmr import filtered_contrastive_loss

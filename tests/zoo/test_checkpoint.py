@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from leadbench.errors import WeightsError
+from leadbench.core.errors import WeightsError
 from leadbench.zoo.checkpoint import Inert, read_checkpoint
 
 WEIGHTS = {"state_dict": {"x": torch.arange(3.0)}}

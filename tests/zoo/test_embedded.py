@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from leadbench.core.errors import LatentMismatchError, UnknownNameError, WeightsError
+from leadbench.core.presets import get_preset
 from leadbench.data.synthetic.options import SynthesisOptions
-from leadbench.errors import LatentMismatchError, UnknownNameError, WeightsError
-from leadbench.presets import get_preset
 from leadbench.training import build as building
 from leadbench.training.build import build, load_all, pack, shipped_models
 from leadbench.training.stages import round_to_half

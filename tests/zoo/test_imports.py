@@ -12,8 +12,8 @@ import pytest
 import torch
 from official_layouts import manifest, random_state, write_backbone, write_evaluator, write_glove
 
-from leadbench.errors import ConfigError, UnknownNameError, WeightsError
-from leadbench.tensors import LatentSpec, MotionSpec, TextSample, lengths_to_mask
+from leadbench.core.errors import ConfigError, UnknownNameError, WeightsError
+from leadbench.core.tensors import LatentSpec, MotionSpec, TextSample, lengths_to_mask
 from leadbench.zoo.imports import import_official
 from leadbench.zoo.inspect import compare, inspect
 from leadbench.zoo.official_backbone import official_backbone
@@ -274,7 +274,7 @@ def test_what_an_evaluator_lacks_is_told(golden: Path, tmp_path: Path) -> None:
 _MEASURE = """
     import sys, torch
     from pathlib import Path
-    from leadbench.tensors import MotionSpec
+    from leadbench.core.tensors import MotionSpec
     from leadbench.zoo.imports import import_official
     from leadbench.zoo.official_files import OfficialFiles
     from leadbench.zoo.store import ModelStore

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leadbench.core.errors import DataError
 from leadbench.data.prepare.convert import Corpus, PrepareOptions, PrepareReport, Recording, convert
 from leadbench.data.prepare.splits import split_clips
 from leadbench.data.prepare.wording_bnr import BANDAI_NAMCO_WORDING
-from leadbench.errors import DataError
 from leadbench.motion.bvh import read_bvh
 from leadbench.motion.retarget import BANDAI_NAMCO, retarget
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leadbench.core.random import stream
 from leadbench.data.prepare.measure import Hand, Measured
-from leadbench.random import stream
 
 VERSION = 2
 CAPTIONS = 4

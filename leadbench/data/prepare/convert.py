@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from leadbench.core.errors import DataError, LeadbenchError, NonFiniteError, unknown_name
+from leadbench.core.skeleton import get_skeleton
 from leadbench.data.humanml3d import HELD_OUT
 from leadbench.data.labels import MotionLabel, write_labels
 from leadbench.data.prepare.captions import VERSION, Wording, swap_sides, write_captions
 from leadbench.data.prepare.measure import measure
 from leadbench.data.prepare.splits import SHARES
 from leadbench.data.prepare.writer import PreparedClip, fresh_folder, write_clip, write_index
-from leadbench.errors import DataError, LeadbenchError, NonFiniteError, unknown_name
 from leadbench.motion.features import features_to_joints, joints_to_features
 from leadbench.motion.mirror import mirror_joints
 from leadbench.motion.uniform import Mode
-from leadbench.skeleton import get_skeleton
 
 Floats = NDArray[np.float64]
 MIN_FRAMES = 40

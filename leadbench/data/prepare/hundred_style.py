@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leadbench.core.errors import DataError, MotionFileError
 from leadbench.data.prepare.convert import Corpus, PrepareOptions, PrepareReport, Recording, convert
 from leadbench.data.prepare.splits import split_by_style
 from leadbench.data.prepare.wording_100style import CONTENTS, HUNDRED_STYLE_WORDING, names_a_side
-from leadbench.errors import DataError, MotionFileError
 from leadbench.motion.bvh import read_bvh
 from leadbench.motion.retarget import HUNDRED_STYLE, retarget
 

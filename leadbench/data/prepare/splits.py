@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from leadbench.random import stream
+from leadbench.core.random import stream
 
 SHARES = {"train": 0.80, "val": 0.05, "test": 0.15}
 _STYLE_CELL = 20

@@ -6,7 +6,7 @@ outside the lexicon is an error, not a guess.
 
 from __future__ import annotations
 
-from leadbench.errors import DataError
+from leadbench.core.errors import DataError
 
 _WORDS = {
     "DET": ("a an the both all some another each"),

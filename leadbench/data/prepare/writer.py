@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leadbench.core.errors import DataError
+from leadbench.core.skeleton import Skeleton, feature_slices
 from leadbench.data.prepare.tagging import tag
-from leadbench.errors import DataError
-from leadbench.skeleton import Skeleton, feature_slices
 
 Floats = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from leadbench.skeleton import get_skeleton
+from leadbench.core.skeleton import get_skeleton
 
 Floats = NDArray[np.float64]
 

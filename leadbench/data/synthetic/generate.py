@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from leadbench.core.errors import DataError
+from leadbench.core.random import stream
+from leadbench.core.skeleton import get_skeleton
 from leadbench.data.prepare.splits import SHARES, split_clips
 from leadbench.data.prepare.writer import PreparedClip, fresh_folder, write_clip, write_index
 from leadbench.data.synthetic.act import FPS, Act, enliven, then
@@ -18,10 +21,7 @@ from leadbench.data.synthetic.body import stand, to_joints
 from leadbench.data.synthetic.corpus import ACTIONS
 from leadbench.data.synthetic.options import VERSION, SynthesisOptions
 from leadbench.data.synthetic.wording import write_captions
-from leadbench.errors import DataError
 from leadbench.motion.features import features_to_joints, joints_to_features
-from leadbench.random import stream
-from leadbench.skeleton import get_skeleton
 
 MIN_FRAMES, MAX_FRAMES = 41, 197  # of joints; features have one row less
 _SEQUENCES = 0.3  # share of clips with two actions

@@ -1,1 +1,0 @@
-"""The paper's claims as named checks over stored records."""

@@ -1,0 +1,1 @@
+"""What everything else stands on: contracts, batch types, errors, randomness, configuration, settings."""

@@ -1,0 +1,235 @@
+"""One Protocol per stage. Stages meet here and exchange the batch types of :mod:`leadbench.core.tensors`.
+
+A class keeps a contract by having its attributes and methods; nothing needs to be subclassed.
+``leadbench plugins check NAME`` tells whether an implementation keeps its promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from leadbench.core.random import NoiseSource
+from leadbench.core.tensors import (
+    Condition,
+    Latent,
+    LatentSpec,
+    MotionBatch,
+    MotionSample,
+    MotionSpec,
+    Prediction,
+    Projection,
+    SplitReport,
+    TextSample,
+)
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Turns captions into a :class:`Condition`. Deterministic; the caller caches.
+
+    A method ``token_counts(captions) -> list[int]`` is optional; captions of one count are then embedded together.
+    """
+
+    name: str
+    dim: int
+
+    def encode(self, captions: Sequence[str]) -> Condition:
+        """Embed captions: tokens [B, L, C], mask [B, L]; pooled encoders have L = 1."""
+        ...
+
+    def null(self, batch: int) -> Condition:
+        """The encoder's own embedding of the empty caption, repeated to ``batch`` rows."""
+        ...
+
+
+@runtime_checkable
+class InvertibleTextEncoder(TextEncoder, Protocol):
+    """What motion textual inversion needs: access to the word vectors, differentiably."""
+
+    def word_embedding(self, word: str) -> Tensor:
+        """Input vector of a word [T]: the mean over its sub-tokens."""
+        ...
+
+    def encode_with(self, captions: Sequence[str], vectors: Mapping[str, Tensor]) -> Condition:
+        """Embed captions whose placeholders ``<name>`` are replaced by vectors [T] or [B, T]; differentiable."""
+        ...
+
+
+@runtime_checkable
+class MotionAutoencoder(Protocol):
+    """Maps normalised motions to latents and back.
+
+    ``motion`` holds the statistics that the autoencoder was trained with: ``encode`` expects a batch
+    normalised by them and ``decode`` returns one.
+    """
+
+    latent: LatentSpec
+    motion: MotionSpec
+    fingerprint: str
+
+    def encode(self, motion: MotionBatch) -> Normal:
+        """Posterior with loc and scale [B, N, M], in the latent space that denoisers see."""
+        ...
+
+    def decode(self, latent: Latent, mask: Tensor) -> MotionBatch:
+        """Motions of the lengths that mask [B, F] tells."""
+        ...
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """A text-to-latent generator: all that the T2M and latency benchmarks need."""
+
+    name: str
+    text_encoder: TextEncoder
+    autoencoder: MotionAutoencoder
+    default_steps: int
+
+    def supports_steps(self, steps: int) -> bool:
+        """Whether ``sample`` can run with that many steps."""
+        ...
+
+    def default_guidance(self, steps: int) -> float | None:
+        """Guidance scale used where the caller names none; None: the backbone has no guidance."""
+        ...
+
+    def sample(
+        self,
+        condition: Condition,
+        motion_mask: Tensor,
+        noise: NoiseSource,
+        *,
+        steps: int,
+        guidance: float | None,
+    ) -> Latent:
+        """Generate latents for a condition [B, L, C] and motion lengths given as a mask [B, F]."""
+        ...
+
+
+@runtime_checkable
+class DenoisingBackbone(Backbone, Protocol):
+    """A backbone that denoises: what training and motion textual inversion need."""
+
+    timesteps: int
+
+    def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
+        """Forward process (paper, Eq. 1): noisy latents [B, N, M] at integer timesteps [B]."""
+        ...
+
+    def predict(
+        self, noisy: Tensor, timestep: Tensor, condition: Condition, *, guidance: float | None = None
+    ) -> Prediction:
+        """Clean latent and noise estimates (paper, Eq. 10), differentiable in the condition."""
+        ...
+
+
+@runtime_checkable
+class TrainableBackbone(DenoisingBackbone, Protocol):
+    """Optional: lets ``leadbench train diffusion --backbone NAME`` train a stranger's backbone.
+
+    ``network`` is what is trained; ``training_loss`` must read it from that attribute, because validation and moving
+    average put a copy in its place.
+    """
+
+    network: torch.nn.Module
+
+    def training_loss(self, clean: Tensor, condition: Condition, noise: Tensor, timestep: Tensor) -> Tensor:
+        """Scalar loss of a batch of clean latents [B, N, M]."""
+        ...
+
+
+@runtime_checkable
+class Projector(Protocol):
+    """Realigns latents with a text space and maps them back (paper, section 4.1, Eq. 3).
+
+    A projector belongs to the latent space whose autoencoder has ``latent_fingerprint``.
+    """
+
+    latent_fingerprint: str
+    text_encoder: str
+
+    def project(self, latent: Latent) -> Projection:
+        """Code of a latent: ``aligned`` [B, C] for the cosine, ``tokens`` [B, K, C]."""
+        ...
+
+    def reproject(self, projection: Projection) -> Latent:
+        """Latent [B, N, M] of a code."""
+        ...
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Co-embedding of texts and motions in which the metrics are measured.
+
+    ``identity`` is a hash of weights, statistics and word vectors: scores of two identities never meet
+    in one table column.
+    """
+
+    name: str
+    dim: int
+    motion: MotionSpec
+    identity: str
+
+    def embed_text(self, samples: Sequence[TextSample]) -> Tensor:
+        """Text embeddings [B, E], in input order."""
+        ...
+
+    def embed_motion(self, motion: MotionBatch) -> Tensor:
+        """Motion embeddings [B, E] of a batch normalised by ``motion``, independent of batch neighbours."""
+        ...
+
+
+@runtime_checkable
+class MotionDataset(Protocol):
+    """Motions with captions in three splits; :class:`leadbench.data.humanml3d.HumanML3DFolder` is the usual one."""
+
+    name: str
+    motion: MotionSpec
+
+    @property
+    def identity(self) -> str:
+        """Hash of its content: records of two datasets never meet in one table."""
+        ...
+
+    def ids(self, split: str) -> tuple[str, ...]:
+        """Ids of a split (``train``, ``val``, ``test``), in file order."""
+        ...
+
+    def load(self, split: str, *, skip_bad: bool = False) -> tuple[list[MotionSample], SplitReport]:
+        """Samples of a split, and what was left out; unusable motions are an error unless ``skip_bad``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedMotions:
+    """Decoded motions as metrics of motions see them.
+
+    Attributes:
+        joints: [B, F, J, 3] metres, Y up, floor at 0.
+        mask: [B, F], True on real frames.
+        skeleton: name of the skeleton (``humanml3d``, ``kit``).
+        fps: frames a second.
+        latent: what they were decoded from; of no tokens, [B, 0, 0], where the motions are real.
+    """
+
+    joints: Tensor
+    mask: Tensor
+    skeleton: str
+    fps: float
+    latent: Latent
+
+
+MotionMetric = Callable[[GeneratedMotions], Tensor]
+"""A metric of single motions: one value each, [B]; the benchmark records the mean over all test motions."""
+
+
+def device_of(module: torch.nn.Module) -> torch.device:
+    """Device of a module's first parameter (CPU for a module without parameters)."""
+    parameter = next(module.parameters(), None)
+    return parameter.device if parameter is not None else torch.device("cpu")

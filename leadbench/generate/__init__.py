@@ -1,0 +1,1 @@
+"""Captions to motions: the generation pipeline, motion textual inversion, and concept files."""

@@ -1,0 +1,161 @@
+"""Captions to motions on disk: what ``leadbench generate`` does, with learnt concepts in the captions or without."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leadbench.core.contracts import Backbone, Projector
+from leadbench.core.errors import ConfigError, unknown_name
+from leadbench.core.provenance import collect_provenance
+from leadbench.core.random import NoiseSource
+from leadbench.core.skeleton import get_skeleton
+from leadbench.core.tensors import Condition, lengths_to_mask
+from leadbench.data.humanml3d import UNIT
+from leadbench.generate.concepts import Concept
+from leadbench.generate.inversion import invertible
+from leadbench.generate.pipeline import decode_latents, realign
+from leadbench.motion.features import features_to_joints
+from leadbench.text.placeholders import split_caption
+from leadbench.zoo.files import write_text_atomic
+
+MOST_FRAMES = 196
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """What is generated.
+
+    Attributes:
+        captions: may hold ``<name>`` of a concept.
+        frames: length of every motion, a multiple of 4, at most 196 as in the training data.
+        count: motions of each caption.
+        steps, guidance: None: the backbone's defaults.
+        seed: of the noise.
+    """
+
+    captions: tuple[str, ...]
+    frames: int = 120
+    count: int = 1
+    steps: int | None = None
+    guidance: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.frames % UNIT or not UNIT <= self.frames <= MOST_FRAMES:
+            raise ConfigError(f"frames {self.frames}: must be a multiple of {UNIT}, from {UNIT} to {MOST_FRAMES}")
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedMotion:
+    """A motion: raw features [F, D], joints [F, J, 3] in metres with y up, and the caption that made it."""
+
+    name: str
+    caption: str
+    features: Tensor
+    joints: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Generator:
+    """A backbone, a projector of its latent space or None, and concepts by name."""
+
+    backbone: Backbone
+    projector: Projector | None = None
+    concepts: Mapping[str, Concept] = field(default_factory=dict)
+
+    def generate(self, request: GenerateRequest) -> list[GeneratedMotion]:
+        """All motions of a request; motion k of a caption depends on the seed, its caption's place and k alone.
+
+        Raises:
+            ConfigError: steps that the backbone does not support, or a concept of another text encoder.
+            UnknownNameError: a placeholder without a concept.
+            LatentMismatchError: the projector belongs to another latent space.
+        """
+        backbone = self.backbone
+        steps = backbone.default_steps if request.steps is None else request.steps
+        if not backbone.supports_steps(steps):
+            raise ConfigError(f"--steps {steps}: backbone {backbone.name!r} does not support that many")
+        edit = None if self.projector is None else realign(self.projector, backbone.autoencoder)
+        guidance = backbone.default_guidance(steps) if request.guidance is None else request.guidance
+        condition = self._condition(request.captions)
+        mask = lengths_to_mask(torch.full((len(request.captions),), request.frames))
+        ids = tuple(f"{number}" for number in range(len(request.captions)))
+        made = []
+        with torch.no_grad():
+            for repeat in range(request.count):
+                noise = NoiseSource(request.seed, ids, 0, repeat)
+                latent = backbone.sample(condition, mask, noise, steps=steps, guidance=guidance)
+                features = decode_latents(backbone.autoencoder, latent, mask, edit).denormalize().features
+                made += self._named(request, features, repeat)
+        return sorted(made, key=lambda motion: motion.name)
+
+    def description(self, request: GenerateRequest) -> dict[str, object]:
+        """What made the motions of a request: names, resolved steps and guidance, latent space, concepts."""
+        backbone, projector = self.backbone, self.projector
+        steps = backbone.default_steps if request.steps is None else request.steps
+        return {
+            "backbone": backbone.name,
+            "steps": steps,
+            "guidance": backbone.default_guidance(steps) if request.guidance is None else request.guidance,
+            "latent": backbone.autoencoder.fingerprint,
+            "projector": None if projector is None else f"aligned {projector.text_encoder}",
+            "concepts": {name: dict(concept.about) for name, concept in self.concepts.items()},
+        }
+
+    def _named(self, request: GenerateRequest, features: Tensor, repeat: int) -> list[GeneratedMotion]:
+        joints = features_to_joints(features, get_skeleton(self.backbone.autoencoder.motion.skeleton))
+        suffix = f"-{repeat}" if request.count > 1 else ""
+        return [
+            GeneratedMotion(f"{number:03d}-{_slug(caption)}{suffix}", caption, features[number], joints[number])
+            for number, caption in enumerate(request.captions)
+        ]
+
+    def _condition(self, captions: Sequence[str]) -> Condition:
+        used = {part.text for caption in captions for part in split_caption(caption) if part.placeholder}
+        for name in used - set(self.concepts):
+            raise unknown_name("concept", name, self.concepts, where=f"<{name}>")
+        if not used:
+            return self.backbone.text_encoder.encode(captions)
+        encoder = invertible(self.backbone.text_encoder)
+        for name in used:
+            self.concepts[name].check(encoder)
+        with torch.no_grad():
+            return encoder.encode_with(captions, {name: self.concepts[name].vector for name in used})
+
+
+def write_motions(
+    motions: Sequence[GeneratedMotion], request: GenerateRequest, generator: Generator, out: Path
+) -> list[Path]:
+    """Write ``NAME.features.npy``, ``NAME.joints.npy`` and ``generate.json``: request, models, provenance."""
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for motion in motions:
+        for kind, values in (("features", motion.features), ("joints", motion.joints)):
+            path = out / f"{motion.name}.{kind}.npy"
+            np.save(path, values.numpy())
+            written.append(path)
+    content = {
+        "request": asdict(request),
+        "captions": {motion.name: motion.caption for motion in motions},
+        **generator.description(request),
+        **collect_provenance(),
+    }
+    write_text_atomic(out / "generate.json", json.dumps(content, indent=2) + "\n")
+    return written
+
+
+def _slug(caption: str) -> str:
+    """A caption as part of a file name.
+
+    >>> _slug("A person <superman> slowly.")
+    'a-person-superman-slowly'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:60]

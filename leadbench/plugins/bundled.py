@@ -1,0 +1,99 @@
+"""What leadbench brings itself, through the same hooks as anybody's plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leadbench.plugins.hookspecs import Registration, TextEncoderRegistration, hookimpl
+
+
+@hookimpl
+def leadbench_text_encoders() -> Sequence[Registration]:
+    """Two encoders whose weights arrive as ordinary packages, and the two of the official backbones."""
+    return [
+        TextEncoderRegistration(
+            "minilm",
+            "all-MiniLM-L6-v2 sentence embeddings, pooled, 384 wide",
+            "leadbench.text.sentence:minilm",
+            requires=("sentence_transformers",),
+            identity="leadbench.text.sources:minilm_identity",
+        ),
+        Registration(
+            "wordllama",
+            "WordLlama static sub-token vectors, mean, 256 wide",
+            "leadbench.text.static:wordllama",
+            requires=("wordllama", "tokenizers"),
+        ),
+        TextEncoderRegistration(
+            "clip",
+            "CLIP ViT-L/14 of OpenAI, projected end token, 768 wide: what MLD is conditioned on",
+            "leadbench.text.clip:clip",
+            requires=("open_clip",),
+            identity="leadbench.text.sources:clip_identity",
+        ),
+        TextEncoderRegistration(
+            "t5",
+            "sentence-t5-large, 768 wide: what MotionLCM is conditioned on",
+            "leadbench.text.sentence:t5",
+            requires=("sentence_transformers",),
+            identity="leadbench.text.sources:t5_identity",
+        ),
+    ]
+
+
+@hookimpl
+def leadbench_datasets() -> Sequence[Registration]:
+    """The on-disk format of HumanML3D, and the two datasets that are published in it."""
+    return [
+        Registration(
+            "humanml3d", "HumanML3D (Guo et al. 2022): 22 joints, 20 fps", "leadbench.data.humanml3d:humanml3d"
+        ),
+        Registration("kit", "KIT-ML in the same format: 21 joints, 12.5 fps", "leadbench.data.humanml3d:kit_ml"),
+        Registration(
+            "folder",
+            "any folder in HumanML3D's on-disk format (22 or 21 joints)",
+            "leadbench.data.humanml3d:HumanML3DFolder",
+        ),
+    ]
+
+
+@hookimpl
+def leadbench_projectors() -> Sequence[Registration]:
+    """LEAD projectors in our own file format."""
+    return [Registration("lead", "LEAD projector (safetensors with card)", "leadbench.zoo.store:load_projector")]
+
+
+@hookimpl
+def leadbench_evaluators() -> Sequence[Registration]:
+    """Co-embedding networks of Guo et al., and a second opinion."""
+    return [
+        Registration(
+            "guo",
+            "text-motion co-embedding of Guo et al. 2022: the official one, or the model folder's",
+            "leadbench.zoo.evaluators:guo",
+        ),
+        Registration(
+            "tmr", "in the manner of TMR: raw captions, from the model folder", "leadbench.zoo.evaluators:tmr"
+        ),
+    ]
+
+
+@hookimpl
+def leadbench_metrics() -> Sequence[Registration]:
+    """Physical plausibility."""
+    return [
+        Registration(
+            "skating-ratio", "share of frames in which a foot slides", "leadbench.metrics.bundled:make_skating_ratio"
+        ),
+        Registration(
+            "penetration",
+            "mean depth of the lowest joint under the floor, metres",
+            "leadbench.metrics.bundled:make_penetration_depth",
+        ),
+        Registration(
+            "floating",
+            "mean height of the lowest joint above the floor, metres",
+            "leadbench.metrics.bundled:make_floating",
+        ),
+        Registration("jerk", "mean jerk of all joints, metres a second cubed", "leadbench.metrics.bundled:make_jerk"),
+    ]

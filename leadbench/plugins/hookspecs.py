@@ -1,0 +1,112 @@
+"""The hooks of the pluggy project ``leadbench``. Importing this module, or a plugin, must not import torch.
+
+A hook returns light registrations: name, one-line summary, packages it needs, and a factory given as
+``"package.module:attribute"`` (imported only when used) or as a callable.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pluggy
+
+PROJECT = "leadbench"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+def imported(named: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The callable itself, or what ``"module:attribute"`` names. Raises ImportError, AttributeError: there is none."""
+    if callable(named):
+        return named
+    module, _, attribute = named.partition(":")
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return loaded
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One thing that a plugin offers.
+
+    Args:
+        name: what users type; unique among registrations of the same kind.
+        summary: one line for listings.
+        factory: callable, or ``"module:attribute"`` imported on first use; its arguments are those that the
+            hook documents.
+        requires: import names that must be installed.
+    """
+
+    name: str
+    summary: str
+    factory: str | Callable[..., Any]
+    requires: tuple[str, ...] = ()
+
+    def load(self) -> Callable[..., Any]:
+        """Import and return the factory.
+
+        Raises:
+            ImportError, AttributeError: the factory's module or attribute does not exist.
+        """
+        return imported(self.factory)
+
+
+@dataclass(frozen=True)
+class BackboneRegistration(Registration):
+    """A backbone.
+
+    Args:
+        display: name in tables.
+        few_step: whether ``--steps 1,2,4`` without a name speaks to it.
+        text_encoder: name of the text encoder it is conditioned on, for listings.
+    """
+
+    display: str = ""
+    few_step: bool = False
+    text_encoder: str = ""
+
+
+@dataclass(frozen=True)
+class TextEncoderRegistration(Registration):
+    """A text encoder whose embeddings are kept between runs.
+
+    Args:
+        identity: callable, or ``"module:attribute"``, that tells without loading the encoder which weights and code it
+            would use, as text that differs wherever an embedding might; it may return None: nothing is kept then.
+    """
+
+    identity: str | Callable[[], str | None] | None = None
+
+
+class LeadbenchHooks:
+    """Hook specifications; a plugin implements any subset with ``@leadbench.hookimpl``."""
+
+    @hookspec
+    def leadbench_backbones(self) -> Sequence[BackboneRegistration]:  # type: ignore[empty-body]
+        """Backbones; factory ``(models: leadbench.zoo.store.ModelStore) -> Backbone``."""
+
+    @hookspec
+    def leadbench_text_encoders(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Text encoders; factory ``() -> TextEncoder``. With a :class:`TextEncoderRegistration` embeddings are kept."""
+
+    @hookspec
+    def leadbench_projectors(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Projector file formats; factory ``(path: pathlib.Path) -> Projector``."""
+
+    @hookspec
+    def leadbench_datasets(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Datasets; factory ``(root: pathlib.Path) -> MotionDataset``."""
+
+    @hookspec
+    def leadbench_evaluators(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Evaluators; factory ``(models: leadbench.zoo.store.ModelStore) -> Evaluator``."""
+
+    @hookspec
+    def leadbench_metrics(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Metrics of single motions; factory ``() -> leadbench.core.contracts.MotionMetric``."""
+
+    @hookspec
+    def leadbench_commands(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Command-line groups; factory ``() -> typer.Typer``, mounted under the registration's name."""

@@ -1,0 +1,1 @@
+"""Figures: pose strips and pictures of latent spaces."""

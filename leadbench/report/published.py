@@ -1,0 +1,143 @@
+"""The paper's own numbers, as data: every row of its Tables 1 to 6, the user study and the inference times.
+
+They are shown beside measured rows, never ranked with them: another dataset, other models, another evaluator.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+
+from leadbench.core.config import FrozenModel
+from leadbench.core.errors import ConfigError
+from leadbench.metrics.statistics import Estimate
+from leadbench.report.tables.t2m import REAL, Beside, TableRow, render_rows
+
+
+class PublishedValue(FrozenModel):
+    """A mean, with the half width of its 95 % interval where the paper gives one."""
+
+    mean: float
+    half_width: float | None = None
+
+
+class PublishedRow(FrozenModel):
+    """A row of one of the paper's tables.
+
+    Attributes:
+        table: 1 to 6; ``row``: its name there, without the reference.
+        steps: of Table 5; ``projected``: whether motions were realigned, in Tables 3 and 4.
+        metrics: by the names of our records; what the paper leaves out is absent.
+        note: where the paper contradicts itself.
+    """
+
+    table: int = Field(ge=1, le=6)
+    row: str
+    steps: int | None = None
+    projected: bool | None = None
+    metrics: dict[str, PublishedValue]
+    note: str | None = None
+
+
+class UserStudy(FrozenModel):
+    """Mean ratings, 1 to 5, of two methods."""
+
+    comparison: str
+    participants: int
+    realism: dict[str, float]
+    relevance: dict[str, float]
+
+
+class Published(FrozenModel):
+    """Everything that the paper reports in numbers."""
+
+    source: str
+    datasets: dict[int, str]
+    rows: tuple[PublishedRow, ...]
+    inference_seconds_per_prompt: dict[str, float]
+    user_study: tuple[UserStudy, ...]
+
+    def table(self, number: int) -> tuple[PublishedRow, ...]:
+        """Rows of one table.
+
+        Raises:
+            ConfigError: the paper has no such table.
+        """
+        if number not in self.datasets:
+            raise ConfigError(f"--table {number}: the paper has tables {min(self.datasets)} to {max(self.datasets)}")
+        return tuple(row for row in self.rows if row.table == number)
+
+
+@cache
+def published() -> Published:
+    """The paper's numbers.
+
+    >>> [row.row for row in published().table(4)]
+    ['Real', 'noALIGN', 'noKL', 'noREC', 'PROJ']
+    """
+    return Published.model_validate(json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8")))
+
+
+def render_published(number: int, form: str = "github") -> str:
+    """One of the paper's tables in a format of ours.
+
+    Raises:
+        ConfigError: no such table.
+        UnknownNameError: no such format.
+    """
+    paper = published()
+    found = paper.table(number)
+    if form == "json":
+        return json.dumps([row.model_dump(exclude_none=True) for row in found], indent=2, ensure_ascii=False)
+    rows = [_table_row(row) for row in found]
+    notes = [f"{row.row}: {row.note}" for row in found if row.note]
+    title = f"Published, Table {number} ({paper.datasets[number]}): not measured here"
+    return "\n\n".join([render_rows(title, rows, form), *notes])
+
+
+_TABLES = {"humanml3d": {"by_model": 1, "by_steps": 5}, "kit": {"by_model": 2}}
+
+
+def published_beside(dataset: str, *, ranked: bool = False) -> Beside:
+    """Rows of the paper's tables that belong beside measured ones of a dataset; none for datasets not in the paper.
+
+    >>> [row.name for row in published_beside("kit").by_model][:2], published_beside("bnr").by_model
+    (['Real (paper)', 'JL2P (paper)'], ())
+    """
+    rows = {
+        layout: tuple(_table_row(row, beside=True, ranked=ranked) for row in published().table(number))
+        for layout, number in _TABLES.get(dataset, {}).items()
+    }
+    if not rows:
+        return Beside()
+    tables = list(_TABLES[dataset].values())
+    told = [f"{row.row} (paper): {row.note}." for number in tables for row in published().table(number) if row.note]
+    source = f"Rows marked (paper) are published: Tables {', '.join(map(str, tables))} of {published().source}."
+    return Beside(**rows, notes=(source, *told))
+
+
+def published_real(dataset: str) -> dict[str, float] | None:
+    """Metrics of the published Real row of a dataset; None for datasets not in the paper.
+
+    >>> published_real("kit")["mm_dist"]
+    2.788
+    """
+    number = _TABLES.get(dataset, {}).get("by_model")
+    if number is None:
+        return None
+    row = next(row for row in published().table(number) if row.row == REAL)
+    return {metric: value.mean for metric, value in row.metrics.items()}
+
+
+def _table_row(row: PublishedRow, *, beside: bool = False, ranked: bool = False) -> TableRow:
+    name = row.row if row.projected is None else f"{row.row}, {'projected' if row.projected else 'not projected'}"
+    name = f"{name} (paper)" if beside else name
+    estimates = {
+        metric: Estimate(value.mean, value.half_width or 0.0, 1 if value.half_width is None else 20)
+        for metric, value in row.metrics.items()
+    }
+    ranked = ranked and row.row != REAL
+    return TableRow(name, row.steps, None, estimates, ranked=ranked, backbone=None, projector=None)

@@ -1,0 +1,192 @@
+"""Records of finished work: one JSON line each, appended so that a kill at any moment loses none and halves none.
+
+A run is a folder with ``run.json`` (what was asked for, and where it ran) and ``records.jsonl``. Writers take an
+exclusive lock on the record file, cut off what a dead writer left behind the last whole line, append one line and
+flush it to disk. Readers take no lock: they drop a last line that has no end. So a kill at any moment, a full disk
+and several processes on one run leave only whole records, each key once. The lock is advisory and lives with the open
+file, so that a killed process leaves none behind; it needs a POSIX system.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydantic import Field, FiniteFloat, ValidationError
+
+from leadbench.core.config import FrozenModel
+from leadbench.core.errors import ResultsError
+
+SCHEMA_VERSION = 1
+
+
+class Record(FrozenModel):
+    """One finished unit of work: a replication of a table row.
+
+    Attributes:
+        row: row of the table, e.g. ``LEAD (MLD)``; ``display`` its backbone's name in tables.
+        projector: what the projector was aligned to; None without one.
+        metrics: by name; None where a metric is not available. NaN and infinity are refused.
+        details: counts and diagnostics (latent norm, foot skating, samples, notes).
+        seconds: time by part; not part of what makes two records equal.
+        key: identity within the run.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    dataset: str
+    protocol: str
+    evaluator: str
+    row: str
+    display: str | None = None
+    backbone: str | None = None
+    projector: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    replication: int = Field(ge=0)
+    seed: int
+    metrics: dict[str, FiniteFloat | None]
+    details: dict[str, Any] = Field(default_factory=dict)
+    chunk_size: int = Field(gt=0)
+    seconds: dict[str, float] = Field(default_factory=dict)
+    key: str
+
+
+class RunStore:
+    """Reads and extends the records of one run folder.
+
+    Args:
+        folder: created by :meth:`start`, not before.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self._found: dict[str, Record] = {}
+        self._read = 0  # bytes of whole lines that are in _found
+        self._lines = 0
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "records.jsonl"
+
+    @property
+    def _header(self) -> Path:
+        return self.folder / "run.json"
+
+    def start(self, config: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
+        """Create the folder, or check that it holds a run of the same configuration.
+
+        Raises:
+            ResultsError: the folder holds another run; the message names what differs.
+        """
+        wanted = json.loads(json.dumps(config, allow_nan=False))
+        if not self._header.is_file():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            content = {"schema_version": SCHEMA_VERSION, "config": wanted, "provenance": dict(provenance)}
+            self._create_header(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        differing = _differing(self.header()["config"], wanted)
+        if differing:
+            raise ResultsError(f"{self.folder}: holds a run with another {', '.join(differing)}; choose another --out")
+
+    def header(self) -> dict[str, Any]:
+        """Content of ``run.json``.
+
+        Raises:
+            ResultsError: there is none, it is not readable, or a newer version wrote it.
+        """
+        try:
+            header: dict[str, Any] = json.loads(self._header.read_text(encoding="utf-8"))
+            version = header["schema_version"]
+        except (OSError, json.JSONDecodeError, KeyError, TypeError) as exc:
+            raise ResultsError(f"{self.folder}: no readable run.json, so this is no run folder") from exc
+        if version != SCHEMA_VERSION:
+            raise ResultsError(f"{self._header}: schema version {version}, this leadbench reads {SCHEMA_VERSION}")
+        return header
+
+    def done(self, key: str) -> bool:
+        """Whether a record with this key is stored, by this process or another."""
+        self._refresh()
+        return key in self._found
+
+    def append(self, record: Record) -> None:
+        """Store a record; a key that is stored already is left as it is.
+
+        Raises:
+            ResultsError: ``details`` hold something that JSON does not.
+        """
+        try:
+            line = (json.dumps(record.model_dump(), allow_nan=False) + "\n").encode()
+        except (TypeError, ValueError) as exc:
+            raise ResultsError(f"record {record.key}: cannot be stored as JSON ({exc})") from exc
+        with self._locked() as file:
+            self._refresh()
+            # The lock is ours, so bytes behind the last whole line are a dead writer's.
+            file.truncate(self._read)
+            if record.key in self._found:
+                return
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+            self._refresh()
+
+    def records(self) -> list[Record]:
+        """All whole records, in the order in which they were written.
+
+        Raises:
+            ResultsError: a whole line is not a record.
+        """
+        self._refresh()
+        return list(self._found.values())
+
+    def _refresh(self) -> None:
+        """Read whole lines that were appended since the last time; the first of equal keys counts."""
+        if not self._file.is_file():
+            return
+        with self._file.open("rb") as file:
+            file.seek(self._read)
+            content = file.read()
+        for line in content.split(b"\n")[:-1]:
+            try:
+                record = Record.model_validate(json.loads(line))
+            except (ValidationError, ValueError) as exc:
+                reason = str(exc).splitlines()[0]
+                raise ResultsError(f"{self._file}:{self._lines + 1}: not a record ({reason})") from exc
+            self._found.setdefault(record.key, record)
+            self._read += len(line) + 1
+            self._lines += 1
+
+    @contextmanager
+    def _locked(self) -> Iterator[BinaryIO]:
+        """The record file, open for appending, while no other process writes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._file.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+
+    def _create_header(self, text: str) -> None:
+        """Write ``run.json`` whole or not at all; where two processes start at once, the first one's stays."""
+        with self._locked():
+            if self._header.is_file():
+                return
+            temporary = self.folder / "run.json.tmp"
+            temporary.write_text(text, encoding="utf-8")
+            os.replace(temporary, self._header)
+
+
+def _differing(stored: Any, wanted: Any, where: str = "") -> list[str]:
+    """Dotted names of the entries in which two configurations differ, sorted."""
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        keys = sorted({*stored, *wanted})
+        missing = object()
+        return [
+            name
+            for key in keys
+            for name in _differing(
+                stored.get(key, missing), wanted.get(key, missing), f"{where}.{key}" if where else key
+            )
+        ]
+    return [] if stored == wanted else [where or "configuration"]

@@ -1,0 +1,1 @@
+"""Evaluations: each folder holds one task with its protocol, its units of work and its table."""

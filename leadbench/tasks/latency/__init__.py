@@ -1,0 +1,1 @@
+"""Seconds per prompt, by stage (section 5.3)."""

@@ -1,0 +1,155 @@
+"""Work in chunks: several at once, halved when memory runs out; which rows meet in a chunk changes no number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from leadbench.core.errors import ConfigError
+
+MOST_WORKERS = 8
+"""Threads beyond these mostly wait for the interpreter's lock."""
+
+LEAST_CHUNKS, SMALL = 8, 32
+"""Chunks that a replication is cut into at least, as long as each has so many motions."""
+
+
+class Sized(Protocol):
+    """What has a length in frames, and an id."""
+
+    @property
+    def length(self) -> int: ...
+    @property
+    def id(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows of a replication that are worked on together; fixed by the draw, not by the machine."""
+
+    rows: tuple[int, ...]
+
+
+Work = Callable[[Chunk], None]
+
+
+def cut_chunks(drawn: Sequence[Sized], size: int) -> list[Chunk]:
+    """Cut a replication into chunks of at most ``size``, sorted by (length, id) so that little is padded.
+
+    There are some eight at least, unless that made them small: with five, of two workers one would wait for the last.
+    """
+    order = sorted(range(len(drawn)), key=lambda i: (drawn[i].length, drawn[i].id))
+    size = min(size, max(SMALL, -(-len(order) // LEAST_CHUNKS)))
+    return [Chunk(tuple(order[start : start + size])) for start in range(0, len(order), size)]
+
+
+@dataclass
+class ChunkedWork:
+    """Runs work on chunks of at most ``size`` motions; ``size`` is halved whenever memory runs out, and stays so.
+
+    With several ``workers``, chunks are worked on at once, each in a thread with its share of torch's threads. One
+    chunk's Python runs beside another's products, and no product waits for a second thread, so all stages overlap.
+    Work must then stand being called by several threads.
+    """
+
+    size: int
+    workers: int = 1
+
+    def run(self, drawn: Sequence[Sized], work: Work) -> None:
+        """Call ``work`` until every row of ``drawn`` is done; a chunk that ran out of memory is done again in halves.
+
+        Raises:
+            ConfigError: one motion alone does not fit.
+        """
+        self.run_all([(drawn, work)])
+
+    def run_all(self, jobs: Sequence[tuple[Sequence[Sized], Work]]) -> None:
+        """:meth:`run` for several pieces of work at once, chunks of most frames first: the last ones, for which others
+        may have to wait, are then small."""
+        sized = [
+            (sum(drawn[i].length for i in chunk.rows), work, chunk)
+            for drawn, work in jobs
+            for chunk in cut_chunks(drawn, self.size)
+        ]
+        pending = [(work, chunk) for _, work, chunk in sorted(sized, key=lambda job: -job[0])]
+        if self.workers > 1 and len(pending) > 1:
+            pending = self._at_once(pending)
+        for work, chunk in pending:
+            self._one(work, chunk)
+
+    def _at_once(self, pending: Sequence[tuple[Work, Chunk]]) -> list[tuple[Work, Chunk]]:
+        """Work in threads; returns what ran out of memory, to be done by itself."""
+        left = []
+        workers = min(self.workers, len(pending))
+        with (
+            _shared_threads(workers) as threads,
+            ThreadPoolExecutor(workers, "chunk", torch.set_num_threads, (threads,)) as pool,
+        ):
+            futures: dict[Future[None], tuple[Work, Chunk]] = {pool.submit(w, c): (w, c) for w, c in pending}
+            try:
+                running = set(futures)
+                while running:
+                    done, running = wait(running, return_when=FIRST_EXCEPTION)
+                    for future in done:
+                        error = future.exception()
+                        if error is None:
+                            continue
+                        if not isinstance(error, Exception) or not is_out_of_memory(error):
+                            raise error
+                        left.append(futures[future])
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return left
+
+    def _one(self, work: Work, chunk: Chunk) -> None:
+        """Work here, in halves where memory runs out."""
+        pending = [chunk]
+        while pending:
+            chunk = pending.pop(0)
+            try:
+                work(chunk)
+            except (MemoryError, RuntimeError) as exc:
+                if not is_out_of_memory(exc):
+                    raise
+                if len(chunk.rows) == 1:
+                    reason = next(iter(str(exc).splitlines()), type(exc).__name__)
+                    raise ConfigError(f"out of memory with one motion at a time: {reason}") from exc
+                self.size = half = (len(chunk.rows) + 1) // 2
+                pending[:0] = [Chunk(chunk.rows[:half]), Chunk(chunk.rows[half:])]
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+
+
+def chunk_workers(parts: Sequence[object]) -> int:
+    """How many chunks to work on at once: one for each of torch's threads where all parts declare
+    ``concurrent = True``, else 1."""
+    if not all(getattr(part, "concurrent", False) for part in parts):
+        return 1
+    return min(torch.get_num_threads(), MOST_WORKERS)
+
+
+@contextmanager
+def _shared_threads(workers: int) -> Iterator[int]:
+    """Each worker's share of torch's threads; torch keeps their number by thread, and MKL's for the whole process."""
+    before = torch.get_num_threads()
+    try:
+        yield max(1, before // workers)
+    finally:
+        torch.set_num_threads(before)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an exception tells that memory, of the host or of a device, ran out.
+
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("shapes do not fit"))
+    (True, False)
+    """
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)

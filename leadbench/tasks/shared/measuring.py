@@ -1,0 +1,137 @@
+"""From latents to embeddings and diagnostics, chunk by chunk: sample, realign, decode, embed, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+
+import torch
+from torch import Tensor
+
+from leadbench.core.contracts import Backbone, Evaluator, GeneratedMotions, MotionAutoencoder, MotionMetric
+from leadbench.core.random import NoiseSource
+from leadbench.core.skeleton import get_skeleton
+from leadbench.core.tensors import Latent, lengths_to_mask
+from leadbench.data.humanml3d import DrawnSample
+from leadbench.generate.pipeline import LatentMap, decode_latents
+from leadbench.motion.features import features_to_joints
+from leadbench.tasks.shared.chunks import Chunk
+from leadbench.tasks.shared.scoring import embed_checked
+from leadbench.tasks.shared.stopwatch import Stopwatch
+from leadbench.tasks.shared.units import Setting
+
+Source = Callable[[Sequence["Prompt"], Sequence[int], Tensor], Latent]
+"""Latents [B, N, M] of prompts, given their places in the job and their lengths as a mask [B, F]."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A motion to be made: whose caption and length it has, and which repetition of them it is."""
+
+    drawn: DrawnSample
+    repeat: int = 0
+
+    @property
+    def length(self) -> int:
+        """Frames."""
+        return self.drawn.length
+
+    @property
+    def id(self) -> str:
+        """Of the drawn sample."""
+        return self.drawn.id
+
+
+@dataclass(frozen=True, eq=False)
+class Instruments:
+    """What motions are decoded and measured with; ``watch`` tells the time."""
+
+    autoencoder: MotionAutoencoder
+    evaluator: Evaluator
+    watch: Stopwatch
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Decoded latents as they are scored: embeddings [S, E] and the means of the metrics of single motions."""
+
+    embeddings: Tensor
+    means: Mapping[str, float]
+
+
+@dataclass(eq=False)
+class MeasuringJob:
+    """Makes the motions of prompts and measures them, one chunk a call; rows of the table differ in what is done to
+    the same latents.
+
+    Args:
+        prompts: what is made.
+        source: where latents come from.
+        edits: row -> map of latents, or None.
+        metrics: of single motions, by name.
+    """
+
+    prompts: Sequence[Prompt]
+    source: Source
+    edits: Mapping[str, LatentMap | None]
+    instruments: Instruments
+    metrics: Mapping[str, MotionMetric] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = len(self.prompts)
+        self._embeddings = {
+            row: torch.full((count, self.instruments.evaluator.dim), float("nan")) for row in self.edits
+        }
+        self._values = {row: {name: torch.empty(count) for name in self.metrics} for row in self.edits}
+        self._metrics_in_use = Lock()  # those of plugins need not stand several threads
+
+    @torch.no_grad()
+    def work(self, chunk: Chunk) -> None:
+        """Do the rows of a chunk."""
+        rows, tools = list(chunk.rows), self.instruments
+        mask = lengths_to_mask(torch.tensor([self.prompts[i].length for i in rows]))
+        plain = self.source([self.prompts[i] for i in rows], rows, mask)
+        for row, edit in self.edits.items():
+            latent = plain
+            if edit is not None:
+                with tools.watch.stage("project", row):
+                    latent = edit(plain)
+            with tools.watch.stage("decode", row):
+                motion = decode_latents(tools.autoencoder, latent, mask, None)
+            with tools.watch.stage("embed", row):
+                self._embeddings[row][rows] = embed_checked(tools.evaluator, motion)
+            if self.metrics:
+                with tools.watch.stage("measure", row):
+                    spec = tools.autoencoder.motion
+                    joints = features_to_joints(motion.denormalize().features, get_skeleton(spec.skeleton))
+                    self._measure(row, rows, GeneratedMotions(joints, mask, spec.skeleton, spec.fps, latent))
+
+    def decoded(self, row: str) -> Decoded:
+        """Results of a row, once every chunk is done."""
+        return Decoded(self._embeddings[row], {name: float(v.mean()) for name, v in self._values[row].items()})
+
+    def _measure(self, row: str, rows: list[int], motions: GeneratedMotions) -> None:
+        with self._metrics_in_use:
+            for name, metric in self.metrics.items():
+                self._values[row][name][rows] = metric(motions)
+
+
+def given(latents: Tensor) -> Source:
+    """Latents [S, N, M] that are there already, one for each prompt of the job."""
+    return lambda _, rows, __: Latent.full(latents[list(rows)])
+
+
+def sampled(backbone: Backbone, setting: Setting, seed: int, replication: int, watch: Stopwatch) -> Source:
+    """Latents that a backbone samples."""
+
+    @torch.no_grad()
+    def sample(prompts: Sequence[Prompt], rows: Sequence[int], mask: Tensor) -> Latent:
+        with watch.stage("text"):
+            condition = backbone.text_encoder.encode([prompt.drawn.caption.caption for prompt in prompts])
+        repeats = tuple(prompt.repeat for prompt in prompts)
+        noise = NoiseSource(seed, tuple(prompt.id for prompt in prompts), replication, repeats)
+        with watch.stage("denoise"):
+            return backbone.sample(condition, mask, noise, steps=setting.steps, guidance=setting.guidance)
+
+    return sample

@@ -1,0 +1,357 @@
+"""The text-to-motion benchmark (paper, Tables 1, 2 and 5).
+
+Work is cut into units: a replication of one setting (backbone, steps, guidance). A unit samples latents once and
+scores every variant of them (plain, realigned, controls in the projector's place), so all variants share captions,
+lengths and noise. A unit's records are written together when it is done; a run that starts again skips what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import torch
+from torch import Tensor
+
+from leadbench.core.config import SelfTestSettings, T2MConfig
+from leadbench.core.contracts import Evaluator, MotionAutoencoder, MotionDataset, MotionMetric
+from leadbench.core.random import NoiseSource, stream
+from leadbench.core.tensors import MotionSample
+from leadbench.data.humanml3d import collate, draw
+from leadbench.metrics.bundled import latent_norm, skating_ratio
+from leadbench.results.store import Record, RunStore
+from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, chunk_workers
+from leadbench.tasks.shared.controls import (
+    LatentStatistics,
+    derangement,
+    gaussian_latents,
+    latent_statistics,
+    standard_normal_latents,
+)
+from leadbench.tasks.shared.measuring import Decoded, Instruments, MeasuringJob, Prompt, given, sampled
+from leadbench.tasks.shared.real_motions import measure_real
+from leadbench.tasks.shared.scoring import (
+    Reference,
+    embed_drawn,
+    make_reference,
+    score,
+    score_multimodality,
+    score_without_captions,
+)
+from leadbench.tasks.shared.selftest import SelfTest, run_self_test
+from leadbench.tasks.shared.stopwatch import Stopwatch
+from leadbench.tasks.shared.units import Entry, Report, Setting, Unit
+
+DIAGNOSTICS: Mapping[str, MotionMetric] = {"latent_norm": latent_norm, "skating_ratio": skating_ratio}
+"""Measured of all generated motions, and kept in the details of their records."""
+
+
+@dataclass
+class T2MBenchmark:
+    """One run of the benchmark.
+
+    Args:
+        dataset: whose ``config.split`` is generated for.
+        evaluator: space in which everything is measured.
+        entries: backbones; each autoencoder among them has its reconstruction and control rows.
+        config: protocol.
+        store: where records go.
+        controls: also score the control rows.
+        samples: the split, if it is loaded already.
+        stamps: warnings that go into every record.
+        notes: sentences for the caption, in every record too.
+        metrics: further metrics of motions by name, averaged over the test motions.
+    """
+
+    dataset: MotionDataset
+    evaluator: Evaluator
+    entries: Sequence[Entry]
+    config: T2MConfig
+    store: RunStore
+    controls: bool = False
+    samples: Sequence[MotionSample] = ()
+    stamps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    metrics: Mapping[str, MotionMetric] = field(default_factory=dict)
+    _references: dict[int, Reference] = field(default_factory=dict)
+    _statistics: dict[str, LatentStatistics] = field(default_factory=dict)
+    _watch: Stopwatch = field(default_factory=Stopwatch)
+
+    def run(self, report: Report | None = None) -> list[Record]:
+        """Do every unit that is not recorded yet; return all records of the run."""
+        units = list(self.units())
+        for number, unit in enumerate(units):
+            if not self.recorded(unit):
+                for record in unit.work():
+                    self.store.append(record)
+            if report is not None:
+                report(unit.label, number + 1, len(units))
+        return self.store.records()
+
+    def captions(self) -> list[str]:
+        """Every caption that a replication draws, sorted."""
+        config = self.config
+        drawn = (draw(self._samples, config.seed, replication) for replication in range(config.replications))
+        return sorted({item.caption.caption for items in drawn for item in items})
+
+    def self_test(self, tolerances: SelfTestSettings) -> SelfTest | None:
+        """Measure the real motions of the first replication; None where nobody knows what they must score."""
+        reference = self._reference(0)
+        real = score(reference.as_real, reference.motion, self.config)
+        return run_self_test(self.dataset, self.evaluator, self._samples, real, tolerances)
+
+    def recorded(self, unit: Unit) -> bool:
+        """Whether nothing of a unit is left to do."""
+        return all(self.store.done(key) for key in unit.keys)
+
+    def units(self) -> Iterator[Unit]:
+        """All units, replications outermost so that an interrupted run holds whole replications."""
+        for replication in range(self.config.replications):
+            yield self._unit("Real", replication, [self._key("Real", replication)], self._real)
+            if self.controls:
+                keys = [self._key(row, replication) for row in self._real_controls]
+                yield self._unit("controls", replication, keys, self._real_control_rows)
+            for label, autoencoder in self.autoencoders.items():
+                rows = ["Reconstruction", *(self._latent_controls if self.controls else ())]
+                keys = [self._key(row + label, replication) for row in rows]
+                work = partial(self._autoencoder_rows, label=label, autoencoder=autoencoder)
+                yield self._unit("Reconstruction" + label, replication, keys, work)
+            for entry in self.entries:
+                for setting in entry.settings:
+                    keys = [self._key(row, replication, setting) for row in entry.variants]
+                    label = f"{setting.display} {setting.steps} steps"
+                    yield self._unit(label, replication, keys, partial(self._generated, entry=entry, setting=setting))
+
+    _real_controls = ("Real, shuffled captions", "Train sample")
+    _latent_controls = ("Other test latents", "Gaussian latents", "N(0, I) latents")
+
+    @cached_property
+    def autoencoders(self) -> dict[str, MotionAutoencoder]:
+        """Suffix of row names -> autoencoder, one for each latent space; a single one has no suffix."""
+        found: dict[str, tuple[str, MotionAutoencoder]] = {}
+        for entry in self.entries:
+            autoencoder = entry.backbone.autoencoder
+            found.setdefault(autoencoder.fingerprint, (entry.settings[0].display, autoencoder))
+        if len(found) == 1:
+            return {"": next(iter(found.values()))[1]}
+        return {f" ({display})": autoencoder for display, autoencoder in found.values()}
+
+    # ------------------------------------------------------------------ rows
+
+    def _real(self, replication: int) -> list[Record]:
+        """Real motions, whose FID is that against another draw of them."""
+        reference = self._reference(replication)
+        metrics = score(reference.as_real, reference.motion, self.config)
+        extra = measure_real(reference.drawn, self.dataset.motion, self.metrics, self._chunks)
+        return [self._record("Real", replication, metrics | extra)]
+
+    def _real_control_rows(self, replication: int) -> list[Record]:
+        """Controls that need no models: captions of others, and motions of the train split."""
+        reference = self._reference(replication)
+        order = torch.tensor(derangement(len(reference.drawn), self.config.seed, replication))
+        shuffled = score(reference, reference.motion, self.config, reference.text[order])
+        return [
+            self._record("Real, shuffled captions", replication, shuffled),
+            self._record("Train sample", replication, self._train_sample(reference, replication)),
+        ]
+
+    def _autoencoder_rows(self, replication: int, label: str, autoencoder: MotionAutoencoder) -> list[Record]:
+        """Reconstruction, and with controls the latents that need no backbone."""
+        reference = self._reference(replication)
+        latents = self._posterior(reference, replication, autoencoder)
+        rows = {"Reconstruction": latents}
+        if self.controls:
+            rows |= self._control_latents(reference, latents, replication, self._latent_statistics(autoencoder))
+        prompts, tools = self._prompts(reference), self._instruments(autoencoder)
+        jobs = {
+            row + label: MeasuringJob(prompts, given(latent), {row + label: None}, tools, self._single_metrics)
+            for row, latent in rows.items()
+        }
+        self._chunks.run_all([(job.prompts, job.work) for job in jobs.values()])
+        return [self._scored(row, replication, job.decoded(row)) for row, job in jobs.items()]
+
+    def _control_latents(
+        self, reference: Reference, latents: Tensor, replication: int, statistics: LatentStatistics
+    ) -> dict[str, Tensor]:
+        noise = self._noise(reference, replication)
+        order = torch.tensor(derangement(len(reference.drawn), self.config.seed, replication))
+        return {
+            "Other test latents": latents[order],
+            "Gaussian latents": gaussian_latents(statistics, noise).values,
+            "N(0, I) latents": standard_normal_latents(statistics, noise).values,
+        }
+
+    def _train_sample(self, reference: Reference, replication: int) -> dict[str, float | None]:
+        """As many train motions as there are test motions, or all if there are fewer; their captions are others."""
+        count = min(len(reference.drawn), len(self._train))
+        rows = stream(self.config.seed, "train-sample", replication).permutation(len(self._train))[:count]
+        drawn = draw([self._train[i] for i in rows], self.config.seed, replication)
+        embeddings = embed_drawn(self.evaluator, drawn, self._chunks)
+        return score_without_captions(reference, embeddings, self.config, replication)
+
+    def _generated(self, replication: int, entry: Entry, setting: Setting) -> list[Record]:
+        """All variants of one setting, of the same latents, and their repetitions for MultiModality."""
+        reference = self._reference(replication)
+        tools = self._instruments(entry.backbone.autoencoder)
+        source = sampled(entry.backbone, setting, self.config.seed, replication, self._watch)
+        edits = {row: edit for row, (_, edit) in entry.variants.items()}
+        main = MeasuringJob(self._prompts(reference), source, edits, tools, self._single_metrics)
+        repeats = MeasuringJob(self._repeated(reference, replication), source, edits, tools)
+        self._chunks.run_all([(job.prompts, job.work) for job in (main, repeats)])
+        records = []
+        for row, (projector, _) in entry.variants.items():
+            modality = repeats.decoded(row).embeddings if repeats.prompts else None
+            records.append(self._scored(row, replication, main.decoded(row), setting, projector, modality))
+        return records
+
+    # ------------------------------------------------------------------ parts
+
+    def _prompts(self, reference: Reference) -> list[Prompt]:
+        return [Prompt(item) for item in reference.drawn]
+
+    def _repeated(self, reference: Reference, replication: int) -> list[Prompt]:
+        """The MultiModality captions, each as often as it is repeated; none where it is not measured."""
+        limit = self.config.multimodality_replications
+        if limit is not None and replication >= limit:
+            return []
+        count = min(self.config.multimodality_captions, len(reference.drawn))
+        rows = stream(self.config.seed, "multimodality-captions", replication).permutation(len(reference.drawn))[:count]
+        repeats = range(1, self.config.multimodality_repeats + 1)
+        return [Prompt(reference.drawn[i], repeat) for i in rows for repeat in repeats]
+
+    def _instruments(self, autoencoder: MotionAutoencoder) -> Instruments:
+        return Instruments(autoencoder, self.evaluator, self._watch)
+
+    @property
+    def _single_metrics(self) -> dict[str, MotionMetric]:
+        """Diagnostics, and what the user asked for."""
+        return {**DIAGNOSTICS, **self.metrics}
+
+    def _scored(
+        self,
+        row: str,
+        replication: int,
+        decoded: Decoded,
+        setting: Setting | None = None,
+        projector: str | None = None,
+        modality: Tensor | None = None,
+    ) -> Record:
+        """The record of decoded motions; ``modality`` are embeddings [captions * repeats, E]."""
+        with self._watch.stage("score", row):
+            metrics = score(self._reference(replication), decoded.embeddings, self.config)
+            metrics |= {name: decoded.means[name] for name in self.metrics}
+            if modality is not None:
+                pools = modality.unflatten(0, (-1, self.config.multimodality_repeats))
+                metrics["multimodality"] = score_multimodality(pools, self.config, replication)
+        details = {name: value for name, value in decoded.means.items() if name not in self.metrics}
+        return self._record(row, replication, metrics, setting=setting, projector=projector, details=details)
+
+    def _posterior(self, reference: Reference, replication: int, autoencoder: MotionAutoencoder) -> Tensor:
+        """Posterior samples [S, N, M] of the reference crops (MLD's evaluation encodes samples, not means)."""
+        spec = autoencoder.latent
+        out = torch.empty(len(reference.drawn), spec.tokens, spec.width)
+        noise = self._noise(reference, replication).normal("posterior", (spec.tokens, spec.width))
+
+        def work(chunk: Chunk) -> None:
+            rows = list(chunk.rows)
+            batch = collate([reference.drawn[i].features for i in rows]).normalize(autoencoder.motion)
+            posterior = autoencoder.encode(batch)
+            out[rows] = posterior.loc + posterior.scale * noise[rows]
+
+        self._chunks.run(reference.drawn, work)
+        return out
+
+    def _noise(self, reference: Reference, replication: int) -> NoiseSource:
+        return NoiseSource(self.config.seed, tuple(item.id for item in reference.drawn), replication)
+
+    def _reference(self, replication: int) -> Reference:
+        if replication not in self._references:
+            with self._watch.stage("reference"):
+                made = make_reference(self.evaluator, self._samples, self.config, replication, self._chunks)
+            self._references = {replication: made}  # one at a time: units come replication by replication
+        return self._references[replication]
+
+    @cached_property
+    def _chunks(self) -> ChunkedWork:
+        backbones = [entry.backbone for entry in self.entries]
+        return ChunkedWork(self.config.chunk, chunk_workers([self.evaluator, *backbones, *self.autoencoders.values()]))
+
+    @cached_property
+    def _samples(self) -> Sequence[MotionSample]:
+        return self.samples or self.dataset.load(self.config.split, skip_bad=self.config.skip_bad_motions)[0]
+
+    @cached_property
+    def _train(self) -> list[MotionSample]:
+        return self.dataset.load("train", skip_bad=self.config.skip_bad_motions)[0]
+
+    def _latent_statistics(self, autoencoder: MotionAutoencoder) -> LatentStatistics:
+        """Of the train split's latents; needed by controls."""
+        known = self._statistics.get(autoencoder.fingerprint)
+        if known is None:
+            known = latent_statistics(autoencoder, self._train, self.config.seed)
+            self._statistics[autoencoder.fingerprint] = known
+        return known
+
+    def _notes(self, replication: int) -> list[str]:
+        """What the reader of a table must know about reduced settings."""
+        note = self._reference(replication).pairs.note
+        modality = (
+            f"MultiModality: {min(self.config.multimodality_captions, len(self._samples))} captions x "
+            f"{self.config.multimodality_repeats} repeats x {self.config.multimodality_pairs} pairs"
+        )
+        measured = self.config.multimodality_replications != 0
+        return [
+            *self.notes,
+            f"pools of {self.config.pool}",
+            *([modality] if measured else []),
+            *([f"Diversity: {note}"] if note else []),
+        ]
+
+    def _unit(self, label: str, replication: int, keys: Sequence[str], work: Callable[[int], list[Record]]) -> Unit:
+        def timed() -> list[Record]:
+            self._watch = Stopwatch()
+            records = work(replication)
+            shared = self._watch.taken(None)  # what all rows of the unit needed stands in the first record
+            return [
+                record.model_copy(update={"seconds": {**(shared if i == 0 else {}), **self._watch.taken(record.row)}})
+                for i, record in enumerate(records)
+            ]
+
+        return Unit(f"replication {replication + 1}: {label}", replication, tuple(keys), timed)
+
+    def _key(self, row: str, replication: int, setting: Setting | None = None) -> str:
+        return f"{row}|{setting.key if setting else ''}|{replication}"
+
+    def _record(
+        self,
+        row: str,
+        replication: int,
+        metrics: dict[str, float | None],
+        *,
+        setting: Setting | None = None,
+        projector: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> Record:
+        return Record(
+            dataset=self.dataset.name,
+            protocol=self.config.protocol,
+            evaluator=self.evaluator.identity,
+            row=row,
+            backbone=setting.backbone if setting else None,
+            display=setting.display if setting else None,
+            projector=projector,
+            steps=setting.steps if setting else None,
+            guidance=setting.guidance if setting else None,
+            replication=replication,
+            seed=self.config.seed,
+            metrics=metrics,
+            details={
+                "samples": len(self._samples),
+                "notes": self._notes(replication),
+                **({"stamps": list(self.stamps)} if self.stamps else {}),
+                **(details or {}),
+            },
+            chunk_size=self._chunks.size,
+            key=self._key(row, replication, setting),
+        )

@@ -1,0 +1,142 @@
+"""From what a user names to dataset, models and plugins: options first, then the settings, then defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from leadbench.core.config import DatasetSettings
+from leadbench.core.contracts import MotionDataset, TextEncoder
+from leadbench.core.errors import ConfigError, DataError, PluginError, nearest, unknown_name
+from leadbench.core.settings import dataset_settings, settings
+from leadbench.plugins.hookspecs import TextEncoderRegistration, imported
+from leadbench.plugins.manager import Plugins, load_plugins
+from leadbench.text.kept import KeptEmbeddings
+from leadbench.zoo.embedded import cache_folder
+from leadbench.zoo.official_files import OfficialFiles
+from leadbench.zoo.store import ModelStore
+
+FOLDER = "folder"  # the registration that opens any folder in HumanML3D's on-disk format
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a user named; it can be pickled, so that another process opens the same.
+
+    Attributes:
+        dataset: registered name, or a folder in HumanML3D's on-disk format.
+        root: folder of a dataset that is given by name.
+        models: model folder.
+        evaluator: folder of the official evaluator.
+        checkpoints: backbone -> official checkpoint.
+        plugins: files of further plugins.
+    """
+
+    dataset: str
+    root: Path | None = None
+    models: Path | None = None
+    evaluator: Path | None = None
+    checkpoints: Mapping[str, Path] = field(default_factory=dict)
+    plugins: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A dataset with its models, and the plugins they came from."""
+
+    dataset: MotionDataset
+    root: Path
+    models: ModelStore
+    plugins: Plugins
+
+
+def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
+    """Open everything that a choice names; models are read when they are used.
+
+    Raises:
+        ConfigError: no such dataset or folder, or a name without a folder.
+        UnknownNameError: a checkpoint is given for a backbone that nobody registered.
+        DataError: the folder is not in the format.
+        PluginError: a plugin does not load (with ``strict``), or its dataset keeps no contract.
+    """
+    plugins = load_plugins(choice.plugins, strict=strict)
+    name, root, known = _locate(choice, plugins)
+    dataset = plugins.create("dataset", name, root, where="--dataset")
+    if not isinstance(dataset, MotionDataset):
+        raise PluginError(f"dataset {name!r}: its factory returned {type(dataset).__name__}, which is no MotionDataset")
+    for given in choice.checkpoints:
+        if given not in plugins.names("backbone"):
+            raise unknown_name("backbone", given, plugins.names("backbone"), where="--checkpoint")
+    official = OfficialFiles(
+        checkpoints={**known.checkpoints, **choice.checkpoints},
+        evaluator=choice.evaluator or known.evaluator,
+        glove=settings().glove,
+        motion=dataset.motion,
+        dataset=dataset.name,
+    )
+    models = model_store(choice.models or known.models or root / "models", plugins, official)
+    return Opened(dataset, root, models, plugins)
+
+
+def model_store(folder: Path, plugins: Plugins, official: OfficialFiles | None = None) -> ModelStore:
+    """A model folder whose text encoders come from plugins."""
+    return ModelStore(
+        folder, lambda encoder: _text_encoder(plugins, encoder), official, lambda encoder: _kept(plugins, encoder)
+    )
+
+
+def locate_dataset(choice: Choice, plugins: Plugins) -> tuple[str, Path]:
+    """Registration and folder of the dataset that a choice names; a folder is opened as it is.
+
+    Raises:
+        ConfigError: see :func:`open_assets`.
+    """
+    name, root, _ = _locate(choice, plugins)
+    return name, root
+
+
+def _locate(choice: Choice, plugins: Plugins) -> tuple[str, Path, DatasetSettings]:
+    names = plugins.names("dataset")
+    known = dataset_settings(choice.dataset) if choice.dataset in names else DatasetSettings()
+    root = choice.root or known.root
+    path = Path(choice.dataset)
+    if choice.dataset in names and root is not None:
+        return choice.dataset, root, known
+    if path.is_dir():
+        if choice.root is not None:
+            raise ConfigError(f"--root {choice.root}: --dataset {path} is a folder already; leave one out")
+        return FOLDER, path, known
+    if choice.dataset in names:
+        variable = f"LEADBENCH_DATASETS__{choice.dataset.upper()}__ROOT"
+        raise ConfigError(
+            f"--dataset {choice.dataset}: where is it? Give --root, or set datasets.{choice.dataset}.root in "
+            f"leadbench.toml, or {variable}"
+        )
+    guess = nearest(choice.dataset, names)
+    hint = f"; did you mean {guess!r}?" if guess else ""
+    raise DataError(f"dataset {path}: no such folder, nor a dataset's name (named: {', '.join(names)}{hint})")
+
+
+def _kept(plugins: Plugins, name: str) -> KeptEmbeddings | None:
+    """The file of embeddings in the cache folder, of this encoder as it is now; None where it has no identity."""
+    registration = plugins.get("text_encoder", name)
+    named = registration.identity if isinstance(registration, TextEncoderRegistration) else None
+    if named is None or not settings().keep_captions:
+        return None
+    try:
+        identity = imported(named)()
+    except (ImportError, AttributeError):  # packages that are missing; making the encoder tells which
+        return None
+    return (
+        None
+        if identity is None
+        else KeptEmbeddings(cache_folder() / "captions" / f"{name}-{identity[:16]}.safetensors")
+    )
+
+
+def _text_encoder(plugins: Plugins, name: str) -> TextEncoder:
+    encoder = plugins.create("text_encoder", name)
+    if not isinstance(encoder, TextEncoder):
+        raise PluginError(f"text encoder {name!r}: its factory returned {type(encoder).__name__}, no TextEncoder")
+    return encoder

@@ -1,0 +1,198 @@
+"""Records: exact floats, kills at any byte, several processes, contradicting runs."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from leadbench.core.errors import ResultsError
+from leadbench.results.store import SCHEMA_VERSION, Record, RunStore
+
+CONFIG = {"steps": [1, 2, 4], "config": {"seed": 0, "pool": 32}}
+
+
+def record(key: str, **changes: Any) -> Record:
+    values = {
+        "dataset": "bnr",
+        "protocol": "guo-2022",
+        "evaluator": "abc",
+        "row": "MLD",
+        "replication": 0,
+        "seed": 0,
+        "metrics": {"fid": 0.1, "multimodality": None},
+        "chunk_size": 128,
+        "key": key,
+    }
+    return Record.model_validate({**values, **changes})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    store = RunStore(tmp_path / "bnr" / "run")
+    store.start(CONFIG, {"python": "3.11"})
+    return store
+
+
+def bits(value: float) -> bytes:
+    return struct.pack("<d", value)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_floats_survive_bit_for_bit(tmp_path_factory: pytest.TempPathFactory, value: float) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    RunStore(folder).append(record("a", metrics={"fid": value}, details={"norm": value}, guidance=value))
+    (back,) = RunStore(folder).records()
+    found = [back.metrics["fid"], back.details["norm"], back.guidance]
+    assert [bits(v) for v in found if v is not None] == [bits(value)] * 3
+
+
+def test_records_come_back_equal_and_in_order(store: RunStore) -> None:
+    written = [record(str(i), replication=i, seconds={"sampling": 0.1 * i}) for i in range(5)]
+    for item in written:
+        store.append(item)
+    assert store.records() == written == RunStore(store.folder).records()
+    assert RunStore(store.folder).done("3")
+    assert not RunStore(store.folder).done("5")
+
+
+def test_nothing_is_written_before_start(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "none")
+    assert store.records() == []
+    assert not store.done("a")
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(ResultsError, match="no run folder"):
+        store.header()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_metrics_are_finite_or_none(store: RunStore, bad: float) -> None:
+    with pytest.raises(ValidationError):
+        record("a", metrics={"fid": bad})
+    with pytest.raises(ResultsError, match="record a: cannot be stored as JSON"):
+        store.append(record("a", details={"norm": bad}))
+    assert store.records() == []
+
+
+def test_records_are_frozen_and_strict_about_keys() -> None:
+    with pytest.raises(ValidationError):
+        record("a").row = "LEAD"  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        record("a", colour="red")
+
+
+def test_a_stored_key_stays_as_it_is(store: RunStore) -> None:
+    store.append(record("a", metrics={"fid": 1.0}))
+    RunStore(store.folder).append(record("a", metrics={"fid": 2.0}))
+    assert [r.metrics["fid"] for r in store.records()] == [1.0]
+    assert (store.folder / "records.jsonl").read_bytes().count(b"\n") == 1
+
+
+def test_a_line_cut_at_any_byte_costs_only_itself(store: RunStore) -> None:
+    store.append(record("a"))
+    file = store.folder / "records.jsonl"
+    whole = file.read_bytes()
+    line = whole.replace(b'"key": "a"', b'"key": "b"')
+    for cut in range(0, len(line), 7):
+        file.write_bytes(whole + line[:cut])
+        after_crash = RunStore(store.folder)
+        assert [r.key for r in after_crash.records()] == ["a"]
+        after_crash.append(record("b"))
+        after_crash.append(record("c"))
+        assert [r.key for r in RunStore(store.folder).records()] == ["a", "b", "c"]
+
+
+def test_a_broken_whole_line_is_named(store: RunStore) -> None:
+    store.append(record("a"))
+    with (store.folder / "records.jsonl").open("ab") as file:
+        file.write(b'{"row": 1}\n')
+    with pytest.raises(ResultsError, match=r"records\.jsonl:2: not a record"):
+        RunStore(store.folder).records()
+    with pytest.raises(ResultsError, match=r"records\.jsonl:2: not a record"):
+        store.done("b")
+
+
+def test_other_writers_are_seen(store: RunStore) -> None:
+    assert not store.done("a")
+    RunStore(store.folder).append(record("a"))
+    assert store.done("a")
+
+
+def write_many(folder: Path, name: str, count: int) -> None:
+    store = RunStore(folder)
+    for i in range(count):
+        store.append(record(f"{name}-{i}", details={"text": "x" * 3000}))
+        store.append(record(f"shared-{i}"))
+
+
+def test_processes_share_a_run(store: RunStore) -> None:
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=write_many, args=(store.folder, name, 15)) for name in "abc"]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    lines = (store.folder / "records.jsonl").read_text().splitlines()
+    keys = [json.loads(line)["key"] for line in lines]
+    assert len(keys) == len(set(keys)) == 60
+
+
+def test_kill_leaves_whole_records_and_no_lock(store: RunStore) -> None:
+    context = multiprocessing.get_context("fork")
+    for attempt in range(3):
+        worker = context.Process(target=write_many, args=(store.folder, f"k{attempt}", 10_000))
+        worker.start()
+        deadline = time.monotonic() + 30
+        while not RunStore(store.folder).done(f"k{attempt}-3") and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.join(30)
+        store.append(record(f"after-{attempt}"))
+        keys = [r.key for r in RunStore(store.folder).records()]
+        assert f"after-{attempt}" in keys
+        assert f"k{attempt}-3" in keys
+
+
+def test_header_holds_config_and_provenance(store: RunStore) -> None:
+    assert store.header() == {
+        "schema_version": SCHEMA_VERSION,
+        "config": CONFIG,
+        "provenance": {"python": "3.11"},
+    }
+    before = (store.folder / "run.json").read_bytes()
+    RunStore(store.folder).start(CONFIG, {"python": "3.12"})  # same run, started again elsewhere
+    assert (store.folder / "run.json").read_bytes() == before
+
+
+def test_another_configuration_is_refused_by_name(store: RunStore) -> None:
+    other = {"steps": [1, 2], "config": {"seed": 1, "pool": 32}, "controls": True}
+    with pytest.raises(ResultsError, match=r"another config\.seed, controls, steps; choose another --out"):
+        RunStore(store.folder).start(other, {})
+    assert store.header()["config"] == CONFIG
+
+
+def test_tuples_and_lists_are_the_same_configuration(store: RunStore) -> None:
+    RunStore(store.folder).start({**CONFIG, "steps": (1, 2, 4)}, {})
+
+
+def test_unreadable_and_newer_headers_are_refused(store: RunStore) -> None:
+    header = store.folder / "run.json"
+    header.write_text(header.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 999'))
+    with pytest.raises(ResultsError, match="schema version 999"):
+        store.start(CONFIG, {})
+    header.write_text("{")
+    with pytest.raises(ResultsError, match=r"no readable run\.json"):
+        store.start(CONFIG, {})

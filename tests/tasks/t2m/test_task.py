@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from fakes import FakeAutoencoder, FakeBackbone, FakeEvaluator
+from folders import write_folder
+
+from leadbench.core.config import T2MConfig
+from leadbench.core.errors import LatentMismatchError, NonFiniteError
+from leadbench.core.tensors import Latent, MotionBatch
+from leadbench.data.humanml3d import HumanML3DFolder, draw
+from leadbench.generate.pipeline import realign
+from leadbench.report.tables.t2m import render_t2m
+from leadbench.results.store import Record, RunStore
+from leadbench.tasks.shared.controls import clamp_to_train, derangement, latent_statistics, rescale_to_train
+from leadbench.tasks.shared.units import Entry, Setting
+from leadbench.tasks.t2m.task import T2MBenchmark
+
+IDS = {
+    "train": [f"t{i}" for i in range(24)],
+    "val": ["v0"],
+    "test": [f"s{i:02}" for i in range(36)],
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> HumanML3DFolder:
+    return HumanML3DFolder(write_folder(tmp_path_factory.mktemp("data") / "walks", IDS))
+
+
+def _config(**changes: object) -> T2MConfig:
+    small = {"replications": 2, "multimodality_captions": 5, "multimodality_repeats": 4, "multimodality_pairs": 2}
+    return T2MConfig.model_validate({**small, "pool": 8, "chunk": 8, **changes})
+
+
+def _benchmark(dataset: HumanML3DFolder, folder: Path, **changes: object) -> T2MBenchmark:
+    autoencoder = FakeAutoencoder(dataset.motion)
+    settings = tuple(Setting("fake", "Fake", steps, None) for steps in (1, 2))
+    variants = {"Fake": (None, None), "LEAD (Fake)": ("aligned fake", lambda z: Latent(0.5 * z.values, z.mask))}
+    store = RunStore(folder)
+    store.start({"test": True}, {})
+    return T2MBenchmark(
+        dataset,
+        FakeEvaluator(dataset.motion),
+        [Entry(FakeBackbone(autoencoder), settings, variants)],
+        _config(**changes),
+        store,
+        controls=True,
+    )
+
+
+def _numbers(records: list[Record]) -> dict[str, tuple[object, object]]:
+    return {record.key: (record.metrics, record.details) for record in records}
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_killed_run_ends_with_the_same_records(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    whole = _benchmark(dataset, tmp_path / "whole").run()
+
+    def kill(label: str, done: int, total: int) -> None:
+        if done == total // 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        _benchmark(dataset, tmp_path / "halves").run(kill)
+    before = len(RunStore(tmp_path / "halves").records())
+    resumed = _benchmark(dataset, tmp_path / "halves").run()
+    assert 0 < before < len(whole)
+    assert _numbers(resumed) == _numbers(whole)
+
+
+def test_chunks_do_not_change_the_numbers(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    for chunk in (5, 64):
+        a = _numbers(_benchmark(dataset, tmp_path / f"a{chunk}", replications=1).run())
+        b = _numbers(_benchmark(dataset, tmp_path / f"b{chunk}", replications=1, chunk=chunk).run())
+        for key, (metrics, _) in a.items():
+            for name, value in metrics.items():  # type: ignore[attr-defined]
+                other = b[key][0][name]  # type: ignore[index]
+                assert other == (None if value is None else pytest.approx(value, rel=1e-5, abs=1e-6))
+
+
+def test_running_out_of_memory_halves_the_chunk_and_changes_no_number(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    whole = {record.key: record for record in _benchmark(dataset, tmp_path / "whole", replications=1).run()}
+    benchmark = _benchmark(dataset, tmp_path / "small", replications=1)
+    autoencoder = benchmark.entries[0].backbone.autoencoder
+    good = autoencoder.decode
+
+    def tight(latent: Latent, mask: torch.Tensor) -> MotionBatch:
+        if len(mask) > 3:
+            raise MemoryError
+        return good(latent, mask)
+
+    autoencoder.decode = tight  # type: ignore[method-assign]
+    for record in benchmark.run():
+        assert "latent_norm" not in record.details or record.chunk_size <= 3
+        for name, value in record.metrics.items():
+            expected = whole[record.key].metrics[name]
+            assert value == (None if expected is None else pytest.approx(expected, rel=1e-5, abs=1e-6))
+
+
+def test_a_train_split_smaller_than_the_test_split_is_not_repeated(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    records = _benchmark(dataset, tmp_path / "run", replications=1).run()
+    row = next(record for record in records if record.row == "Train sample")
+    assert len(IDS["train"]) < len(IDS["test"])
+    assert row.metrics["fid"] is not None
+    assert row.metrics["mm_dist"] is None
+
+
+def test_further_metrics_are_means_over_the_test_motions(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    metrics = {
+        "frames": lambda motions: motions.mask.sum(dim=1).float(),
+        "norm": lambda motions: motions.latent.norm(),
+        "undefined": lambda motions: motions.latent.values.flatten(1).mean(dim=1),
+    }
+    benchmark = replace(_benchmark(dataset, tmp_path / "run", replications=1), metrics=metrics)
+    records = benchmark.run()
+    drawn = draw(benchmark.samples or dataset.load("test")[0], 0, 0)
+    real, fake = (next(record for record in records if record.row == row) for row in ("Real", "Fake"))
+    frames = sum(item.length for item in drawn) / len(drawn)
+    assert fake.metrics["frames"] == pytest.approx(frames)
+    assert real.metrics["frames"] == pytest.approx(frames)
+    assert real.metrics["norm"] == 0  # real motions have no latents
+    assert real.metrics["undefined"] is None
+    assert "| frames" in render_t2m(records).replace("   ", " ")
+
+
+def test_stamps_go_into_every_record(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    benchmark = replace(_benchmark(dataset, tmp_path / "run", replications=1), stamps=("not comparable",))
+    assert {tuple(record.details["stamps"]) for record in benchmark.run()} == {("not comparable",)}
+
+
+def test_rows_and_metrics(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    records = _benchmark(dataset, tmp_path / "run").run()
+    rows = {record.row for record in records}
+    assert {"Real", "Reconstruction", "Fake", "LEAD (Fake)", "Gaussian latents", "Train sample"} <= rows
+    by_row = {(r.row, r.steps, r.replication): r for r in records}
+    real, fake = by_row["Real", None, 0], by_row["Fake", 1, 0]
+    assert real.metrics["fid"] is not None
+    assert real.metrics["fid"] < by_row["N(0, I) latents", None, 0].metrics["fid"]  # type: ignore[operator]
+    assert real.metrics["multimodality"] is None
+    assert fake.metrics["multimodality"] > 0  # type: ignore[operator]
+    assert fake.details["latent_norm"] == pytest.approx(2 * by_row["LEAD (Fake)", 1, 0].details["latent_norm"])
+    assert by_row["Train sample", None, 0].metrics["r_precision_1"] is None
+
+
+def test_multimodality_of_halved_latents_is_halved(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    records = _benchmark(dataset, tmp_path / "run", replications=1).run()
+    plain, halved = (next(r for r in records if r.row == row and r.steps == 2) for row in ("Fake", "LEAD (Fake)"))
+    assert halved.metrics["multimodality"] == pytest.approx(plain.metrics["multimodality"] / 2, rel=1e-4)  # type: ignore[operator]
+
+
+def test_below_one_pool_retrieval_is_not_available(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    records = _benchmark(dataset, tmp_path / "run", replications=1, pool=64).run()
+    assert all(record.metrics["r_precision_3"] is None and record.metrics["mm_dist"] is None for record in records)
+
+
+def test_multimodality_only_where_asked(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    records = _benchmark(dataset, tmp_path / "run", multimodality_replications=1).run()
+    having = {r.replication for r in records if r.metrics["multimodality"] is not None}
+    assert having == {0}
+
+
+def test_a_motion_of_nan_is_refused_and_not_recorded(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    benchmark = _benchmark(dataset, tmp_path / "run", replications=1)
+    autoencoder = benchmark.entries[0].backbone.autoencoder
+    good = autoencoder.decode
+
+    def bad(latent: Latent, mask: torch.Tensor) -> MotionBatch:
+        motion = good(latent, mask)
+        motion.features[0, 0, 0] = float("nan")
+        return motion
+
+    autoencoder.decode = bad  # type: ignore[method-assign]
+    with pytest.raises(NonFiniteError):
+        benchmark.run()
+    assert {record.row for record in benchmark.store.records()} == {"Real", "Real, shuffled captions", "Train sample"}
+
+
+def test_a_derangement_moves_everybody() -> None:
+    for count in (2, 3, 17):
+        order = derangement(count, 0, 0)
+        assert sorted(order) == list(range(count))
+        assert all(i != place for place, i in enumerate(order))
+
+
+def test_latent_controls(dataset: HumanML3DFolder) -> None:
+    samples = dataset.load("train")[0]
+    statistics = latent_statistics(FakeAutoencoder(dataset.motion), samples, 0)
+    wild = Latent.full(100 * torch.randn(6, 1, 8))
+    clamped = clamp_to_train(statistics)(wild).values
+    assert (clamped >= statistics.low).all()
+    assert (clamped <= statistics.high).all()
+    assert torch.allclose(rescale_to_train(statistics)(wild).norm(), torch.full((6,), statistics.norm), rtol=1e-5)
+
+
+def test_a_projector_of_another_latent_space_is_refused(dataset: HumanML3DFolder) -> None:
+    class Foreign:
+        latent_fingerprint, text_encoder = "other-space", "clip"
+
+        def project(self, latent: Latent) -> Latent:
+            return latent
+
+        def reproject(self, latent: Latent) -> Latent:
+            return latent
+
+    autoencoder = FakeAutoencoder(dataset.motion)
+    with pytest.raises(LatentMismatchError, match=r"other-space.*fake-space"):
+        realign(Foreign(), autoencoder)  # type: ignore[arg-type]
+    assert realign(Foreign(), autoencoder, allow_mismatch=True) is not None  # type: ignore[arg-type]
+
+
+def test_threads_do_not_change_the_numbers(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    alone = _benchmark(dataset, tmp_path / "alone")
+    assert alone._chunks.workers == 1  # the fakes do not say that they stand several threads
+    threaded = _benchmark(dataset, tmp_path / "threaded")
+    threaded._chunks.workers = 3
+    assert _numbers(threaded.run()) == _numbers(alone.run())
+
+
+def test_the_time_of_every_stage_is_told_once(dataset: HumanML3DFolder, tmp_path: Path) -> None:
+    records = {record.key: record for record in _benchmark(dataset, tmp_path / "run", replications=1).run()}
+    plain, lead = (
+        next(r for r in records.values() if r.row == row and r.steps == 1) for row in ("Fake", "LEAD (Fake)")
+    )
+    assert set(plain.seconds) == {"text", "denoise", "decode", "embed", "measure", "score"}  # shared by both rows
+    assert set(lead.seconds) == {"project", "decode", "embed", "measure", "score"}
+    assert all(value > 0 for record in records.values() for value in record.seconds.values())
+    assert "reference" in next(r for r in records.values() if r.row == "Real").seconds
