@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leadbench.plugins.hookspecs import Registration, TextEncoderRegistration, hookimpl
+from leadbench.plugins.hookspecs import Registration, TaskRegistration, TextEncoderRegistration, hookimpl
 
 
 @hookimpl
@@ -96,4 +96,52 @@ def leadbench_metrics() -> Sequence[Registration]:
             "leadbench.metrics.bundled:make_floating",
         ),
         Registration("jerk", "mean jerk of all joints, metres a second cubed", "leadbench.metrics.bundled:make_jerk"),
+    ]
+
+
+@hookimpl
+def leadbench_tasks() -> Sequence[TaskRegistration]:
+    """The paper's evaluations."""
+    return [
+        TaskRegistration(
+            "t2m",
+            "text-to-motion (Tables 1, 2, 5 and 6)",
+            "leadbench.tasks.t2m.assemble:open_t2m",
+            table="leadbench.tasks.t2m.tables:render",
+        ),
+        TaskRegistration(
+            "mti",
+            "motion textual inversion (Tables 3 and 4)",
+            "leadbench.tasks.mti.assemble:open_mti",
+            table="leadbench.tasks.mti.table:render",
+            command="leadbench mti run",
+        ),
+        TaskRegistration(
+            "styles",
+            "words of styles that no model was trained on (Figure 7)",
+            "leadbench.tasks.mti.assemble:open_mti",
+            table="leadbench.tasks.mti.table:render",
+            command="leadbench mti styles",
+        ),
+        TaskRegistration(
+            "structure",
+            "the latent space before and after the projector (Figure 3)",
+            "leadbench.tasks.structure.assemble:open_structure",
+            table="leadbench.tasks.structure.table:render",
+            command="leadbench structure",
+        ),
+        TaskRegistration(
+            "latency",
+            "seconds per prompt, by stage (section 5.3)",
+            "leadbench.tasks.latency.assemble:open_latency",
+            table="leadbench.tasks.latency.table:render",
+            command="leadbench latency",
+        ),
+        TaskRegistration(
+            "score",
+            "motions of a folder, whoever generated them",
+            "leadbench.tasks.score.task:open_score",
+            table="leadbench.tasks.t2m.tables:render",
+            command="leadbench score",
+        ),
     ]

@@ -80,6 +80,20 @@ class TextEncoderRegistration(Registration):
     identity: str | Callable[[], str | None] | None = None
 
 
+@dataclass(frozen=True)
+class TaskRegistration(Registration):
+    """A task: an evaluation with its own units and its own table.
+
+    Args:
+        table: callable, or ``"module:attribute"``: ``(run: leadbench.results.records.Run, form: str) -> str`` renders a
+            stored run in a table format (``github``, ``latex``, ``csv``, ``json``, ``plain``).
+        command: the command that runs it, where it has one of its own; else ``leadbench run --task NAME``.
+    """
+
+    table: str | Callable[..., str] | None = None
+    command: str = ""
+
+
 class LeadbenchHooks:
     """Hook specifications; a plugin implements any subset with ``@leadbench.hookimpl``."""
 
@@ -106,6 +120,10 @@ class LeadbenchHooks:
     @hookspec
     def leadbench_metrics(self) -> Sequence[Registration]:  # type: ignore[empty-body]
         """Metrics of single motions; factory ``() -> leadbench.core.contracts.MotionMetric``."""
+
+    @hookspec
+    def leadbench_tasks(self) -> Sequence[TaskRegistration]:  # type: ignore[empty-body]
+        """Tasks; factory ``(opened: leadbench.zoo.assets.Opened, request) -> leadbench.tasks.shared.units.Task``."""
 
     @hookspec
     def leadbench_commands(self) -> Sequence[Registration]:  # type: ignore[empty-body]

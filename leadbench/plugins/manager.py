@@ -17,7 +17,7 @@ from types import ModuleType
 import pluggy
 
 from leadbench.core.errors import PluginError, nearest, unknown_name
-from leadbench.plugins.hookspecs import PROJECT, BackboneRegistration, LeadbenchHooks, Registration
+from leadbench.plugins.hookspecs import PROJECT, BackboneRegistration, LeadbenchHooks, Registration, TaskRegistration
 
 KINDS: dict[str, type[Registration]] = {
     "backbone": BackboneRegistration,
@@ -26,6 +26,7 @@ KINDS: dict[str, type[Registration]] = {
     "dataset": Registration,
     "evaluator": Registration,
     "metric": Registration,
+    "task": TaskRegistration,
     "command": Registration,
 }
 

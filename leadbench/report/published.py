@@ -6,6 +6,8 @@ They are shown beside measured rows, never ranked with them: another dataset, ot
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +16,19 @@ from pydantic import Field
 from leadbench.core.config import FrozenModel
 from leadbench.core.errors import ConfigError
 from leadbench.metrics.statistics import Estimate
-from leadbench.report.tables.t2m import REAL, Beside, TableRow, render_rows
+from leadbench.report.tables.engine import Column, Document, Line, Table, render
+from leadbench.report.tables.rows import METRICS, MODEL, STEPS
+
+REAL = "Real"  # the row of the real motions, in all of the paper's tables
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Lines that are shown below the measured ones of the two layouts of text-to-motion, with notes for the caption."""
+
+    by_model: tuple[Line, ...] = ()
+    by_steps: tuple[Line, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class PublishedValue(FrozenModel):
@@ -90,12 +104,17 @@ def render_published(number: int, form: str = "github") -> str:
     """
     paper = published()
     found = paper.table(number)
-    if form == "json":
-        return json.dumps([row.model_dump(exclude_none=True) for row in found], indent=2, ensure_ascii=False)
-    rows = [_table_row(row) for row in found]
-    notes = [f"{row.row}: {row.note}" for row in found if row.note]
     title = f"Published, Table {number} ({paper.datasets[number]}): not measured here"
-    return "\n\n".join([render_rows(title, rows, form), *notes])
+    steps = [STEPS] if any(row.steps is not None for row in found) else []
+    table = Table(title, [*steps, MODEL, *_columns(found)], [_line(row) for row in found])
+    return render(Document([table], table, "\n\n".join(f"{row.row}: {row.note}" for row in found if row.note)), form)
+
+
+def _columns(rows: Sequence[PublishedRow]) -> list[Column]:
+    """All of the paper's metrics, and others that these rows have."""
+    known = {column.key for column in METRICS}
+    extra = dict.fromkeys(metric for row in rows for metric in row.metrics if metric not in known)
+    return [*METRICS, *(Column(metric, metric) for metric in extra)]
 
 
 _TABLES = {"humanml3d": {"by_model": 1, "by_steps": 5}, "kit": {"by_model": 2}}
@@ -104,19 +123,21 @@ _TABLES = {"humanml3d": {"by_model": 1, "by_steps": 5}, "kit": {"by_model": 2}}
 def published_beside(dataset: str, *, ranked: bool = False) -> Beside:
     """Rows of the paper's tables that belong beside measured ones of a dataset; none for datasets not in the paper.
 
-    >>> [row.name for row in published_beside("kit").by_model][:2], published_beside("bnr").by_model
+    >>> [line.cells["row"] for line in published_beside("kit").by_model][:2], published_beside("bnr").by_model
     (['Real (paper)', 'JL2P (paper)'], ())
     """
     rows = {
-        layout: tuple(_table_row(row, beside=True, ranked=ranked) for row in published().table(number))
+        layout: tuple(
+            _line(row, beside=True, ranked=ranked, by_steps=layout == "by_steps") for row in published().table(number)
+        )
         for layout, number in _TABLES.get(dataset, {}).items()
     }
     if not rows:
         return Beside()
     tables = list(_TABLES[dataset].values())
-    told = [f"{row.row} (paper): {row.note}." for number in tables for row in published().table(number) if row.note]
+    notes = [f"{row.row} (paper): {row.note}." for number in tables for row in published().table(number) if row.note]
     source = f"Rows marked (paper) are published: Tables {', '.join(map(str, tables))} of {published().source}."
-    return Beside(**rows, notes=(source, *told))
+    return Beside(**rows, notes=(source, *notes))
 
 
 def published_real(dataset: str) -> dict[str, float] | None:
@@ -132,12 +153,11 @@ def published_real(dataset: str) -> dict[str, float] | None:
     return {metric: value.mean for metric, value in row.metrics.items()}
 
 
-def _table_row(row: PublishedRow, *, beside: bool = False, ranked: bool = False) -> TableRow:
+def _line(row: PublishedRow, *, beside: bool = False, ranked: bool = False, by_steps: bool = False) -> Line:
     name = row.row if row.projected is None else f"{row.row}, {'projected' if row.projected else 'not projected'}"
-    name = f"{name} (paper)" if beside else name
     estimates = {
         metric: Estimate(value.mean, value.half_width or 0.0, 1 if value.half_width is None else 20)
         for metric, value in row.metrics.items()
     }
-    ranked = ranked and row.row != REAL
-    return TableRow(name, row.steps, None, estimates, ranked=ranked, backbone=None, projector=None)
+    cells = {"row": f"{name} (paper)" if beside else name, "steps": row.steps, **estimates}
+    return Line(cells, ranked=ranked and row.row != REAL, group=row.steps if by_steps else None)

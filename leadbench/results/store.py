@@ -1,4 +1,4 @@
-"""Records of finished work: one JSON line each, appended so that a kill at any moment loses none and halves none.
+"""Run folders: records as JSON lines, appended so that a kill at any moment loses none and halves none.
 
 A run is a folder with ``run.json`` (what was asked for, and where it ran) and ``records.jsonl``. Writers take an
 exclusive lock on the record file, cut off what a dead writer left behind the last whole line, append one line and
@@ -17,44 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import Field, FiniteFloat, ValidationError
+from pydantic import ValidationError
 
-from leadbench.core.config import FrozenModel
 from leadbench.core.errors import ResultsError
+from leadbench.results.records import SCHEMA_VERSION, Record, Run
 
-SCHEMA_VERSION = 1
-
-
-class Record(FrozenModel):
-    """One finished unit of work: a replication of a table row.
-
-    Attributes:
-        row: row of the table, e.g. ``LEAD (MLD)``; ``display`` its backbone's name in tables.
-        projector: what the projector was aligned to; None without one.
-        metrics: by name; None where a metric is not available. NaN and infinity are refused.
-        details: counts and diagnostics (latent norm, foot skating, samples, notes).
-        seconds: time by part; not part of what makes two records equal.
-        key: identity within the run.
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    dataset: str
-    protocol: str
-    evaluator: str
-    row: str
-    display: str | None = None
-    backbone: str | None = None
-    projector: str | None = None
-    steps: int | None = None
-    guidance: float | None = None
-    replication: int = Field(ge=0)
-    seed: int
-    metrics: dict[str, FiniteFloat | None]
-    details: dict[str, Any] = Field(default_factory=dict)
-    chunk_size: int = Field(gt=0)
-    seconds: dict[str, float] = Field(default_factory=dict)
-    key: str
-
+OLDER = "an older version wrote it (leadbench results migrate FOLDER brings it up to date)"
 
 class RunStore:
     """Reads and extends the records of one run folder.
@@ -77,18 +45,35 @@ class RunStore:
     def _header(self) -> Path:
         return self.folder / "run.json"
 
-    def start(self, config: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
-        """Create the folder, or check that it holds a run of the same configuration.
+    def start(
+        self, task: str, identity: Mapping[str, Any], names: Mapping[str, str], provenance: Mapping[str, Any]
+    ) -> None:
+        """Create the folder, or check that it holds a run of the same task and identity.
+
+        Args:
+            task: registered name.
+            identity: what makes two runs the same; anything that JSON holds.
+            names: registered name -> name in tables.
+            provenance: versions, hardware, revision; kept from the first start.
 
         Raises:
             ResultsError: the folder holds another run; the message names what differs.
         """
-        wanted = json.loads(json.dumps(config, allow_nan=False))
+        wanted = json.loads(json.dumps(identity, allow_nan=False))
         if not self._header.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
-            content = {"schema_version": SCHEMA_VERSION, "config": wanted, "provenance": dict(provenance)}
+            content = {
+                "schema_version": SCHEMA_VERSION,
+                "task": task,
+                "identity": wanted,
+                "names": dict(names),
+                "provenance": dict(provenance),
+            }
             self._create_header(json.dumps(content, indent=2, sort_keys=True) + "\n")
-        differing = _differing(self.header()["config"], wanted)
+        header = self.header()
+        differing = _differing(header["identity"], wanted)
+        if header["task"] != task:
+            differing.insert(0, "task")
         if differing:
             raise ResultsError(f"{self.folder}: holds a run with another {', '.join(differing)}; choose another --out")
 
@@ -101,11 +86,33 @@ class RunStore:
         try:
             header: dict[str, Any] = json.loads(self._header.read_text(encoding="utf-8"))
             version = header["schema_version"]
-        except (OSError, json.JSONDecodeError, KeyError, TypeError) as exc:
+        except (OSError, ValueError, KeyError, TypeError) as exc:
             raise ResultsError(f"{self.folder}: no readable run.json, so this is no run folder") from exc
         if version != SCHEMA_VERSION:
-            raise ResultsError(f"{self._header}: schema version {version}, this leadbench reads {SCHEMA_VERSION}")
+            older = f"; {OLDER}" if isinstance(version, int) and version < SCHEMA_VERSION else ""
+            raise ResultsError(
+                f"{self._header}: schema version {version}, this leadbench reads {SCHEMA_VERSION}{older}"
+            )
+        missing = [name for name in ("task", "identity", "names", "provenance") if name not in header]
+        if missing:
+            raise ResultsError(f"{self._header}: has no {missing[0]!r}")
         return header
+
+    def load(self) -> Run:
+        """The run as it is stored now.
+
+        Raises:
+            ResultsError: no run folder, another schema version, or a line that is not a record.
+        """
+        header = self.header()
+        return Run(
+            folder=self.folder,
+            task=header["task"],
+            identity=header["identity"],
+            records=tuple(self.records()),
+            names=header["names"],
+            provenance=header["provenance"],
+        )
 
     def done(self, key: str) -> bool:
         """Whether a record with this key is stored, by this process or another."""
@@ -119,7 +126,7 @@ class RunStore:
             ResultsError: ``details`` hold something that JSON does not.
         """
         try:
-            line = (json.dumps(record.model_dump(), allow_nan=False) + "\n").encode()
+            line = (json.dumps(record.model_dump(mode="json"), allow_nan=False) + "\n").encode()
         except (TypeError, ValueError) as exc:
             raise ResultsError(f"record {record.key}: cannot be stored as JSON ({exc})") from exc
         with self._locked() as file:
@@ -153,8 +160,7 @@ class RunStore:
             try:
                 record = Record.model_validate(json.loads(line))
             except (ValidationError, ValueError) as exc:
-                reason = str(exc).splitlines()[0]
-                raise ResultsError(f"{self._file}:{self._lines + 1}: not a record ({reason})") from exc
+                raise ResultsError(f"{self._file}:{self._lines + 1}: not a record ({_reason(line, exc)})") from exc
             self._found.setdefault(record.key, record)
             self._read += len(line) + 1
             self._lines += 1
@@ -175,6 +181,18 @@ class RunStore:
             temporary = self.folder / "run.json.tmp"
             temporary.write_text(text, encoding="utf-8")
             os.replace(temporary, self._header)
+
+
+def _reason(line: bytes, error: ValueError) -> str:
+    """Why a line is no record, in one line."""
+    try:
+        version = json.loads(line).get("schema_version")
+    except (ValueError, AttributeError):
+        return str(error).splitlines()[0]
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        return f"schema version {version}; {OLDER}"
+    found = error.errors()[0] if isinstance(error, ValidationError) else None
+    return str(error).splitlines()[0] if found is None else f"{'.'.join(map(str, found['loc']))}: {found['msg']}"
 
 
 def _differing(stored: Any, wanted: Any, where: str = "") -> list[str]:

@@ -1,50 +1,68 @@
-"""Any stored run as its table: which benchmark wrote the records is told by their protocol and rows."""
+"""Any stored run as its table: the registration of its task says how."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-
 from leadbench.core.errors import ResultsError
+from leadbench.plugins.hookspecs import TaskRegistration, imported
+from leadbench.plugins.manager import Plugins, load_plugins
 from leadbench.report.published import published_beside
-from leadbench.report.tables.t2m import check_format, render_t2m
-from leadbench.results.store import Record
-from leadbench.tasks.latency.table import render_latency
-from leadbench.tasks.mti.table import render_inversion
-from leadbench.tasks.structure.table import render_structure
-from leadbench.tasks.t2m.ablation_table import is_ablation, render_ablation
+from leadbench.report.tables.engine import Document, Line, Table, check_format, render
+from leadbench.report.tables.rows import MODEL, data_of, line_of, metric_columns
+from leadbench.results.aggregate import aggregate
+from leadbench.results.records import Run
+from leadbench.tasks.t2m.ablation_table import is_ablation
+from leadbench.tasks.t2m.tables import render as render_t2m
 
-_BY_PROTOCOL: Mapping[str, Callable[[Sequence[Record], str], str]] = {
-    "latency": render_latency,
-    "mti": render_inversion,
-    "styles": render_inversion,
-    "structure": render_structure,
-}
+_RANKABLE = ("t2m", "score")
 
 
-def published_tables(records: Sequence[Record]) -> tuple[int, ...]:
-    """The paper's tables in the layout of a run: 3 and 4, 6, or 1 and 5; none where they stand beside it anyway."""
-    if records[0].protocol == "mti":
-        return (3, 4)
-    if records[0].protocol in _BY_PROTOCOL:
-        return ()
-    if is_ablation(records):
-        return (6,)
-    return () if published_beside(records[0].dataset).by_model else (1, 5)
-
-
-def render_run(records: Sequence[Record], form: str = "github", *, rank_published: bool = False) -> str:
+def render_run(run: Run, form: str = "github", *, rank_published: bool = False, plugins: Plugins | None = None) -> str:
     """The tables of a run; on HumanML3D and KIT-ML the paper's rows stand below the measured ones.
+
+    Args:
+        rank_published: the paper's rows compete for best and second.
+        plugins: where tasks are looked up; default: those that are installed. A run of a task that is not among them
+            is printed as rows and metrics.
 
     Raises:
         ResultsError: there are no records.
         UnknownNameError: no such format.
     """
     check_format(form)
-    if not records:
-        raise ResultsError("no records to make a table of")
-    render = _BY_PROTOCOL.get(records[0].protocol)
-    if render is not None:
-        return render(records, form)
-    if is_ablation(records):
-        return render_ablation(records, form)
-    return render_t2m(records, form, published_beside(records[0].dataset, ranked=rank_published))
+    if not run.records:
+        raise ResultsError(f"{run.folder}: no records to make a table of")
+    if run.task in _RANKABLE:
+        return render_t2m(run, form, rank_published=rank_published)
+    known = load_plugins() if plugins is None else plugins
+    registration = known.get("task", run.task) if run.task in known.names("task") else None
+    if isinstance(registration, TaskRegistration) and registration.table is not None:
+        return str(imported(registration.table)(run, form))
+    return render_rows(run, form)
+
+
+def render_rows(run: Run, form: str = "github") -> str:
+    """Rows and metrics of a run as they are: what a task without a table of its own gets.
+
+    Raises:
+        ResultsError: no records, or records that do not belong together.
+        UnknownNameError: no such format.
+    """
+    rows = aggregate(run.records)
+    measured = [column for column in metric_columns(rows) if any(column.key in m.estimates for m in rows)]
+    lines: list[Line] = [line_of(m, run.names, ranked=False) for m in rows]
+    notes = dict.fromkeys(note for record in run.records for note in record.details.notes)
+    first = run.records[0]
+    caption = "; ".join([f"Task {run.task}, dataset {first.dataset}, protocol {first.protocol}", *notes]) + "."
+    document = Document([Table(run.task, [MODEL, *measured], lines)], data_of(rows, run, measured), caption)
+    return render(document, form)
+
+
+def published_tables(run: Run) -> tuple[int, ...]:
+    """The paper's tables in the layout of a run: 3 and 4, 6, or 1 and 5; none where they stand beside it anyway."""
+    if run.task == "mti":
+        return (3, 4)
+    if run.task not in _RANKABLE:
+        return ()
+    if is_ablation(run):
+        return (6,)
+    return () if published_beside(run.records[0].dataset).by_model else (1, 5)

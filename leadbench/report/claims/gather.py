@@ -10,16 +10,16 @@ from leadbench.core.errors import ResultsError
 from leadbench.metrics.statistics import PairedTest, holm, interval_test, t_test
 from leadbench.report.claims.judge import Claim, Comparison, Finding, Judged, Values, paired_values
 from leadbench.report.claims.paper import claims
-from leadbench.results.spaces import DIFFERENCE, PCA
-from leadbench.results.store import Record, RunStore
+from leadbench.results.details import LatencyDetails, StructureDetails
+from leadbench.results.records import Record
+from leadbench.results.rows import Row
+from leadbench.results.store import RunStore
 
 _DEFAULT_PROTOCOL = "guo-2022"
 _WITH_EVALUATOR = ("t2m", "mti", "styles")
-_BENCHMARKS = {_DEFAULT_PROTOCOL: "t2m", "mld": "t2m"}  # protocol -> benchmark, where they differ
 
 
 PAPER = ("humanml3d", "kit")  # on these, a claim is judged only where the paper makes it
-BACKBONE = "mld"  # that the paper inverts
 DIAGNOSTICS = ("skating_ratio",)  # measured in every run, beside its metrics
 
 
@@ -27,28 +27,30 @@ DIAGNOSTICS = ("skating_ratio",)  # measured in every run, beside its metrics
 class StoredRun:
     """Records of one run folder, as values by row.
 
-    ``differences`` holds what a benchmark without replications has instead: bootstrap estimates by metric.
+    ``differences`` holds what a task without replications has instead: bootstrap estimates by metric.
     """
 
     name: str
     dataset: str
     identity: str  # of the dataset's content
-    evaluator: str  # "" for benchmarks that have none
-    benchmark: str
+    evaluator: str  # "" for tasks that have none
+    task: str
     protocol: str
     values: Values
     differences: Mapping[str, PairedTest] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)  # of backbones and projectors
 
 
 @dataclass(frozen=True)
-class Report:
-    """Judged claims of one dataset, by one evaluator."""
+class Judgement:
+    """Judged claims of one dataset, by one evaluator; ``names`` are those of backbones and projectors in the runs."""
 
     dataset: str
     judged: tuple[Judged, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
-def judge_results(root: Path) -> list[Report]:
+def judge_results(root: Path) -> list[Judgement]:
     """Judge all claims on every dataset whose runs lie below ``root``.
 
     Raises:
@@ -59,7 +61,11 @@ def judge_results(root: Path) -> list[Report]:
     if not found:
         raise ResultsError(f"{root}: no run with records below it (leadbench run writes them)")
     return [
-        Report(label, judge([c for c in claims() if name not in PAPER or c.dataset in (None, name)], runs))
+        Judgement(
+            label,
+            judge([c for c in claims() if name not in PAPER or c.dataset in (None, name)], runs),
+            {key: value for run in runs for key, value in run.names.items()},
+        )
         for (name, label), runs in _groups(found).items()
     ]
 
@@ -83,61 +89,75 @@ def _groups(found: Sequence[StoredRun]) -> dict[tuple[str, str], list[StoredRun]
 
 
 def _stored(folder: Path) -> StoredRun | None:
-    """A run; None for one whose rows are not the paper's settings.
-
-    These are: a sweep of guidance, an inversion of another backbone, and records with a warning.
-    """
-    store = RunStore(folder)
-    records = store.records()
-    if not records or len({(r.row, r.steps) for r in records}) < len({(r.row, r.steps, r.guidance) for r in records}):
+    """A run; None for one that is empty, sweeps guidance, or has records with a warning: not the paper's settings."""
+    run = RunStore(folder).load()
+    records = run.records
+    rows = {record.row for record in records}
+    if not records or len({_open(row) for row in rows}) < len(rows):
         return None
     first = records[0]
-    if first.details.get("stamps") or first.details.get("backbone", BACKBONE) != BACKBONE:
+    if first.details.warnings:
         return None
-    described = store.header()["config"].get("dataset", {})
-    identity = str(described.get("identity", "")) if isinstance(described, dict) else ""
-    benchmark = _BENCHMARKS.get(first.protocol, first.protocol)
+    described = run.identity.get("dataset", {})
     return StoredRun(
         name=folder.name,
         dataset=first.dataset,
-        identity=identity,
-        evaluator=first.evaluator if benchmark in _WITH_EVALUATOR else "",
-        benchmark=benchmark,
+        identity=str(described.get("identity", "")) if isinstance(described, dict) else "",
+        evaluator=first.evaluator if run.task in _WITH_EVALUATOR else "",
+        task=run.task,
         protocol=first.protocol,
         values=_values(records),
         differences=_differences(records),
+        names=run.names,
     )
 
 
+def _open(row: Row) -> Row:
+    """The row at whatever guidance."""
+    return row.model_copy(update={"guidance": None})
+
+
 def _differences(records: Iterable[Record]) -> dict[str, PairedTest]:
-    """Of a run of ``leadbench structure``: paired over bootstrap resamples of clips."""
+    """Of a run of ``leadbench structure``: paired over bootstrap resamples of clips, both spaces of one width."""
     found = {}
-    for record in (record for record in records if record.row == DIFFERENCE + PCA):
-        for metric, (low, high) in record.details["intervals"].items():
+    for record in records:
+        setting, details = record.row.setting, record.details
+        if (setting.get("space"), setting.get("reduction")) != ("difference", "pca"):
+            continue
+        assert isinstance(details, StructureDetails)  # the schema of the task that has spaces
+        for metric, (low, high) in details.intervals.items():
             mean = record.metrics[metric]
             if mean is not None:
-                found[metric] = interval_test(mean, low, high, record.details["clips"])
+                found[metric] = interval_test(mean, low, high, details.clips)
     return found
 
 
 def _values(records: Iterable[Record]) -> Values:
     """Values by row; one that has a single number of steps is also found without it."""
     found = list(records)
-    steps: dict[str, set[int | None]] = {}
+    steps: dict[Row, set[int | None]] = {}
     for record in found:
-        steps.setdefault(record.row, set()).add(record.steps)
-    values: dict[tuple[str, int | None], dict[str, dict[int, float]]] = {}
+        steps.setdefault(_without_steps(record.row), set()).add(record.row.steps)
+    values: dict[Row, dict[str, dict[int, float]]] = {}
     for record in found:
-        if record.details.get("rounds") and record.chunk_size == 1:  # of the latency benchmark, timed in turns
-            rounds = values.setdefault((record.row, None), {})
-            rounds["seconds"] = dict(enumerate(record.details["rounds"]))
-        measured = {name: record.details[name] for name in DIAGNOSTICS if name in record.details} | record.metrics
-        for count in {record.steps, None} if len(steps[record.row]) == 1 else {record.steps}:
-            row = values.setdefault((record.row, count), {})
-            for metric, value in measured.items():
+        anyhow = _without_steps(record.row)
+        for row in {_open(record.row), *([anyhow] if len(steps[anyhow]) == 1 else [])}:
+            for metric, value in _measured(record).items():
                 if value is not None:
-                    row.setdefault(metric, {})[record.replication] = value
+                    values.setdefault(row, {}).setdefault(metric, {})[record.replication] = value
+        if isinstance(record.details, LatencyDetails) and len(steps[anyhow]) == 1:
+            # timed in turns: a round pairs what a replication pairs elsewhere
+            values.setdefault(anyhow, {})["seconds"] = dict(enumerate(record.details.rounds))
     return values
+
+
+def _without_steps(row: Row) -> Row:
+    return row.model_copy(update={"guidance": None, "steps": None})
+
+
+def _measured(record: Record) -> dict[str, float | None]:
+    """Metrics, and the diagnostics that every run has."""
+    return {name: getattr(record.details, name, None) for name in DIAGNOSTICS} | record.metrics
 
 
 def judge(wanted: Sequence[Claim], runs: Sequence[StoredRun]) -> tuple[Judged, ...]:
@@ -168,7 +188,7 @@ def _tell(claim: Claim, runs: Sequence[StoredRun]) -> tuple[list[_Tested], str]:
     best: tuple[list[_Tested], str] = ([], "")
     largest = (0, False)
     for run in runs:
-        if run.benchmark != claim.benchmark:
+        if run.task != claim.task:
             continue
         tested = [_test(comparison, run) for comparison in claim.comparisons]
         whole = [item for item in tested if item is not None]
@@ -197,5 +217,5 @@ def _test(comparison: Comparison, run: StoredRun) -> _Tested | None:
 def _raw_mean(comparison: Comparison, values: Values, which: int) -> float:
     """Mean of a row's own values, which a reader finds in the tables."""
     row = (comparison.first, comparison.second)[which]
-    found: Mapping[int, float] = values[row.row, row.steps][comparison.metric]
+    found: Mapping[int, float] = values[row][comparison.metric]
     return sum(found.values()) / len(found)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from leadbench.metrics.statistics import PairedTest
+from leadbench.results.rows import REAL, Row
 
 Verdict = Literal["holds", "fails", "inconclusive", "not measured"]
 Direction = Literal["below", "above", "equal"]
@@ -19,29 +20,19 @@ LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class RowRef:
-    """A row of a table: its name, and its steps where the table has several."""
-
-    row: str
-    steps: int | None = None
-
-    def __str__(self) -> str:
-        return self.row if self.steps is None else f"{self.row}, {self.steps} step{'s' if self.steps > 1 else ''}"
-
-
-@dataclass(frozen=True)
 class Comparison:
     """A statement about ``metric`` of ``second`` less that of ``first``, replication by replication.
 
     Attributes:
+        first, second: rows; one without steps is the row of the only number of steps, and guidance is left open.
         direction: ``below`` and ``above`` the ``bound``; or ``equal``, within ``bound`` either way.
         to_real: compare how far the means are from the Real row's, instead of the values.
         relative: compare (second - first) / first.
     """
 
     metric: str
-    first: RowRef
-    second: RowRef
+    first: Row
+    second: Row
     direction: Direction
     bound: float = 0.0
     to_real: bool = False
@@ -63,7 +54,7 @@ class Claim:
         name: such as ``table5.fid``.
         statement: in our words.
         source: where the paper says so.
-        benchmark: of the records that tell: ``t2m``, ``mti``, ``latency``, ``structure`` or ``styles``.
+        task: whose records can tell: ``t2m``, ``mti``, ``latency``, ``structure`` or ``styles``.
         comparisons: all must hold.
         note: where the paper's text and numbers disagree, or what it leaves out.
         published: whether the paper makes the claim; others are ours.
@@ -73,7 +64,7 @@ class Claim:
     name: str
     statement: str
     source: str
-    benchmark: str
+    task: str
     comparisons: tuple[Comparison, ...]
     note: str = ""
     published: bool = True
@@ -130,8 +121,8 @@ class Judged:
         return "holds" if found == {"holds"} else "inconclusive"
 
 
-Values = Mapping[tuple[str, int | None], Mapping[str, Mapping[int, float]]]
-"""(row, steps) -> metric -> replication -> value, of one run."""
+Values = Mapping[Row, Mapping[str, Mapping[int, float]]]
+"""Row, as :class:`Comparison` names it -> metric -> replication -> value, of one run."""
 
 
 def paired_values(comparison: Comparison, values: Values) -> tuple[list[float], list[float]] | None:
@@ -141,7 +132,7 @@ def paired_values(comparison: Comparison, values: Values) -> tuple[list[float], 
     """
     first = _series(values, comparison.first, comparison.metric)
     second = _series(values, comparison.second, comparison.metric)
-    real = _series(values, RowRef("Real"), comparison.metric) if comparison.to_real else None
+    real = _series(values, REAL, comparison.metric) if comparison.to_real else None
     shared = sorted(set(first) & set(second) & (set(first) if real is None else set(real)))
     if len(shared) < 2:
         return None
@@ -157,8 +148,8 @@ def _outward(differences: list[float]) -> list[float]:
     return [sign * value for value in differences]
 
 
-def _series(values: Values, row: RowRef, metric: str) -> Mapping[int, float]:
-    return values.get((row.row, row.steps), {}).get(metric, {})
+def _series(values: Values, row: Row, metric: str) -> Mapping[int, float]:
+    return values.get(row, {}).get(metric, {})
 
 
 def overall(judged: Sequence[Judged]) -> int:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from leadbench.report.claims.gather import Report
-from leadbench.report.claims.judge import Comparison, Finding, Judged, RowRef
+from leadbench.report.claims.gather import Judgement
+from leadbench.report.claims.judge import Comparison, Finding, Judged
+from leadbench.report.names import row_name
 from leadbench.report.published import published
-from leadbench.report.tables.t2m import check_format, in_format, render_grid
+from leadbench.report.tables.engine import Column, Document, Line, Table, check_format, in_format, render
+from leadbench.results.rows import Row
 
-HEADER = ("Claim", "Says", "Compared", "Paper", "Here", "Difference", "p", "n", "Verdict")
-_ROWS = {  # our row -> table, row and projected in the paper, where the names differ
-    "LEAD mlp (MLD)": "LEAD (mlp)",
-    "LEAD skip (MLD)": "LEAD (skip)",
-    "LEAD w/o KL (MLD)": "LEAD w/o KL",
-    "LEAD w/o align (MLD)": "LEAD w/o Align",
-    "LEAD w/o rec (MLD)": "LEAD w/o Rec",
-    "MTI lead, w/o align + project": "noALIGN",
-    "MTI lead, w/o KL + project": "noKL",
-    "MTI lead, w/o rec + project": "noREC",
+COLUMNS = tuple(
+    Column(name, name) for name in ("Claim", "Says", "Compared", "Paper", "Here", "Difference", "p", "n", "Verdict")
+)
+_TABLE_4 = {None: "PROJ", "no-align": "noALIGN", "no-var": "noKL", "no-rec": "noREC"}
+_TABLE_6 = {
+    None: "LEAD",
+    "mlp": "LEAD (mlp)",
+    "skip": "LEAD (skip)",
+    "no-var": "LEAD w/o KL",
+    "no-align": "LEAD w/o Align",
+    "no-rec": "LEAD w/o Rec",
 }
+"""Variant -> name of the row in the paper's table."""
 
 
-def render_claims(reports: Sequence[Report], form: str = "github") -> str:
+def render_claims(judgements: Sequence[Judgement], form: str = "github") -> str:
     """All claims with their verdicts; notes follow. ``json`` holds every comparison with its interval.
 
     Raises:
@@ -32,21 +36,22 @@ def render_claims(reports: Sequence[Report], form: str = "github") -> str:
     """
     check_format(form)
     if form == "json":
-        return json.dumps([_report_json(report) for report in reports], indent=2, ensure_ascii=False)
-    return "\n\n".join(_report(report, form) for report in reports)
+        return json.dumps([_as_json(judgement) for judgement in judgements], indent=2, ensure_ascii=False)
+    return "\n\n".join(_rendered(judgement, form) for judgement in judgements)
 
 
-def _report(report: Report, form: str) -> str:
-    body = [line for judged in report.judged if judged.findings for line in _lines(judged)]
-    table = render_grid(f"Claims of the paper on {report.dataset}", HEADER, body, form)
+def _rendered(judgement: Judgement, form: str) -> str:
+    body = [line for judged in judgement.judged if judged.findings for line in _lines(judged, judgement.names)]
+    lines = [Line(dict(zip((column.key for column in COLUMNS), line, strict=True))) for line in body]
+    grid = Table(f"Claims of the paper on {judgement.dataset}", COLUMNS, lines)
+    table = render(Document([grid], grid), form)
     if form == "csv":
         return table
-    unmeasured = [judged.claim.name for judged in report.judged if not judged.findings]
-    counts = {v: sum(j.verdict == v for j in report.judged) for v in ("holds", "fails", "inconclusive", "not measured")}
-    notes = [
-        f"{judged.claim.name}: {judged.claim.note}" for judged in report.judged if judged.findings and judged.claim.note
-    ]
-    runs = sorted({j.run for j in report.judged if j.run})
+    judged = judgement.judged
+    unmeasured = [item.claim.name for item in judged if not item.findings]
+    counts = {v: sum(item.verdict == v for item in judged) for v in ("holds", "fails", "inconclusive", "not measured")}
+    notes = [f"{item.claim.name}: {item.claim.note}" for item in judged if item.findings and item.claim.note]
+    runs = sorted({item.run for item in judged if item.run})
     prose = "\n\n".join(
         [
             ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + ".",
@@ -61,7 +66,7 @@ def _report(report: Report, form: str) -> str:
     return f"{table}\n\n{in_format(prose, form)}"
 
 
-def _lines(judged: Judged) -> list[list[str]]:
+def _lines(judged: Judged, names: Mapping[str, str]) -> list[list[str]]:
     claim = judged.claim
     lines = []
     for number, finding in enumerate(judged.findings):
@@ -69,15 +74,16 @@ def _lines(judged: Judged) -> list[list[str]]:
         whole = judged.verdict if number == 0 else ""
         part = "" if len(judged.findings) == 1 else finding.verdict
         verdict = f"{whole} ({part})" if whole and part else whole or part
-        lines.append([*head, *_cells(finding, claim.table), verdict])
+        lines.append([*head, *_cells(finding, claim.table, names), verdict])
     return lines
 
 
-def _cells(finding: Finding, table: int | None) -> list[str]:
+def _cells(finding: Finding, table: int | None, names: Mapping[str, str]) -> list[str]:
     comparison, test = finding.comparison, finding.test
     kind = " (distance to Real)" if comparison.to_real else " (share)" if comparison.relative else ""
+    rows = " → ".join(_with_steps(row, names) for row in (comparison.first, comparison.second))
     return [
-        f"{_NAMES.get(comparison.metric, comparison.metric)}: {comparison.first} → {comparison.second}",
+        f"{_NAMES.get(comparison.metric, comparison.metric)}: {rows}",
         _paper(comparison, table),
         f"{finding.first:.3f} → {finding.second:.3f}",
         f"{test.mean:+.4f} [{test.low:+.4f}, {test.high:+.4f}]{kind}",
@@ -104,6 +110,11 @@ _NAMES = {
 }
 
 
+def _with_steps(row: Row, names: Mapping[str, str]) -> str:
+    name = row_name(row, names)
+    return name if row.steps is None else f"{name}, {row.steps} step{'s' if row.steps > 1 else ''}"
+
+
 def _paper(comparison: Comparison, table: int | None) -> str:
     """The paper's two values: of the claim's table, or of any that has both."""
     if comparison.metric == "seconds":
@@ -116,28 +127,28 @@ def _paper(comparison: Comparison, table: int | None) -> str:
     return "—"
 
 
-def _published_value(table: int, ref: RowRef, metric: str) -> float | None:
-    name, projected = _published_name(table, ref.row)
-    for row in published().table(table):
-        if (row.row, row.projected) == (name, projected) and row.steps == (ref.steps if table == 5 else None):
-            return row.metrics[metric].mean if metric in row.metrics else None
+def _published_value(table: int, row: Row, metric: str) -> float | None:
+    name, projected = _published_name(table, row)
+    for found in published().table(table):
+        if (found.row, found.projected) == (name, projected) and found.steps == (row.steps if table == 5 else None):
+            return found.metrics[metric].mean if metric in found.metrics else None
     return None
 
 
-def _published_name(table: int, row: str) -> tuple[str, bool | None]:
+def _published_name(table: int, row: Row) -> tuple[str, bool | None]:
     """Name and column "Project" of one of our rows in a table of the paper."""
-    if table == 3 and row.startswith("MTI "):
-        loss, _, suffix = row.removeprefix("MTI ").partition(" + ")
-        return f"MTI_{loss}", suffix == "project"
+    words = row.setting.get("words")
+    if table == 3 and words not in (None, "initial"):
+        return f"MTI_{words}", row.projector is not None
     if table == 4:
-        return _ROWS.get(row, "PROJ" if row == "MTI lead + project" else row), True
-    if table == 6 and row == "LEAD (MLD)":
-        return "LEAD", None
-    return _ROWS.get(row, row), None
+        return (_TABLE_4.get(row.variant, "") if words == "lead" and row.projector else row_name(row)), True
+    if table == 6 and row.projector is not None:
+        return _TABLE_6.get(row.variant, ""), None
+    return row_name(row), None
 
 
-def _report_json(report: Report) -> dict[str, object]:
-    return {"dataset": report.dataset, "claims": [_claim_json(judged) for judged in report.judged]}
+def _as_json(judgement: Judgement) -> dict[str, object]:
+    return {"dataset": judgement.dataset, "claims": [_claim_json(judged) for judged in judgement.judged]}
 
 
 def _claim_json(judged: Judged) -> dict[str, object]:
@@ -152,7 +163,7 @@ def _claim_json(judged: Judged) -> dict[str, object]:
         "run": judged.run or None,
         "comparisons": [
             {
-                **asdict(finding.comparison),
+                **_comparison_json(finding.comparison),
                 "paper": _paper(finding.comparison, claim.table),
                 "first_mean": finding.first,
                 "second_mean": finding.second,
@@ -163,3 +174,8 @@ def _claim_json(judged: Judged) -> dict[str, object]:
             for finding in judged.findings
         ],
     }
+
+
+def _comparison_json(comparison: Comparison) -> dict[str, object]:
+    rows = {name: getattr(comparison, name).fields for name in ("first", "second")}
+    return {**vars(comparison), **rows}

@@ -1,38 +1,44 @@
-"""What records tell beside the metrics: how large latents are, and how much feet slide."""
+"""What records hold beside the metrics: how large latents are, how much feet slide, and where the time went."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Sequence
 
-from tabulate import tabulate
-
 from leadbench.metrics.statistics import estimate
-from leadbench.report.tables.t2m import check_format
-from leadbench.results.store import Record
+from leadbench.report.names import row_name
+from leadbench.report.tables.engine import Cell, Column, Document, Line, Table, render
+from leadbench.results.details import T2MDetails
+from leadbench.results.records import Record, Run
+from leadbench.results.rows import Row
 
 _FIGURES = ("latent_norm", "skating_ratio")
-_STYLES = {"github": "github", "latex": "latex", "plain": "simple"}
 
 
-def render_diagnostics(records: Sequence[Record], form: str = "github") -> str:
+def has_diagnostics(run: Run) -> bool:
+    """Whether a run measured latent norms and foot skating."""
+    return any(isinstance(r.details, T2MDetails) and r.details.latent_norm is not None for r in run.records)
+
+
+def render_diagnostics(run: Run, form: str = "github") -> str:
     """Mean latent norm and foot skating ratio of each row over its replications; rows without latents are left out.
 
     Raises:
         UnknownNameError: no such format.
     """
-    check_format(form)
-    groups: dict[tuple[str, int | None, float | None], list[Record]] = {}
-    for record in records:
-        if all(figure in record.details for figure in _FIGURES):
-            groups.setdefault((record.row, record.steps, record.guidance), []).append(record)
-    rows = [
-        (*key, *(estimate([float(record.details[figure]) for record in group]).mean for figure in _FIGURES))
-        for key, group in groups.items()
-    ]
-    return _printed(("row", "steps", "guidance", *_FIGURES), rows, form)
+    groups: dict[Row, list[T2MDetails]] = {}
+    for record in run.records:
+        if isinstance(record.details, T2MDetails) and record.details.latent_norm is not None:
+            groups.setdefault(record.row, []).append(record.details)
+    lines = []
+    for row, group in groups.items():
+        cells: dict[str, Cell] = {"row": row_name(row, run.names), "steps": row.steps, "guidance": row.guidance}
+        for name in _FIGURES:
+            values = [value for details in group if (value := getattr(details, name)) is not None]
+            cells[name] = estimate(values).mean if values else None
+        lines.append(Line(cells))
+    columns = [Column(name, name) for name in ("row", "steps", "guidance", *_FIGURES)]
+    table = Table("", columns, lines)
+    return render(Document([table], table), form)
 
 
 def render_profile(records: Sequence[Record], form: str = "github") -> str:
@@ -43,22 +49,13 @@ def render_profile(records: Sequence[Record], form: str = "github") -> str:
     Raises:
         UnknownNameError: no such format.
     """
-    check_format(form)
     spent: dict[str, float] = {}
     for record in records:
         for stage, seconds in record.seconds.items():
             spent[stage] = spent.get(stage, 0.0) + seconds
     whole = sum(spent.values()) or 1.0
-    longest_first = sorted(spent.items(), key=lambda item: -item[1])
-    rows = [(stage, seconds, 100 * seconds / whole) for stage, seconds in longest_first]
-    return _printed(("stage", "thread seconds", "%"), [*rows, ("all", sum(spent.values()), 100.0)], form)
-
-
-def _printed(header: Sequence[str], rows: Sequence[Sequence[object]], form: str) -> str:
-    if form == "json":
-        return json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=2)
-    if form == "csv":
-        out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows([header, *rows])
-        return out.getvalue()
-    return str(tabulate(rows, header, _STYLES[form], floatfmt=".3f"))
+    rows = [*sorted(spent.items(), key=lambda item: -item[1]), ("all", sum(spent.values()))]
+    lines = [Line({"stage": stage, "seconds": seconds, "share": 100 * seconds / whole}) for stage, seconds in rows]
+    columns = [Column("stage", "stage"), Column("seconds", "thread seconds"), Column("share", "%")]
+    table = Table("", columns, lines)
+    return render(Document([table], table), form)

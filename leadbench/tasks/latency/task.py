@@ -1,4 +1,4 @@
-"""The latency benchmark (paper, section 5.3): seconds per prompt, stage by stage, with and without the projector.
+"""Latency (paper, section 5.3): seconds per prompt, stage by stage, with and without the projector.
 
 Protocol ``latency``, docs/protocols.md: one prompt batch after the other, nothing cached between prompts but the
 embedding of the empty text; every stage starts and ends on an idle device.
@@ -7,10 +7,9 @@ embedding of the empty text; every stage starts and ends on an idle device.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from functools import cached_property
-from pathlib import Path
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -19,14 +18,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from leadbench.core.contracts import Backbone, Projector
 from leadbench.core.errors import ConfigError
-from leadbench.core.provenance import collect_provenance, hardware
+from leadbench.core.provenance import hardware
 from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import Condition, Latent, MotionBatch, lengths_to_mask
+from leadbench.engine.compiled import compiling
 from leadbench.motion.features import features_to_joints
 from leadbench.nn.packing import ordinary_kernels
-from leadbench.results.store import Record, RunStore
+from leadbench.results.details import LatencyDetails
+from leadbench.results.records import Record, record_key
+from leadbench.results.rows import Row
 from leadbench.tasks.latency.timing import Probe, Spread, in_turns, peak_memory, probe
+from leadbench.tasks.shared.units import Task, Unit
+from leadbench.zoo.projectors import AttachedProjector
 
 STAGES = ("text", "denoise", "project", "decode", "joints")
 AITS = ("text", "denoise", "project", "decode")
@@ -48,7 +52,7 @@ class LatencyConfig:
         preset: where the networks come from; part of the records.
         batches, frames, rounds: prompts at once, frames of every motion, and how often each is timed.
         device: ``cpu`` or ``cuda``.
-        compile: whether the caller runs the benchmark inside :func:`leadbench.engine.compiled.compiling`.
+        compile: whether networks of small batches are compiled.
     """
 
     preset: str
@@ -62,81 +66,100 @@ class LatencyConfig:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A backbone at numbers of steps, with a projector to time beside it; ``timed_text`` is off for given text."""
+    """A backbone at numbers of steps, with projectors to time beside it; ``timed_text`` is off for given text."""
 
     backbone: Backbone
     display: str
     steps: tuple[int, ...]
-    projector: Projector | None
+    projectors: tuple[AttachedProjector, ...] = ()
     timed_text: bool = True
 
 
 @dataclass(eq=False)
-class LatencyBenchmark:
-    """Times subjects and stores one record for each batch, number of steps, and with or without projector."""
+class LatencyTask(Task):
+    """Times subjects; a unit is one subject at one number of steps and one batch, with and without projectors.
+
+    Every call is a run of its own: times are of a machine at a moment, and are not resumed.
+    """
 
     subjects: Sequence[Subject]
     config: LatencyConfig
-    store: RunStore
+    started: str = field(default_factory=lambda: datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%f"))
+    name: str = "latency"
 
-    def run(self, report: Callable[[str, int, int], None] | None = None) -> list[Record]:
-        """All records of the run; what is recorded already is not timed again."""
-        cells = [(s, steps, batch) for s in self.subjects for steps in s.steps for batch in self.config.batches]
-        for number, (subject, steps, batch) in enumerate(cells):
-            keys = [_key(subject, steps, batch, with_projector) for with_projector in (False, True)]
-            if not all(self.store.done(key) for key in keys[: 1 + (subject.projector is not None)]):
-                for record in self._cell(subject, steps, batch):
-                    self.store.append(record)
-            if report is not None:
-                report(f"{subject.display}, {steps} steps, batch {batch}", number + 1, len(cells))
-        return self.store.records()
+    def __post_init__(self) -> None:
+        self.names = {subject.backbone.name: subject.display for subject in self.subjects}
+        self.names |= {p.name: p.display for subject in self.subjects for p in subject.projectors}
+
+    @property
+    def group(self) -> str:
+        """The preset's name."""
+        return f"preset-{self.config.preset}"
+
+    def identity(self) -> dict[str, Any]:
+        """What is timed, and when it started."""
+        named = {subject.backbone.name: list(subject.steps) for subject in self.subjects}
+        return {"backbones": named, **asdict(self.config), "started": self.started}
+
+    def units(self) -> list[Unit]:
+        """Every subject, number of steps and batch."""
+        return [
+            self._unit(subject, steps, batch)
+            for subject in self.subjects
+            for steps in subject.steps
+            for batch in self.config.batches
+        ]
+
+    def _unit(self, subject: Subject, steps: int, batch: int) -> Unit:
+        rows = [_row(subject, steps, batch, projector) for projector in (None, *subject.projectors)]
+        keys = tuple(record_key(row, 0) for row in rows)
+        work = partial(self._cell, subject, steps, batch)
+        return Unit(f"{subject.display}, {steps} steps, batch {batch}", keys, work)
 
     def _cell(self, subject: Subject, steps: int, batch: int) -> list[Record]:
-        chain = Chain(subject, steps, batch, self.config)
-        chain.check()
-        times = in_turns(chain.works, self.config.rounds, self._device)
-        machine = self._probe
-        shared = {
-            "notes": chain.notes,
-            "parameters": chain.parameters,
-            "multiply_accumulates": chain.multiply_accumulates(),
-            "peak_memory_mib": peak_memory(self._device),
-            "hardware": hardware(),
-            "probe": asdict(machine),
-            "frames": self.config.frames,
-            "batch": batch,
-        }
-        rows = [False] if subject.projector is None else [False, True]
-        return [self._record(subject, steps, batch, times, shared, with_projector=w) for w in rows]
+        with compiling(self.config.compile):
+            chain = Chain(subject, steps, batch, self.config)
+            chain.check()
+            times = in_turns(chain.works, self.config.rounds, self._device)
+            machine = self._probe
+            shared = LatencyDetails(
+                notes=tuple(chain.notes),
+                parameters=chain.parameters,
+                multiply_accumulates=chain.multiply_accumulates(),
+                peak_memory_mib=peak_memory(self._device),
+                hardware=hardware(),
+                probe=asdict(machine),
+                frames=self.config.frames,
+                batch=batch,
+            )
+        return [
+            self._record(_row(subject, steps, batch, projector), times, shared, projector)
+            for projector in (None, *subject.projectors)
+        ]
 
     def _record(
-        self, subject: Subject, steps: int, batch: int, times: Mapping[str, Spread], shared: dict[str, Any], *,
-        with_projector: bool,
-    ) -> Record:  # fmt: skip
-        stages = {name: found for name, found in times.items() if with_projector or name != "project"}
-        seconds = sum(found.median for name, found in stages.items() if name in AITS)
-        whole = times["end to end, projected" if with_projector else "end to end"]
-        stages = {name: found for name, found in stages.items() if name in STAGES}
+        self, row: Row, times: Mapping[str, Spread], shared: LatencyDetails, projector: AttachedProjector | None
+    ) -> Record:
+        batch = shared.batch
+        whole = times["end to end" if projector is None else f"end to end, {projector.name}"]
+        own = "" if projector is None else f", {projector.name}"
+        found = {name: times.get(f"{name}{own}" if name == "project" else name) for name in STAGES}
+        stages = {name: spread for name, spread in found.items() if spread is not None}
+        seconds = sum(spread.median for name, spread in stages.items() if name in AITS)
         metrics: dict[str, float | None] = {"aits": whole.median / batch, "aits_p95": whole.p95 / batch}
         metrics["aits_of_stages"] = seconds / batch
-        for name, found in stages.items():
-            metrics[f"{name}.median"], metrics[f"{name}.p95"] = found.median, found.p95
+        for name, spread in stages.items():
+            metrics[f"{name}.median"], metrics[f"{name}.p95"] = spread.median, spread.p95
         return Record(
+            task=self.name,
             dataset=f"preset {self.config.preset}",
             protocol="latency",
             evaluator="none",
-            row=f"LEAD ({subject.display})" if with_projector else subject.display,
-            display=subject.display,
-            backbone=subject.backbone.name,
-            projector=self.config.preset if with_projector else None,
-            steps=steps,
-            guidance=subject.backbone.default_guidance(steps),
-            replication=0,
+            row=row,
             seed=self.config.seed,
             metrics=metrics,
-            details={**shared, "rounds": [value / batch for value in whole.values]},
+            details=shared.model_copy(update={"rounds": tuple(value / batch for value in whole.values)}),
             chunk_size=batch,
-            key=_key(subject, steps, batch, with_projector),
         )
 
     @property
@@ -146,18 +169,6 @@ class LatencyBenchmark:
     @cached_property
     def _probe(self) -> Probe:
         return probe(self._device)
-
-
-def open_latency(subjects: Sequence[Subject], config: LatencyConfig, out: Path) -> LatencyBenchmark:
-    """A benchmark whose records go to a folder of their own under ``out``.
-
-    Every call starts a run: times are of a machine at a moment, and are not resumed.
-    """
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%f")
-    store = RunStore(out / f"preset-{config.preset}" / f"latency-{stamp}")
-    named = {s.backbone.name: list(s.steps) for s in subjects}
-    store.start({"protocol": "latency", "backbones": named, **asdict(config)}, collect_provenance())
-    return LatencyBenchmark(subjects, config, store)
 
 
 class Chain:
@@ -188,9 +199,10 @@ class Chain:
         }
         if not subject.timed_text:
             del self.works["text"]
-        if subject.projector is not None:
-            self.works["project"] = lambda: self.project(latent)
-            self.works["end to end, projected"] = lambda: self.features(subject.projector)
+        for attached in subject.projectors:
+            projector = attached.projector
+            self.works[f"project, {attached.name}"] = partial(self.project, latent, projector)
+            self.works[f"end to end, {attached.name}"] = partial(self.features, projector)
 
     def encode(self) -> Condition:
         """Embeddings of the prompts by the encoder itself, not by what remembers its answers."""
@@ -203,10 +215,9 @@ class Chain:
         return self.backbone.sample(condition, self.mask, self.noise, steps=self.steps, guidance=self.guidance)
 
     @torch.no_grad()
-    def project(self, latent: Latent) -> Latent:
-        """The projector's round trip; the latent itself without one."""
-        projector = self.subject.projector
-        return latent if projector is None else projector.reproject(projector.project(latent))
+    def project(self, latent: Latent, projector: Projector) -> Latent:
+        """The projector's round trip."""
+        return projector.reproject(projector.project(latent))
 
     @torch.no_grad()
     def decode(self, latent: Latent) -> MotionBatch:
@@ -216,7 +227,7 @@ class Chain:
     def features(self, projector: Projector | None) -> MotionBatch:
         """Captions to features."""
         latent = self.sample(self.encode())
-        return self.decode(latent if projector is None else self.project(latent))
+        return self.decode(latent if projector is None else self.project(latent, projector))
 
     @torch.no_grad()
     def joints(self, motion: MotionBatch) -> Tensor:
@@ -226,7 +237,7 @@ class Chain:
 
     def check(self) -> None:
         """Raise ConfigError where what is about to be timed does not work."""
-        for projector in (None, self.subject.projector):
+        for projector in (None, *(attached.projector for attached in self.subject.projectors)):
             features = self.features(projector).features
             if features.shape[:2] != self.mask.shape or not bool(torch.isfinite(features).all()):
                 raise ConfigError(f"backbone {self.backbone.name!r}: its features are not finite or of another length")
@@ -235,18 +246,21 @@ class Chain:
     def parameters(self) -> dict[str, int]:
         """Parameters by part, where the part has networks."""
         encoder = getattr(self.backbone.text_encoder, "wrapped", self.backbone.text_encoder)
-        parts = {"text": encoder, "denoise": self.backbone, "project": self.subject.projector}
+        first = self.subject.projectors[0].projector if self.subject.projectors else None
+        parts = {"text": encoder, "denoise": self.backbone, "project": first}
         parts["decode"] = self.backbone.autoencoder
         return {name: count for name, part in parts.items() if (count := _parameters(part))}
 
     def multiply_accumulates(self) -> dict[str, int]:
         """Of the matrix products and convolutions that torch's counter knows, by stage."""
         counts = {}
+        first = [attached.name for attached in self.subject.projectors[:1]]
         for name, work in self.works.items():
-            if name in STAGES:
+            stage, _, whose = name.partition(", ")
+            if stage in STAGES and whose in ("", *first):
                 with ordinary_kernels(), FlopCounterMode(display=False) as counter:
                     work()
-                counts[name] = int(counter.get_total_flops()) // 2
+                counts[stage] = int(counter.get_total_flops()) // 2
         return counts
 
 
@@ -257,5 +271,11 @@ def _parameters(part: object) -> int:
     return sum(p.numel() for module in modules.values() for p in module.parameters())
 
 
-def _key(subject: Subject, steps: int, batch: int, with_projector: bool) -> str:
-    return f"{subject.backbone.name}|steps={steps}|batch={batch}|{'projected' if with_projector else 'plain'}"
+def _row(subject: Subject, steps: int, batch: int, projector: AttachedProjector | None) -> Row:
+    return Row(
+        backbone=subject.backbone.name,
+        projector=None if projector is None else projector.name,
+        steps=steps,
+        guidance=subject.backbone.default_guidance(steps),
+        setting={"batch": batch},
+    )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from leadbench.core.config import InversionConfig, MTIConfig
-from leadbench.core.contracts import Backbone, DenoisingBackbone, Evaluator, Projector
+from leadbench.core.contracts import Backbone, DenoisingBackbone
 from leadbench.core.errors import ConfigError, DataError, MotionFileError, WeightsError, unknown_name
 from leadbench.core.presets import PROJECTOR_VARIANTS
-from leadbench.core.provenance import collect_provenance, sha256_file
+from leadbench.core.provenance import sha256_file
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionSample
 from leadbench.data.exemplars import read_motion
@@ -24,7 +21,6 @@ from leadbench.data.labels import label_of, load_labels
 from leadbench.generate.concepts import Concept, check_name, make_concept
 from leadbench.generate.generation import Generator
 from leadbench.generate.inversion import Exemplar, Inverter, invertible
-from leadbench.results.store import RunStore
 from leadbench.tasks.mti.styles import (
     StyledMotions,
     fit_style_classifier,
@@ -32,74 +28,80 @@ from leadbench.tasks.mti.styles import (
     style_means,
     styled_motions,
 )
-from leadbench.tasks.mti.task import MTIBenchmark
+from leadbench.tasks.mti.task import MTITask
 from leadbench.tasks.shared.chunks import ChunkedWork
+from leadbench.tasks.shared.opening import open_evaluator
 from leadbench.tasks.shared.scoring import embed_drawn
 from leadbench.zoo.assets import Opened
-from leadbench.zoo.store import ModelStore, load_projector
+from leadbench.zoo.projectors import AttachedProjector
+from leadbench.zoo.store import load_projector
 
 LEAST_RECORDINGS = 5
 TABLE_4 = ("no-align", "no-var", "no-rec")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MTIRequest:
     """What a user asks for.
 
     Attributes:
         backbone, evaluator: registered names.
+        projector: ``auto``, ``none``, files and names (:func:`leadbench.zoo.projectors.open_projectors`).
         ablation: also the projectors of Table 4.
         notes: sentences for the caption.
         styles: of the motions that words are learnt from, where those are asked for; none: all of the split.
+        config: losses, subset, replications.
     """
 
     backbone: str
     evaluator: str = "guo"
+    projector: str = "auto"
     ablation: bool = False
     notes: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
+    config: MTIConfig = field(default_factory=MTIConfig)
 
 
-def assemble_mti(opened: Opened, wanted: Wanted, config: MTIConfig, out: Path) -> MTIBenchmark:
-    """Load and check everything, then start or resume the run below ``out``.
+def open_mti(opened: Opened, request: MTIRequest) -> MTITask:
+    """The task of motion textual inversion, or that of unseen styles; nothing is written.
 
     Raises:
         ConfigError: the backbone does not denoise, or its text encoder cannot be inverted.
         WeightsError: a projector of the ablation is not there.
     """
-    backbone = open_denoiser(opened, wanted.backbone)
-    evaluator = opened.plugins.create("evaluator", wanted.evaluator, opened.models, where="--evaluator")
-    if not isinstance(evaluator, Evaluator):
-        raise ConfigError(f"evaluator {wanted.evaluator!r}: its factory returned {type(evaluator).__name__}")
-    projectors = find_projectors(opened.models, backbone, TABLE_4 if wanted.ablation else ())
-    notes = wanted.notes
-    if "lead" in config.losses and "full" not in projectors:
+    config = request.config
+    backbone = open_denoiser(opened, request.backbone)
+    evaluator = open_evaluator(opened, request.evaluator)
+    projectors = find_projectors(opened, backbone, request.projector, TABLE_4 if request.ablation else ())
+    notes = request.notes
+    if "lead" in config.losses and all(projector.variant is not None for projector in projectors):
         if set(config.losses) == {"lead"}:
             raise WeightsError(
                 f"models {opened.models.folder}: loss 'lead' needs a projector (leadbench train projector)"
             )
         notes = (*notes, "no projector of this latent space: no loss 'lead', no projected row")
     weights = {name: sha256_file(path) for name, path in opened.models.used.items()}
-    benchmark = MTIBenchmark(opened.dataset, evaluator, backbone, projectors, config, RunStore(out), weights, notes)
+    registration = opened.plugins.get("backbone", request.backbone)
+    names = {request.backbone: getattr(registration, "display", "") or request.backbone}
+    names |= {projector.name: projector.display for projector in projectors}
+    task = MTITask(opened.dataset, evaluator, backbone, projectors, config, weights, names, notes)
     if config.protocol == "styles":
-        benchmark = with_styles(benchmark, opened.root, wanted.styles)
-    benchmark.exemplars  # noqa: B018 -- a split that cannot be read is told before a folder is made
-    benchmark.store = RunStore(out / opened.dataset.name / run_name(config.protocol, benchmark.description))
-    benchmark.store.start(benchmark.description, collect_provenance())
-    return benchmark
+        task = with_styles(task, opened.root, request.styles)
+    task.exemplars  # noqa: B018 -- a split that cannot be read is reported before a folder is made
+    return task
 
 
-def with_styles(benchmark: MTIBenchmark, root: Path, styles: Sequence[str]) -> MTIBenchmark:
-    """The benchmark on motions of given styles, with a classifier of styles that saw none of the exemplars.
+def with_styles(task: MTITask, root: Path, styles: Sequence[str]) -> MTITask:
+    """The task on motions of given styles, with a classifier of styles that saw none of the exemplars.
 
-    The classifier is fitted on real motions of the train split and the benchmark's. A style with fewer than
+    The classifier is fitted on real motions of the train split and the task's. A style with fewer than
     ``LEAST_RECORDINGS`` can be told from no other: its motions are neither fitted to nor exemplars.
 
     Raises:
         DataError: the dataset has no labels, or the exemplars would leave a style without recordings to be known by.
         UnknownNameError: the split holds no such style with enough recordings.
     """
-    labels, dataset, evaluator, config = load_labels(root), benchmark.dataset, benchmark.evaluator, benchmark.config
+    labels, dataset, evaluator, config = load_labels(root), task.dataset, task.evaluator, task.config
     samples = [s for split in ("train", config.split) for s in dataset.load(split, skip_bad=config.skip_bad_motions)[0]]
     drawn = draw(samples, config.seed, 0)
     real = styled_motions([item.id for item in drawn], embed_drawn(evaluator, drawn, ChunkedWork(config.chunk)), labels)
@@ -111,7 +113,7 @@ def with_styles(benchmark: MTIBenchmark, root: Path, styles: Sequence[str]) -> M
             raise unknown_name("style", style, there, where=f"--style, split {config.split!r}")
     wanted = set(styles) & there if styles else there
     found = replace(
-        benchmark, eligible={name for name in dataset.ids(config.split) if label_of(labels, name).style in wanted}
+        task, eligible={name for name in dataset.ids(config.split) if label_of(labels, name).style in wanted}
     )
     own = {label_of(labels, item.id).recording for item in found.exemplars}
     others = real.without(own)
@@ -172,21 +174,25 @@ def open_generator(opened: Opened, name: str, projector: str, concepts: Mapping[
         return Generator(backbone, None, concepts)
     if projector != "auto":
         return Generator(backbone, load_projector(Path(projector)), concepts)
-    return Generator(backbone, find_projectors(opened.models, backbone).get("full"), concepts)
+    found = find_projectors(opened, backbone)
+    return Generator(backbone, found[0].projector if found else None, concepts)
 
 
-def learn_concept(opened: Opened, wanted: Wanted, config: InversionConfig, exemplar: Exemplar, name: str) -> Concept:
+def learn_concept(
+    opened: Opened, backbone_name: str, config: InversionConfig, exemplar: Exemplar, name: str
+) -> Concept:
     """Learn a pseudo-word called ``name`` from an exemplar.
 
     Raises:
         ConfigError: the name, the backbone or the loss does not fit.
     """
     check_name(name)
-    backbone = open_denoiser(opened, wanted.backbone)
-    projector = find_projectors(opened.models, backbone).get("full") if config.loss == "lead" else None
+    backbone = open_denoiser(opened, backbone_name)
+    projectors = find_projectors(opened, backbone) if config.loss == "lead" else []
+    projector = projectors[0].projector if projectors else None
     vector = Inverter(backbone, config, projector).learn([exemplar])[0]
     about = {
-        "backbone": wanted.backbone,
+        "backbone": backbone_name,
         "latent": backbone.autoencoder.fingerprint,
         "exemplars": exemplar.id,
         "initial_word": exemplar.word,
@@ -211,27 +217,28 @@ def read_exemplar(opened: Opened, paths: Sequence[Path], word: str) -> Exemplar:
     return Exemplar(tuple(samples), word)
 
 
-def find_projectors(models: ModelStore, backbone: Backbone, variants: tuple[str, ...] = ()) -> dict[str, Projector]:
-    """``full`` (if there is one) and the wanted variants of the backbone's latent space.
+def find_projectors(
+    opened: Opened, backbone: Backbone, specification: str = "auto", variants: tuple[str, ...] = ()
+) -> list[AttachedProjector]:
+    """Whole projectors that a user names, and the wanted variants of the backbone's latent space.
 
     Raises:
-        WeightsError: a variant is not there.
+        WeightsError: a projector or a variant is not there.
     """
+    models = opened.models
     names = models.projectors(backbone.autoencoder.fingerprint)
     whole = [name for name in names if not name.endswith(tuple(f"-{v}" for v in PROJECTOR_VARIANTS))]
-    found: dict[str, Projector] = {}
+    found: list[AttachedProjector] = []
     if whole:
-        found["full"] = models.projector(min(whole, key=lambda name: (name != "projector", name)))
+        chosen = min(whole, key=lambda name: (name != "projector", name))
+        path = models.path(chosen)
+        found.append(AttachedProjector("lead", "LEAD", None, models.projector(chosen), sha256_file(path), path))
     for variant in variants:
         fitting = [name for name in names if name.endswith(f"-{variant}")]
         if not fitting:
             raise WeightsError(
                 f"models {models.folder}: no projector {variant!r} of this latent space (leadbench ablate projector)"
             )
-        found[variant] = models.projector(fitting[0])
+        path = models.path(fitting[0])
+        found.append(AttachedProjector("lead", "LEAD", variant, models.projector(fitting[0]), sha256_file(path), path))
     return found
-
-
-def run_name(kind: str, description: Mapping[str, Any]) -> str:
-    """Folder name of a run: its kind, and a hash of what makes two runs the same."""
-    return f"{kind}-" + hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:10]

@@ -13,22 +13,31 @@ from leadbench.data.humanml3d import collate
 from leadbench.generate.pipeline import decode_latents, realign
 from leadbench.motion.features import features_to_joints
 from leadbench.report.figures.strips import draw_strip
-from leadbench.tasks.mti.task import INITIAL, PROJECTED, MTIBenchmark
+from leadbench.report.names import row_name
+from leadbench.tasks.mti.task import INITIAL, MTITask
 
-SHOWN = (INITIAL, "MTI mld", f"MTI lead{PROJECTED}")
+SHOWN = ((INITIAL, False), ("mld", False), ("lead", True))
+"""Loss of the words, and whether their motions are projected."""
 
 
-def draw_words(benchmark: MTIBenchmark, path: Path, count: int = 2) -> Path:
-    """Draw the first ``count`` exemplars, each above the motions that its words make in the first replication (PNG)."""
-    reference = benchmark.reference(0)
-    skeleton = get_skeleton(benchmark.dataset.motion.skeleton)
+def draw_words(task: MTITask, folder: Path, path: Path, count: int = 2) -> Path:
+    """Draw the first ``count`` exemplars, each above the motions that its words make in the first replication (PNG).
+
+    Args:
+        folder: of the task's run, which holds the words.
+    """
+    task.adopt(None, folder)
+    reference = task.reference(0)
+    skeleton = get_skeleton(task.dataset.motion.skeleton)
     mask = collate([item.features for item in reference.drawn]).mask
     made: dict[str, MotionBatch] = {}
-    for name, words in benchmark.words(lambda label, done, total: None).items():
-        latent = benchmark.sample(words.vectors, reference, 0)
-        for suffix, projector in words.projectors.items():
-            if name + suffix in SHOWN:
-                made[name + suffix] = _decode(benchmark, latent, mask, projector)
+    for way, words in task.words().items():
+        latent = task.sample(words.vectors, reference, 0)
+        for projector in way.projectors:
+            variant = None if projector is None else projector.variant
+            if variant is None and (way.loss, projector is not None) in SHOWN:
+                name = row_name(task.row(way, projector), task.names)
+                made[name] = _decode(task, latent, mask, None if projector is None else projector.projector)
     rows = {}
     for row in range(min(count, len(reference.drawn))):
         item = reference.drawn[row]
@@ -39,7 +48,7 @@ def draw_words(benchmark: MTIBenchmark, path: Path, count: int = 2) -> Path:
     return draw_strip(rows, path, skeleton)
 
 
-def _decode(benchmark: MTIBenchmark, latent: Latent, mask: Tensor, projector: Projector | None) -> MotionBatch:
-    autoencoder = benchmark.backbone.autoencoder
+def _decode(task: MTITask, latent: Latent, mask: Tensor, projector: Projector | None) -> MotionBatch:
+    autoencoder = task.backbone.autoencoder
     edit = None if projector is None else realign(projector, autoencoder)
     return decode_latents(autoencoder, latent, mask, edit).denormalize()

@@ -2,76 +2,80 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
-from leadbench.core.errors import ResultsError
-from leadbench.report.tables.t2m import (
-    REAL,
-    Column,
-    TableRow,
-    aggregate,
-    check_format,
-    columns_named,
-    in_format,
-    render_columns,
-)
-from leadbench.results.store import Record
+from leadbench.report.names import row_name
+from leadbench.report.tables.engine import Column, Document, Table
+from leadbench.report.tables.engine import render as render_document
+from leadbench.report.tables.rows import MODEL, columns_named, data_of, line_of
+from leadbench.results.aggregate import Measured, aggregate
+from leadbench.results.details import MTIDetails
+from leadbench.results.records import Run
+from leadbench.results.rows import REAL
 
 METRICS = ("r_precision_3", "fid", "mm_dist", "diversity")
 DISTANCE = "exemplar_distance"
-INITIAL = "Initial word"
-PROTOCOLS = ("mti", "styles")
+INITIAL = "initial"
 STYLE_COLUMNS = (
     Column("style_share", "Style ↑", 1),
     Column("style_distance", "To style ↓", -1),
     Column(DISTANCE, "To exemplar ↓", -1),
 )
-_WHOLE = "MTI lead + project"
-_ABLATED = ("MTI lead, w/o align", "MTI lead, w/o KL", "MTI lead, w/o rec")
 
 
-def render_inversion(records: Sequence[Record], form: str = "github") -> str:
-    """Table 3 of a run of ``leadbench mti run``, and Table 4 where it holds projectors of the ablation.
+def render(run: Run, form: str = "github") -> str:
+    """Table 3 of a run of ``leadbench mti run``, and Table 4 where it holds projectors of the ablation; or the table of
+    a run of ``leadbench mti styles``.
 
     Raises:
-        ResultsError: the records are of another benchmark.
+        ResultsError: no records, or records that do not belong together.
+        UnknownNameError: no such format.
     """
-    check_format(form)
-    if any(record.protocol not in PROTOCOLS for record in records):
-        raise ResultsError("the records are not of motion textual inversion (leadbench mti run)")
-    rows = aggregate(records)
-    if form == "json":
-        content = [{"row": row.name, "metrics": {m: asdict(e) for m, e in row.estimates.items()}} for row in rows]
-        return json.dumps(content, indent=2, ensure_ascii=False)
-    if records[0].protocol == "styles":
-        table = _table("Words of unseen styles (the question of Figure 7)", rows, form, STYLE_COLUMNS)
-        return table if form == "csv" else f"{table}\n\n{in_format(_caption(records, rows), form)}"
-    ablated = [row for row in rows if row.name.startswith(_ABLATED)]
-    losses = [row for row in rows if row not in ablated]
-    parts = [_table("Motion textual inversion (layout of Table 3)", losses, form)]
-    if ablated:
-        chosen = [row for row in rows if row.name in (REAL, _WHOLE) or row in ablated]
-        parts.append(_table("Projectors in motion textual inversion (layout of Table 4)", chosen, form))
-    if form == "csv":
-        return _table("", rows, form)
-    return "\n\n".join([*parts, in_format(_caption(records, rows), form)])
+    return render_document(mti_document(run), form)
 
 
-def _table(title: str, rows: Sequence[TableRow], form: str, more: Sequence[Column] = ()) -> str:
-    ranked = [row for row in rows if row.name != REAL and not row.name.startswith(INITIAL)]
-    return render_columns(title, rows, [*more, *columns_named(METRICS)], form, ranked=ranked)
+def mti_document(run: Run) -> Document:
+    """The tables of a run of either task."""
+    rows = aggregate(run.records)
+    if run.task == "styles":
+        tables = [_table("Words of unseen styles (the question of Figure 7)", run, rows, STYLE_COLUMNS)]
+    else:
+        losses = [m for m in rows if m.row.variant is None]
+        tables = [_table("Motion textual inversion (layout of Table 3)", run, losses)]
+        if len(losses) < len(rows):
+            chosen = [m for m in rows if m.row == REAL or m.row.variant is not None or _is_whole(m)]
+            tables.append(_table("Projectors in motion textual inversion (layout of Table 4)", run, chosen))
+    known = {column.key for column in tables[0].columns}
+    extra = [Column(name, name) for m in rows for name in m.estimates if name not in known]
+    columns = [*tables[0].columns[1:], *{column.key: column for column in extra}.values()]
+    return Document(tables, data_of(rows, run, columns), _caption(run, rows))
 
 
-def _caption(records: Sequence[Record], rows: Sequence[TableRow]) -> str:
-    first = records[0]
-    rates = {r.row: r.details["learning_rate"] for r in records if r.details.get("learning_rate") is not None}
-    told = "; ".join(f"{row} {rate:g}" for row, rate in rates.items() if "+" not in row)
-    near = "; ".join(f"{row.name} {row.estimates[DISTANCE].mean:.3f}" for row in rows if DISTANCE in row.estimates)
-    count = len({record.replication for record in records})
+def _is_whole(measured: Measured) -> bool:
+    """Whether a row is that of the loss ``lead``, learnt and projected with the whole projector."""
+    row = measured.row
+    return row.setting.get("words") == "lead" and row.projector is not None and row.variant is None
+
+
+def _table(title: str, run: Run, rows: Sequence[Measured], more: Sequence[Column] = ()) -> Table:
+    lines = [line_of(m, run.names, ranked=m.row != REAL and m.row.setting.get("words") != INITIAL) for m in rows]
+    return Table(title, [MODEL, *more, *columns_named(METRICS)], lines)
+
+
+def _caption(run: Run, rows: Sequence[Measured]) -> str:
+    first = run.records[0]
+    rates = {}
+    for record in run.records:
+        assert isinstance(record.details, MTIDetails)  # the schema of both tasks
+        if record.details.learning_rate is not None and record.row.projector is None:
+            rates[row_name(record.row, run.names)] = record.details.learning_rate
+    chosen = "; ".join(f"{name} {rate:g}" for name, rate in rates.items())
+    near = "; ".join(
+        f"{row_name(m.row, run.names)} {m.estimates[DISTANCE].mean:.3f}" for m in rows if DISTANCE in m.estimates
+    )
+    count = len({record.replication for record in run.records})
     return (
-        f"Dataset {first.dataset}; {'; '.join(first.details['notes'])}; evaluator {first.evaluator[:12]}; "
+        f"Dataset {first.dataset}; {'; '.join(first.details.notes)}; evaluator {first.evaluator[:12]}; "
         f"{count} replications, mean ± 95 % interval. Learning rates, as a share of a word vector's root mean square, "
-        f"chosen on validation: {told}. Mean evaluator distance to the exemplar: {near}."
+        f"chosen on validation: {chosen}. Mean evaluator distance to the exemplar: {near}."
     )

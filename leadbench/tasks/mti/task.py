@@ -1,4 +1,4 @@
-"""The benchmark of motion textual inversion (paper, Tables 3 and 4): words learnt from single motions, then used.
+"""Motion textual inversion (paper, Tables 3 and 4): words learnt from single motions, then used.
 
 For each loss, one pseudo-word is learnt for each of a random subset of test motions. In every replication each word
 makes one motion of the true length from a random template, with and without the projector; they are scored against the
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file
@@ -19,50 +20,66 @@ from torch import Tensor
 
 from leadbench.core.config import InversionConfig, InversionLoss, MTIConfig, T2MConfig
 from leadbench.core.contracts import DenoisingBackbone, Evaluator, MotionDataset, Projector
-from leadbench.core.presets import VARIANT_NAMES
 from leadbench.core.random import NoiseSource, stream
 from leadbench.core.tensors import Latent, lengths_to_mask
 from leadbench.data.humanml3d import collate
 from leadbench.generate.inversion import TEMPLATES, Exemplar, Inverter, coarse_word, embed_words, initial_vectors
 from leadbench.generate.pipeline import decode_latents, realign
-from leadbench.results.store import Record, RunStore
+from leadbench.results.details import MTIDetails
+from leadbench.results.records import Record, record_key
+from leadbench.results.rows import REAL, Row
 from leadbench.tasks.shared.chunks import ChunkedWork
 from leadbench.tasks.shared.scoring import Reference, embed_checked, make_reference, score
+from leadbench.tasks.shared.units import Progress, Task, Unit, silent
 from leadbench.zoo.files import save_tensors
+from leadbench.zoo.projectors import AttachedProjector
 
-INITIAL = "Initial word"
-PROJECTED = " + project"
-Report = Callable[[str, int, int], None]
+INITIAL = "initial"
+"""In the place of a loss: the coarse words that learning starts from."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """One way to learn words, and what realigns the motions generated from them.
+
+    Attributes:
+        loss: ``feat``, ``mld`` or ``lead``; ``initial``: the coarse words, nothing is learnt.
+        through: the projector of the loss ``lead``; None for the others.
+        projectors: each makes a row; None is the row without one.
+    """
+
+    loss: InversionLoss | Literal["initial"]
+    through: AttachedProjector | None
+    projectors: tuple[AttachedProjector | None, ...]
+
+    @property
+    def file(self) -> str:
+        """Name of the file of its words, without ending."""
+        variant = None if self.through is None else self.through.variant
+        return "-".join(filter(None, ("words", self.loss, variant)))
 
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """Pseudo-words of all exemplars, learnt one way.
-
-    Attributes:
-        vectors: [n, T].
-        learning_rate: None for the initial words.
-        projectors: suffix of the row -> what realigns the generated latents (None: nothing).
-    """
+    """Pseudo-words [n, T] of all exemplars, learnt one way; ``learning_rate`` is None for the initial ones."""
 
     vectors: Tensor
     learning_rate: float | None
-    projectors: Mapping[str, Projector | None]
 
 
 @dataclass
-class MTIBenchmark:
-    """One run of the benchmark.
+class MTITask(Task):
+    """Motions of learnt words against the motions that they were learnt from.
 
     Args:
         dataset: learning rates are chosen on its validation split, words are learnt on ``config.split``.
         evaluator: space in which everything is measured.
         backbone: frozen.
-        projectors: ``full`` and variants of the ablation, of the backbone's latent space; without ``full`` there is
-            neither the loss ``lead`` nor a projected row.
+        projectors: of the backbone's latent space: whole ones, of which the first is that of the loss ``lead``, and
+            variants of the ablation; without a whole one there is neither the loss ``lead`` nor a projected row.
         config: losses, subset, replications.
-        store: where records and learnt words go.
-        weights: hashes of the weights in use, for the description.
+        weights: hashes of the weights in use, for the identity.
+        names: registered name -> name in tables.
         notes: sentences for the caption.
         measure: further metrics of the embeddings [n, E] of motions made for exemplars of those ids, by name.
         real: metrics of the Real row that do not depend on the replication.
@@ -72,45 +89,82 @@ class MTIBenchmark:
     dataset: MotionDataset
     evaluator: Evaluator
     backbone: DenoisingBackbone
-    projectors: Mapping[str, Projector]
+    projectors: Sequence[AttachedProjector]
     config: MTIConfig
-    store: RunStore
     weights: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     measure: Callable[[Tensor, Sequence[str]], Mapping[str, float]] | None = None
     real: Mapping[str, float] = field(default_factory=dict)
     eligible: Collection[str] | None = None
+    _folder: Path | None = None
+    _words: dict[Learning, Words] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.name = self.config.protocol
 
     @property
-    def description(self) -> dict[str, Any]:
-        """What makes two runs the same."""
+    def group(self) -> str:
+        """The dataset's name."""
+        return self.dataset.name
+
+    def identity(self) -> dict[str, Any]:
+        """Protocol, exemplars, data and weights."""
         return {
-            "benchmark": "mti",
             "config": self.config.model_dump(mode="json"),
             "dataset": {"name": self.dataset.name, "identity": self.dataset.identity},
             "evaluator": self.evaluator.identity,
             "backbone": self.backbone.name,
             "latent": self.backbone.autoencoder.fingerprint,
             "text_encoder": self.backbone.text_encoder.name,
-            "projectors": sorted(self.projectors),
+            "projectors": [{"name": p.name, "variant": p.variant, "digest": p.digest} for p in self.projectors],
             "inversion": InversionConfig().model_dump(exclude={"loss", "learning_rate", "batch", "seed"}),
             "templates": list(TEMPLATES),
             "weights": dict(self.weights),
             **({} if self.eligible is None else {"eligible": sorted(self.eligible)}),
         }
 
-    def run(self, report: Report) -> list[Record]:
-        """Learn the words that are not there, then do every replication that is not recorded; return all records."""
-        words = self.words(report)
-        for replication in range(self.config.replications):
-            self._replication(replication, words)
-            report("replication", replication + 1, self.config.replications)
-        return self.store.records()
+    def units(self) -> list[Unit]:
+        """One for each replication, of all rows."""
+        rows = [REAL, *(self.row(way, projector) for way in self.learnings for projector in way.projectors)]
+        return [
+            Unit(
+                f"replication {replication + 1}",
+                tuple(record_key(row, replication) for row in rows),
+                partial(self._replication, replication),
+            )
+            for replication in range(self.config.replications)
+        ]
 
-    @property
-    def losses(self) -> tuple[InversionLoss, ...]:
-        """Losses of this run; ``lead`` needs a projector."""
-        return tuple(loss for loss in self.config.losses if loss != "lead" or "full" in self.projectors)
+    def prepare(self, folder: Path, progress: Progress) -> None:
+        """Learn the words that the run's folder does not hold yet."""
+        self._folder = folder
+        self.words(progress)
+
+    def adopt(self, shared: None, folder: Path) -> None:
+        """Words are in the run's folder."""
+        self._folder = folder
+
+    @cached_property
+    def learnings(self) -> tuple[Learning, ...]:
+        """The ways to learn words: initial ones, each loss, and the loss ``lead`` through each variant."""
+        whole = [projector for projector in self.projectors if projector.variant is None]
+        both = (None, *whole)
+        losses = [loss for loss in self.config.losses if loss != "lead" or whole]
+        ways = [Learning("initial", None, both)]
+        ways += [Learning(loss, whole[0] if loss == "lead" else None, both) for loss in losses]
+        if "lead" in losses:
+            ways += [Learning("lead", p, (p,)) for p in self.projectors if p.variant is not None]
+        return tuple(ways)
+
+    def row(self, way: Learning, projector: AttachedProjector | None) -> Row:
+        """Identity of the row of a way to learn words, with or without a projector."""
+        return Row(
+            backbone=self.backbone.name,
+            projector=None if projector is None else projector.name,
+            variant=None if projector is None else projector.variant,
+            setting={"words": way.loss},
+        )
 
     @cached_property
     def exemplars(self) -> list[Exemplar]:
@@ -126,79 +180,70 @@ class MTIBenchmark:
 
     # ------------------------------------------------------------------ learning
 
-    def words(self, report: Report) -> dict[str, Words]:
-        """Row name -> words: initial ones, each loss, and the loss ``lead`` through each other projector.
+    def words(self, progress: Progress = silent) -> dict[Learning, Words]:
+        """Words of every way, learnt where the run's folder does not hold them yet."""
+        for way in self.learnings:
+            if way not in self._words:
+                self._words[way] = self._learnt(way, progress)
+        return self._words
 
-        Those that the run's folder holds are read from it.
-        """
-        full = self.projectors.get("full")
-        both: dict[str, Projector | None] = {"": None} if full is None else {"": None, PROJECTED: full}
-        words = {INITIAL: Words(initial_vectors(self.backbone.text_encoder, self.exemplars), None, both)}
-        for loss in self.losses:
-            words[f"MTI {loss}"] = Words(*self._words(loss, "full", None, report), both)
-        if "lead" in self.losses:
-            rate = words["MTI lead"].learning_rate
-            for variant in (name for name in self.projectors if name != "full"):
-                vectors, _ = self._words("lead", variant, rate, report)
-                words[f"MTI lead, {VARIANT_NAMES[variant]}"] = Words(
-                    vectors, rate, {PROJECTED: self.projectors[variant]}
-                )
-        return words
-
-    def _words(self, loss: InversionLoss, variant: str, rate: float | None, report: Report) -> tuple[Tensor, float]:
-        """Vectors of a loss and their learning rate, learnt once and kept with the run."""
-        name = f"words-{loss}" if variant == "full" else f"words-{loss}-{variant}"
-        path = self.store.folder / f"{name}.safetensors"
+    def _learnt(self, way: Learning, progress: Progress) -> Words:
+        """Words of a way: read from the run's folder, or learnt and kept there."""
+        if way.loss == INITIAL:
+            return Words(initial_vectors(self.backbone.text_encoder, self.exemplars), None)
+        assert self._folder is not None, "the runner prepares the run's folder"
+        path = self._folder / f"{way.file}.safetensors"
         if path.is_file():
             stored = load_file(path)
-            return stored["vectors"], float(stored["learning_rate"])
-        rate = self._learning_rate(loss, report) if rate is None else rate
-        vectors = self._learn(loss, variant, rate, self.exemplars, report)
+            return Words(stored["vectors"], float(stored["learning_rate"]))
+        rate = self._learning_rate(way, progress)
+        vectors = self._learn(way, rate, self.exemplars, progress)
         save_tensors(path, {"vectors": vectors, "learning_rate": torch.tensor(rate, dtype=torch.float64)})
-        return vectors, rate
+        return Words(vectors, rate)
 
-    def _learn(
-        self, loss: InversionLoss, variant: str, rate: float, exemplars: Sequence[Exemplar], report: Report
-    ) -> Tensor:
-        config = InversionConfig(loss=loss, learning_rate=rate, seed=self.config.seed)
-        inverter = Inverter(self.backbone, config, self.projectors.get(variant))
-        label = f"{loss}, rate {rate:g}" if variant == "full" else f"{loss}, {variant}"
-        return inverter.learn(exemplars, report=lambda done, total: report(label, done, total))
+    def _learn(self, way: Learning, rate: float, exemplars: Sequence[Exemplar], progress: Progress) -> Tensor:
+        assert way.loss != INITIAL
+        config = InversionConfig(loss=way.loss, learning_rate=rate, seed=self.config.seed)
+        inverter = Inverter(self.backbone, config, None if way.through is None else way.through.projector)
+        variant = None if way.through is None else way.through.variant
+        label = f"{way.loss}, rate {rate:g}" if variant is None else f"{way.loss}, {variant}"
+        return inverter.learn(exemplars, report=lambda done, total: progress(label, done, total))
 
-    def _learning_rate(self, loss: InversionLoss, report: Report) -> float:
-        """The candidate whose words make motions nearest to their exemplars, on validation."""
+    def _learning_rate(self, way: Learning, progress: Progress) -> float:
+        """The candidate whose words make motions nearest to their exemplars, on validation; a variant takes that of the
+        whole projector."""
         if len(self.config.learning_rates) == 1:
             return self.config.learning_rates[0]
+        if way.through is not None and way.through.variant is not None:
+            whole = next(w for w in self.learnings if w.loss == way.loss and w.through and w.through.variant is None)
+            rate = self._words[whole].learning_rate
+            assert rate is not None
+            return rate
         exemplars = self._subset("val", self.config.selection_motions)
         reference = self._reference(exemplars, 0)
         distances = {}
         for rate in self.config.learning_rates:
-            vectors = self._learn(loss, "full", rate, exemplars, report)
+            vectors = self._learn(way, rate, exemplars, progress)
             made = self._embed(self._sample(vectors, exemplars, reference, 0), reference, None)
             distances[rate] = exemplar_distance(made, reference.motion)
         return min(distances, key=lambda rate: distances[rate])
 
     # ------------------------------------------------------------------ using
 
-    def _replication(self, replication: int, words: Mapping[str, Words]) -> None:
-        rows = ["Real", *(name + suffix for name, found in words.items() for suffix in found.projectors)]
-        if all(self.store.done(f"{row}|{replication}") for row in rows):
-            return
+    def _replication(self, replication: int) -> list[Record]:
         reference = self.reference(replication)
         real = score(reference.as_real, reference.motion, self._scoring)
-        records = [self._record("Real", replication, {**real, **self.real}, {})]
-        for name, found in words.items():
+        records = [self._record(REAL, replication, {**real, **self.real}, None)]
+        for way, found in self.words().items():
             latent = self.sample(found.vectors, reference, replication)
-            for suffix, projector in found.projectors.items():
-                made = self._embed(latent, reference, projector)
+            for projector in way.projectors:
+                made = self._embed(latent, reference, None if projector is None else projector.projector)
                 metrics = score(reference, made, self._scoring)
                 metrics["exemplar_distance"] = exemplar_distance(made, reference.motion)
                 if self.measure is not None:
                     metrics |= self.measure(made, [item.id for item in self.exemplars])
-                details = {"projected": projector is not None, "learning_rate": found.learning_rate}
-                records.append(self._record(name + suffix, replication, metrics, details))
-        for record in records:
-            self.store.append(record)
+                records.append(self._record(self.row(way, projector), replication, metrics, found.learning_rate))
+        return records
 
     def reference(self, replication: int) -> Reference:
         """The exemplars as a replication draws them."""
@@ -241,9 +286,13 @@ class MTIBenchmark:
             chunk=config.chunk,
         )
 
-    def _record(self, row: str, replication: int, metrics: dict[str, float | None], details: dict[str, Any]) -> Record:
+    def _record(
+        self, row: Row, replication: int, metrics: dict[str, float | None], learning_rate: float | None
+    ) -> Record:
         metrics.pop("multimodality", None)
+        steps = self.backbone.default_steps
         return Record(
+            task=self.name,
             dataset=self.dataset.name,
             protocol=self.config.protocol,
             evaluator=self.evaluator.identity,
@@ -251,19 +300,21 @@ class MTIBenchmark:
             replication=replication,
             seed=self.config.seed,
             metrics=metrics,
-            details={
-                "samples": len(self.exemplars),
-                "backbone": self.backbone.name,
-                "notes": [
+            details=MTIDetails(
+                task=self.config.protocol,
+                samples=len(self.exemplars),
+                notes=(
                     f"pseudo-words of {len(self.exemplars)} motions for {self.backbone.name} on "
                     f"{self.backbone.text_encoder.name}",
                     f"pools of {self.config.pool}",
                     *self.notes,
-                ],
-                **details,
-            },
+                ),
+                backbone=self.backbone.name,
+                steps=steps,
+                guidance=self.backbone.default_guidance(steps),
+                learning_rate=learning_rate,
+            ),
             chunk_size=self.config.chunk,
-            key=f"{row}|{replication}",
         )
 
 

@@ -1,20 +1,20 @@
-"""Score a folder of generated motions under the T2M protocol, whatever made them."""
+"""Scores of a folder of motions under the text-to-motion protocol, whoever generated them."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from leadbench.core.config import T2MConfig
+from leadbench.core.config import SelfTestSettings, T2MConfig
 from leadbench.core.contracts import Evaluator, MotionDataset
 from leadbench.core.errors import DataError, MotionFileError
-from leadbench.core.provenance import collect_provenance
 from leadbench.core.settings import settings
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionBatch, MotionSample
@@ -22,11 +22,15 @@ from leadbench.data.exemplars import check_features, read_array
 from leadbench.data.humanml3d import UNIT, DrawnSample, collate
 from leadbench.motion.features import joints_to_features
 from leadbench.motion.uniform import Mode
-from leadbench.results.store import Record, RunStore
+from leadbench.results.details import ScoreDetails
+from leadbench.results.records import Record, record_key
+from leadbench.results.rows import REAL, Row
 from leadbench.tasks.shared.chunks import Chunk, ChunkedWork
-from leadbench.tasks.shared.scoring import Reference, embed_checked, make_reference, score
+from leadbench.tasks.shared.opening import open_evaluator
+from leadbench.tasks.shared.scoring import embed_checked, make_reference, score
 from leadbench.tasks.shared.selftest import SKIPPED, expected_row, run_self_test
-from leadbench.tasks.shared.units import Report
+from leadbench.tasks.shared.units import Task, Unit
+from leadbench.zoo.assets import Opened
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,64 +69,6 @@ def load_motions(folder: Path, dataset: MotionDataset, ids: Sequence[str], mode:
     return FolderMotions(folder.name, features, digest.hexdigest())
 
 
-def score_and_store(
-    folder: Path,
-    dataset: MotionDataset,
-    evaluator: Evaluator,
-    config: T2MConfig,
-    out: Path,
-    mode: Mode,
-    report: Report | None = None,
-    *,
-    self_test: bool = True,
-) -> tuple[list[Record], Path]:
-    """Score a folder and store its records under ``out``; returns them with the run's folder.
-
-    Real motions are measured first, unless ``self_test`` is off; then records are stamped.
-
-    Raises:
-        SelfTestError: real motions do not score as they should; nothing is written.
-        DataError, MotionFileError, NonFiniteError: see :func:`load_motions`; nothing is written then.
-    """
-    samples = dataset.load(config.split)[0]
-    motions = load_motions(folder, dataset, [sample.id for sample in samples], mode)
-    description: dict[str, object] = {
-        "benchmark": "score",
-        "config": config.model_dump(),
-        "dataset": {"name": dataset.name, "identity": dataset.identity},
-        "evaluator": evaluator.identity,
-        "motions": {"name": motions.name, "digest": motions.digest},
-    }
-    stamps = () if self_test or expected_row(dataset, evaluator) is None else (SKIPPED,)
-    if stamps:
-        description["self_test"] = "skipped"
-    if self_test:
-        _require_self_test(dataset, samples, evaluator, config)
-    run = "score-" + hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:10]
-    store = RunStore(out / dataset.name / run)
-    records = score_folder(motions, dataset, samples, evaluator, config, report)
-    if stamps:
-        update = {"stamps": list(stamps)}
-        records = [record.model_copy(update={"details": {**record.details, **update}}) for record in records]
-    store.start(description, collect_provenance())
-    for record in records:
-        store.append(record)
-    return store.records(), store.folder
-
-
-def _require_self_test(
-    dataset: MotionDataset, samples: Sequence[MotionSample], evaluator: Evaluator, config: T2MConfig
-) -> None:
-    """The self-test of the text-to-motion benchmark, where it is known what real motions must score."""
-    if expected_row(dataset, evaluator) is None:
-        return
-    reference = make_reference(evaluator, samples, config, 0, ChunkedWork(config.chunk))
-    real = score(reference.as_real, reference.motion, config)
-    tested = run_self_test(dataset, evaluator, samples, real, settings().self_test)
-    if tested is not None:
-        tested.require()
-
-
 def _features(path: Path, dataset: MotionDataset, mode: Mode) -> Tensor:
     skeleton = get_skeleton(dataset.motion.skeleton)
     motion = read_array(path)
@@ -134,49 +80,140 @@ def _features(path: Path, dataset: MotionDataset, mode: Mode) -> Tensor:
     return motion
 
 
-def score_folder(
-    motions: FolderMotions,
-    dataset: MotionDataset,
-    samples: Sequence[MotionSample],
-    evaluator: Evaluator,
-    config: T2MConfig,
-    report: Report | None = None,
-) -> list[Record]:
-    """Records of the rows Real and of the folder, one for each replication.
+@dataclass
+class ScoreTask(Task):
+    """Motions of a folder against real ones.
 
     A replication draws caption and length of each test motion as always; a motion is cut to that length, or to its own
     if it is shorter. There is one motion for each id, so MultiModality is not available.
+
+    Args:
+        dataset, evaluator: whose test motions are the reference, and the space of the metrics.
+        motions: what is scored.
+        samples: the test split.
+        config: protocol.
+        self_test: how far real motions may score from what is known of them; None: they are not tested.
     """
-    chunks = ChunkedWork(config.chunk)
-    records = []
 
-    def record(row: str, metrics: dict[str, float | None], reference: Reference, replication: int) -> Record:
+    dataset: MotionDataset
+    evaluator: Evaluator
+    motions: FolderMotions
+    samples: Sequence[MotionSample]
+    config: T2MConfig
+    self_test: SelfTestSettings | None = None
+    name: str = "score"
+
+    def __post_init__(self) -> None:
+        self._chunks = ChunkedWork(self.config.chunk)
+        skipped = self.self_test is None and expected_row(self.dataset, self.evaluator) is not None
+        self._warnings = (SKIPPED,) if skipped else ()
+
+    @property
+    def group(self) -> str:
+        """The dataset's name."""
+        return self.dataset.name
+
+    def identity(self) -> dict[str, Any]:
+        """Protocol, data, evaluator and the motions' content."""
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "dataset": {"name": self.dataset.name, "identity": self.dataset.identity},
+            "evaluator": self.evaluator.identity,
+            "motions": {"name": self.motions.name, "digest": self.motions.digest},
+            **({"self_test": "skipped"} if self._warnings else {}),
+        }
+
+    def check(self) -> None:
+        """The self-test, where it is known what real motions must score.
+
+        Raises:
+            SelfTestError: they do not.
+        """
+        if self.self_test is None or expected_row(self.dataset, self.evaluator) is None:
+            return
+        reference = make_reference(self.evaluator, self.samples, self.config, 0, self._chunks)
+        real = score(reference.as_real, reference.motion, self.config)
+        tested = run_self_test(self.dataset, self.evaluator, self.samples, real, self.self_test)
+        if tested is not None:
+            tested.require()
+
+    def units(self) -> list[Unit]:
+        """One for each replication: the rows Real and of the folder."""
+        rows = (REAL, self._row)
+        return [
+            Unit(
+                f"replication {replication + 1}",
+                tuple(record_key(row, replication) for row in rows),
+                partial(self._replication, replication),
+            )
+            for replication in range(self.config.replications)
+        ]
+
+    @property
+    def _row(self) -> Row:
+        return Row(source="given", setting={"name": self.motions.name})
+
+    def _replication(self, replication: int) -> list[Record]:
+        reference = make_reference(self.evaluator, self.samples, self.config, replication, self._chunks)
+        made = _embed(self.motions, reference.drawn, self.evaluator, self._chunks)
+        metrics = {
+            REAL: score(reference.as_real, reference.motion, self.config),
+            self._row: score(reference, made, self.config),
+        }
         note = reference.pairs.note
-        return Record(
-            dataset=dataset.name,
-            protocol=config.protocol,
-            evaluator=evaluator.identity,
-            row=row,
-            replication=replication,
-            seed=config.seed,
-            metrics=metrics,
-            details={
-                "samples": len(samples),
-                "notes": [f"pools of {config.pool}", *([f"Diversity: {note}"] if note else [])],
-            },
-            chunk_size=chunks.size,
-            key=f"{row}||{replication}",
+        details = ScoreDetails(
+            samples=len(self.samples),
+            notes=(f"pools of {self.config.pool}", *([f"Diversity: {note}"] if note else [])),
+            warnings=self._warnings,
         )
+        return [
+            Record(
+                task=self.name,
+                dataset=self.dataset.name,
+                protocol=self.config.protocol,
+                evaluator=self.evaluator.identity,
+                row=row,
+                replication=replication,
+                seed=self.config.seed,
+                metrics=found,
+                details=details,
+                chunk_size=self._chunks.size,
+            )
+            for row, found in metrics.items()
+        ]
 
-    for replication in range(config.replications):
-        reference = make_reference(evaluator, samples, config, replication, chunks)
-        made = _embed(motions, reference.drawn, evaluator, chunks)
-        real = score(reference.as_real, reference.motion, config)
-        records.append(record("Real", real, reference, replication))
-        records.append(record(motions.name, score(reference, made, config), reference, replication))
-        if report is not None:
-            report(f"replication {replication + 1}", replication + 1, config.replications)
-    return records
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What a user asks for.
+
+    Attributes:
+        motions: folder with ``ID.npy`` for every test sample.
+        evaluator: registered name.
+        corrected: joints become features without HumanML3D's defects.
+        self_test: measure real motions first.
+        config: protocol.
+    """
+
+    motions: Path
+    evaluator: str = "guo"
+    corrected: bool = False
+    self_test: bool = True
+    config: T2MConfig = field(default_factory=T2MConfig)
+
+
+def open_score(opened: Opened, request: ScoreRequest) -> ScoreTask:
+    """The task; nothing is written.
+
+    Raises:
+        DataError, MotionFileError, NonFiniteError: see :func:`load_motions`.
+    """
+    evaluator = open_evaluator(opened, request.evaluator)
+    samples = opened.dataset.load(request.config.split)[0]
+    mode: Mode = "corrected" if request.corrected else "official"
+    motions = load_motions(request.motions, opened.dataset, [sample.id for sample in samples], mode)
+    tolerances = settings().self_test if request.self_test else None
+    return ScoreTask(opened.dataset, evaluator, motions, samples, request.config, tolerances)
 
 
 def _embed(

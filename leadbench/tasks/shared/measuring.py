@@ -16,10 +16,11 @@ from leadbench.core.tensors import Latent, lengths_to_mask
 from leadbench.data.humanml3d import DrawnSample
 from leadbench.generate.pipeline import LatentMap, decode_latents
 from leadbench.motion.features import features_to_joints
+from leadbench.results.rows import Row
 from leadbench.tasks.shared.chunks import Chunk
 from leadbench.tasks.shared.scoring import embed_checked
 from leadbench.tasks.shared.stopwatch import Stopwatch
-from leadbench.tasks.shared.units import Setting
+from leadbench.tasks.shared.units import Sampling
 
 Source = Callable[[Sequence["Prompt"], Sequence[int], Tensor], Latent]
 """Latents [B, N, M] of prompts, given their places in the job and their lengths as a mask [B, F]."""
@@ -74,7 +75,7 @@ class MeasuringJob:
 
     prompts: Sequence[Prompt]
     source: Source
-    edits: Mapping[str, LatentMap | None]
+    edits: Mapping[Row, LatentMap | None]
     instruments: Instruments
     metrics: Mapping[str, MotionMetric] = field(default_factory=dict)
 
@@ -107,11 +108,11 @@ class MeasuringJob:
                     joints = features_to_joints(motion.denormalize().features, get_skeleton(spec.skeleton))
                     self._measure(row, rows, GeneratedMotions(joints, mask, spec.skeleton, spec.fps, latent))
 
-    def decoded(self, row: str) -> Decoded:
+    def decoded(self, row: Row) -> Decoded:
         """Results of a row, once every chunk is done."""
         return Decoded(self._embeddings[row], {name: float(v.mean()) for name, v in self._values[row].items()})
 
-    def _measure(self, row: str, rows: list[int], motions: GeneratedMotions) -> None:
+    def _measure(self, row: Row, rows: list[int], motions: GeneratedMotions) -> None:
         with self._metrics_in_use:
             for name, metric in self.metrics.items():
                 self._values[row][name][rows] = metric(motions)
@@ -122,7 +123,7 @@ def given(latents: Tensor) -> Source:
     return lambda _, rows, __: Latent.full(latents[list(rows)])
 
 
-def sampled(backbone: Backbone, setting: Setting, seed: int, replication: int, watch: Stopwatch) -> Source:
+def sampled(backbone: Backbone, sampling: Sampling, seed: int, replication: int, watch: Stopwatch) -> Source:
     """Latents that a backbone samples."""
 
     @torch.no_grad()
@@ -132,6 +133,6 @@ def sampled(backbone: Backbone, setting: Setting, seed: int, replication: int, w
         repeats = tuple(prompt.repeat for prompt in prompts)
         noise = NoiseSource(seed, tuple(prompt.id for prompt in prompts), replication, repeats)
         with watch.stage("denoise"):
-            return backbone.sample(condition, mask, noise, steps=setting.steps, guidance=setting.guidance)
+            return backbone.sample(condition, mask, noise, steps=sampling.steps, guidance=sampling.guidance)
 
     return sample

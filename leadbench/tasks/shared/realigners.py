@@ -12,13 +12,25 @@ from leadbench.core.errors import WeightsError
 from leadbench.core.presets import PROJECTOR_VARIANTS, VARIANT_NAMES
 from leadbench.generate.pipeline import LatentMap, realign
 from leadbench.tasks.shared.controls import clamp_to_train, latent_statistics, rescale_to_train
-from leadbench.tasks.t2m.request import T2MRequest
+from leadbench.tasks.shared.request import RunRequest
 from leadbench.zoo.store import ModelStore, load_projector
 
 PROJECTOR = "projector"
 ABLATED = "no-align"
 VARIANT_ROWS = {variant: f"lead {name}" for variant, name in VARIANT_NAMES.items()}
 Variants = dict[str, tuple[str | None, LatentMap | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """A map that is tried in the projector's place."""
+
+    projector: str | None
+    variant: str | None
+    control: str | None
+    display: str
+    aligned: str | None
+    map: LatentMap | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +47,7 @@ class Realigners:
         LatentMismatchError: on use, where a projector that was named, or the only ones there are, fit no latent space.
     """
 
-    request: T2MRequest
+    request: RunRequest
     dataset: MotionDataset
     models: ModelStore
     autoencoders: Sequence[MotionAutoencoder]
@@ -62,6 +74,16 @@ class Realigners:
             elif wanted:
                 raise WeightsError(f"models {self.models.folder}: no projector {variant!r} of this latent space")
         return maps
+
+    def edits(self, backbone: Backbone) -> list[Edit]:
+        found = []
+        names = {row: variant for variant, row in VARIANT_ROWS.items()}
+        for label, (aligned, edit) in self.maps(backbone).items():
+            control = label if label in ("clamp", "rescale") else None
+            projector = "lead" if label.startswith("lead") else None
+            text = aligned.split(",")[0].removeprefix("aligned ") if aligned else None
+            found.append(Edit(projector, names.get(label), control, "LEAD", text, edit))
+        return found
 
     @property
     def stamps(self) -> tuple[str, ...]:

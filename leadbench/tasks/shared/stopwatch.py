@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 
@@ -13,11 +13,11 @@ class Stopwatch:
     """Adds up seconds by row and stage. Threads may measure at once: their seconds add up."""
 
     def __init__(self) -> None:
-        self._spent: dict[str | None, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self._spent: dict[Hashable, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._lock = Lock()
 
     @contextmanager
-    def stage(self, name: str, row: str | None = None) -> Iterator[None]:
+    def stage(self, name: str, row: Hashable = None) -> Iterator[None]:
         """Count what happens inside for stage ``name`` of a row; None: all rows of the unit share it."""
         began = time.perf_counter()
         try:
@@ -27,7 +27,7 @@ class Stopwatch:
             with self._lock:
                 self._spent[row][name] += spent
 
-    def taken(self, row: str | None) -> Mapping[str, float]:
+    def taken(self, row: Hashable) -> Mapping[str, float]:
         """Seconds by stage of one row, each given out once."""
         with self._lock:
             return dict(self._spent.pop(row, {}))

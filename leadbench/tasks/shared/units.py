@@ -1,50 +1,112 @@
-"""What a benchmark is cut into: settings of a backbone, maps tried in the projector's place, units of work."""
+"""What a task is: what identifies it, its units of work, and what it does before the first of them.
+
+:func:`leadbench.tasks.shared.runner.run_task` does the rest for every task alike: identity, resume, progress, several
+processes, the store.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from leadbench.core.contracts import Backbone
-from leadbench.generate.pipeline import LatentMap
-from leadbench.results.store import Record
+from leadbench.results.records import Record
+from leadbench.results.rows import Row
+from leadbench.tasks.shared.realigners import Edit
 
-Report = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A backbone at a number of steps and a guidance scale."""
-
-    backbone: str
-    display: str
-    steps: int
-    guidance: float | None
-
-    @property
-    def key(self) -> str:
-        """Part of record keys."""
-        return f"{self.backbone}/steps={self.steps}/guidance={self.guidance}"
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how much of it is done, and of how much."""
 
 
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """A backbone with its settings and the maps that are tried in the projector's place.
-
-    Attributes:
-        variants: row name -> (projector name or None, latent map or None).
-    """
-
-    backbone: Backbone
-    settings: tuple[Setting, ...]
-    variants: Mapping[str, tuple[str | None, LatentMap | None]]
+def silent(label: str, done: int, total: int) -> None:
+    """Progress that nobody looks at."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What is done, recorded and resumed as a whole."""
+    """What is done, recorded and resumed as a whole.
+
+    Attributes:
+        label: for progress.
+        keys: of the records that it makes (:func:`leadbench.results.records.record_key`).
+        work: makes them; a function of what the task was opened with alone, so that any process may call it.
+    """
 
     label: str
-    replication: int
     keys: tuple[str, ...]
-    work: Callable[[], list[Record]]
+    work: Callable[[], Sequence[Record]]
+
+
+class Task(ABC):
+    """One evaluation of models on data.
+
+    Attributes:
+        name: registered name; every record carries it.
+        names: registered name -> name in tables, of its backbones and projectors.
+    """
+
+    name: str
+    names: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    @abstractmethod
+    def group(self) -> str:
+        """Folder below ``--out`` that its runs lie in, usually the dataset's name."""
+
+    @abstractmethod
+    def identity(self) -> Mapping[str, Any]:
+        """What makes two runs the same, as JSON holds it: settings, and hashes of data and weights."""
+
+    @abstractmethod
+    def units(self) -> Sequence[Unit]:
+        """All units, in the order in which one process does them."""
+
+    def check(self) -> None:  # noqa: B027 -- optional
+        """Raise where the run would mean nothing. Called first; nothing is written then."""
+
+    def warm_up(self) -> None:  # noqa: B027 -- optional
+        """What has to be done once before units, such as to embed captions; called only if units are left."""
+
+    def prepare(self, folder: Path, progress: Progress) -> None:  # noqa: B027 -- optional
+        """What units need in the run's folder, done once and resumed; called only if units are left."""
+
+    def share(self) -> Any:
+        """What other processes are given instead of doing :meth:`warm_up` again; it can be pickled."""
+        return None
+
+    def adopt(self, shared: Any, folder: Path) -> None:  # noqa: B027 -- optional
+        """Take what :meth:`share` of another process gave, and the run's folder."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """A backbone, by its registered name, at a number of steps and a guidance scale."""
+
+    backbone: str
+    steps: int
+    guidance: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A backbone with the samplings of it that are measured, and the maps that are tried in the projector's place."""
+
+    name: str
+    backbone: Backbone
+    samplings: tuple[Sampling, ...]
+    edits: tuple[Edit, ...]
+
+    def row(self, sampling: Sampling, edit: Edit) -> Row:
+        """Identity of the row of a sampling with an edit."""
+        return Row(
+            backbone=sampling.backbone,
+            projector=edit.projector,
+            variant=edit.variant,
+            control=edit.control,
+            steps=sampling.steps,
+            guidance=sampling.guidance,
+        )

@@ -1,4 +1,4 @@
-"""The benchmark of latent structure (paper, section 5.3 and Figure 3, right): are similar motions nearer to each other
+"""Latent structure (paper, section 5.3 and Figure 3, right): are similar motions nearer to each other
 in the projected space than among the autoencoder's latents?
 
 The paper shows a picture. Here numbers go with it: nearest-neighbour accuracy and silhouettes of action labels in both
@@ -8,9 +8,7 @@ are shuffled labels and captions, and both spaces reduced to one width.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +18,10 @@ import torch
 from torch import Tensor
 
 from leadbench.core.config import StructureConfig
-from leadbench.core.contracts import Backbone, MotionAutoencoder, MotionDataset, Projector, TextEncoder
-from leadbench.core.errors import ConfigError, WeightsError
-from leadbench.core.provenance import sha256_file
+from leadbench.core.contracts import MotionAutoencoder, MotionDataset, Projector, TextEncoder
 from leadbench.core.random import stream
 from leadbench.core.tensors import Latent
 from leadbench.data.humanml3d import DrawnSample, collate, draw
-from leadbench.generate.pipeline import realign
 from leadbench.metrics.retrieval import r_precision
 from leadbench.metrics.structure import (
     METRICS,
@@ -39,87 +34,108 @@ from leadbench.metrics.structure import (
     unit_rows,
 )
 from leadbench.report.figures.spaces import Panel, draw_spaces
-from leadbench.results.spaces import DIFFERENCE, LATENTS, PCA, PROJECTED, SHUFFLED
-from leadbench.results.store import Record, RunStore
+from leadbench.results.details import StructureDetails
+from leadbench.results.records import Record, Run, record_key
+from leadbench.results.rows import Row
 from leadbench.tasks.shared.chunks import Chunk, ChunkedWork
-from leadbench.tasks.shared.realigners import PROJECTOR, VARIANT_ROWS
+from leadbench.tasks.shared.units import Task, Unit
 from leadbench.tasks.structure.action_labels import ActionLabels, find_labels, recordings_of, same_clip
 from leadbench.tasks.structure.table import panel_title, verdict
-from leadbench.zoo.store import ModelStore, load_projector
+from leadbench.zoo.projectors import AttachedProjector
 
 Values = dict[str, Tensor]
 
 
+def _space(space: str, *, pca: bool = False, shuffled: bool = False) -> Row:
+    setting: dict[str, str | int | float] = {"space": space, **({"reduction": "pca"} if pca else {})}
+    return Row(source="real", control="shuffled-labels" if shuffled else None, setting=setting)
+
+
+LATENTS, LATENTS_PCA = _space("latents"), _space("latents", pca=True)
+PROJECTED, PROJECTED_PCA = _space("projected"), _space("projected", pca=True)
+LATENTS_SHUFFLED, PROJECTED_SHUFFLED = _space("latents", shuffled=True), _space("projected", shuffled=True)
+DIFFERENCE, DIFFERENCE_PCA = _space("difference"), _space("difference", pca=True)
+ROWS = (
+    LATENTS, PROJECTED, LATENTS_PCA, PROJECTED_PCA, LATENTS_SHUFFLED, PROJECTED_SHUFFLED, DIFFERENCE, DIFFERENCE_PCA
+)  # fmt: skip
+_UNSHUFFLED = {LATENTS_SHUFFLED: LATENTS, PROJECTED_SHUFFLED: PROJECTED}
+
+
 @dataclass
-class StructureBenchmark:
-    """One run of the benchmark.
+class StructureTask(Task):
+    """Vectors of real motions in the latent space and in the projected one.
 
     Args:
         dataset: whose ``config.split`` is looked at.
         root: its folder, which may hold labels.
         autoencoder: whose posterior means are the latents.
-        projector: of its latent space.
+        attached: projector of its latent space.
         encoder: text space that the projector was aligned to.
         config: labels, neighbours, pools, resamples.
-        store: where records go.
-        projector_hash: of the projector's file.
         notes: put into every record.
     """
 
     dataset: MotionDataset
     root: Path
     autoencoder: MotionAutoencoder
-    projector: Projector
+    attached: AttachedProjector
     encoder: TextEncoder
     config: StructureConfig
-    store: RunStore
-    projector_hash: str
     notes: tuple[str, ...] = ()
+    name: str = "structure"
+
+    def __post_init__(self) -> None:
+        self.names = {self.attached.name: self.attached.display}
 
     @property
-    def description(self) -> dict[str, Any]:
-        """What makes two runs the same."""
+    def group(self) -> str:
+        """The dataset's name."""
+        return self.dataset.name
+
+    @property
+    def projector(self) -> Projector:
+        """The projector itself."""
+        return self.attached.projector
+
+    def identity(self) -> dict[str, Any]:
+        """Motions, labels, latent space and projector."""
         return {
-            "benchmark": "structure",
             "config": self.config.model_dump(mode="json"),
             "dataset": {"name": self.dataset.name, "identity": self.dataset.identity},
             "latent": self.autoencoder.fingerprint,
-            "projector": self.projector_hash,
+            "projector": {"name": self.attached.name, "digest": self.attached.digest},
             "text_encoder": self.encoder.name,
             "labels": {"source": self.labels.source, "counts": self.labels.counts},
         }
 
-    def run(self, report: Callable[[str, int, int], None]) -> list[Record]:
-        """Measure every space that is not recorded; return all records."""
-        if all(self.store.done(row) for row in (LATENTS, PROJECTED, *_further_rows())):
-            return self.store.records()
-        values: dict[str, Values] = {}
-        for number, (row, rows) in enumerate(self._spaces.items()):
-            values[row] = self._told(rows, self._classes)
-            report(row, number + 1, len(self._spaces) + 1)
-        shuffled = self._shuffled
-        for row in (LATENTS, PROJECTED):
-            values[row + SHUFFLED] = self._told(self._spaces[row], self._classes[shuffled])
-        for suffix in ("", PCA):
-            before, after = values[LATENTS + suffix], values[PROJECTED + suffix]
-            values[DIFFERENCE + suffix] = {name: after[name] - before[name] for name in before}
-        retrieved = self._retrieved()
-        for row, found in values.items():
-            self.store.append(self._record(row, found, retrieved.get(row, {})))
-        report("records", 1, 1)
-        return self.store.records()
+    def units(self) -> list[Unit]:
+        """One: all spaces are compared on the same resamples."""
+        return [Unit("latent structure", tuple(record_key(self._as_recorded(row), 0) for row in ROWS), self._work)]
 
-    def draw(self, path: Path, records: list[Record]) -> Path:
-        """Both spaces by t-SNE in one PNG, coloured by action; ``records`` are those of the run."""
-        found = {record.row: record for record in records}
+    def _work(self) -> list[Record]:
+        values = {row: self._separation(rows, self._classes) for row, rows in self._spaces.items()}
+        for shuffled, row in _UNSHUFFLED.items():
+            values[shuffled] = self._separation(self._spaces[row], self._classes[self._shuffled])
+        for difference, before, after in (
+            (DIFFERENCE, LATENTS, PROJECTED),
+            (DIFFERENCE_PCA, LATENTS_PCA, PROJECTED_PCA),
+        ):
+            values[difference] = {name: values[after][name] - values[before][name] for name in values[before]}
+        retrieved = self._retrieved()
+        return [self._record(row, values[row], retrieved.get(row, {})) for row in ROWS]
+
+    def draw(self, path: Path, run: Run) -> Path:
+        """Both spaces by t-SNE in one PNG, coloured by action; ``run`` is this task's."""
+        found = {record.row: record for record in run.records}
         panels = []
         for row, metric in ((LATENTS, METRICS[0]), (PROJECTED, METRICS[1])):
-            generator = stream(self.config.seed, "t-sne", row)
+            # the stream's name is that of earlier versions, so that pictures stay the same
+            generator = stream(self.config.seed, "t-sne", str(row.setting["space"]).capitalize())
             points = t_sne(self._spaces[row][self._counted], metric, generator, self.config.perplexity)
-            panels.append(Panel(panel_title(found[row], metric), points.numpy()))
+            panels.append(Panel(panel_title(found[self._as_recorded(row)], metric), points.numpy()))
         labels = [self.labels.by_id[self._drawn[i].id] for i in self._counted]
         title = f"{self.dataset.name}: {len(labels)} motions of the {self.config.split} split, by {self.labels.source}"
-        return draw_spaces(panels, labels, path, title=title, caption=verdict(found[DIFFERENCE]))
+        return draw_spaces(panels, labels, path, title=title, caption=verdict(found[self._as_recorded(DIFFERENCE)]))
 
     # ------------------------------------------------------------------ what is looked at
 
@@ -159,15 +175,15 @@ class StructureBenchmark:
         return torch.from_numpy(order)
 
     @cached_property
-    def _spaces(self) -> dict[str, Tensor]:
+    def _spaces(self) -> dict[Row, Tensor]:
         """Vectors [S, width] of all motions in each space."""
         latents, codes = self._encode()
         width = min(latents.shape[1], codes.shape[1], len(latents))
         return {
             LATENTS: latents,
             PROJECTED: codes,
-            LATENTS + PCA: principal_components(latents, width),
-            PROJECTED + PCA: principal_components(codes, width),
+            LATENTS_PCA: principal_components(latents, width),
+            PROJECTED_PCA: principal_components(codes, width),
         }
 
     @torch.no_grad()
@@ -189,7 +205,7 @@ class StructureBenchmark:
 
     # ------------------------------------------------------------------ what is measured
 
-    def _told(self, rows: Tensor, classes: Tensor) -> Values:
+    def _separation(self, rows: Tensor, classes: Tensor) -> Values:
         """Accuracy and silhouette of each labelled motion, by both metrics."""
         rows, clips = rows[self._counted], self._clips[self._counted]
         found = {}
@@ -199,7 +215,7 @@ class StructureBenchmark:
             found[f"silhouette_{metric}"] = silhouettes(rows, classes, metric)
         return found
 
-    def _retrieved(self) -> dict[str, Values]:
+    def _retrieved(self) -> dict[Row, Values]:
         """Hits at 1, 2, 3 in pools and ranks in the whole split, of projected motions; and of shuffled captions."""
         codes, samples = self._spaces[PROJECTED], [item.sample for item in self._drawn]
         texts = self._embed([item.caption.caption for item in self._drawn])
@@ -207,8 +223,8 @@ class StructureBenchmark:
         embedded = self._embed(self._captions)
         order = torch.from_numpy(stream(self.config.seed, "pools", 0).permutation(len(samples)))
         others = torch.from_numpy(stream(self.config.seed, "structure-shuffle", "captions").permutation(len(samples)))
-        found: dict[str, Values] = {}
-        for row, whose in ((PROJECTED, torch.arange(len(samples))), (PROJECTED + SHUFFLED, others)):
+        found: dict[Row, Values] = {}
+        for row, whose in ((PROJECTED, torch.arange(len(samples))), (PROJECTED_SHUFFLED, others)):
             own = [[place[caption.caption] for caption in samples[i].captions] for i in whose.tolist()]
             found[row] = {"rank": best_ranks(codes, embedded, own).double()}
             # at length 1 the Euclidean order is that of the cosine
@@ -224,7 +240,7 @@ class StructureBenchmark:
         used = condition.mask[..., None]
         return ((condition.tokens * used).sum(dim=1) / used.sum(dim=1)).double()
 
-    def _record(self, row: str, values: Values, retrieved: Values) -> Record:
+    def _record(self, row: Row, values: Values, retrieved: Values) -> Record:
         clips = self._clips[self._counted]
         metrics: dict[str, float | None] = {name: float(found.mean()) for name, found in values.items()}
         intervals = {name: self._interval(found, clips) for name, found in values.items()}
@@ -236,82 +252,45 @@ class StructureBenchmark:
         ranks = retrieved.get("rank")
         metrics["median_rank"] = None if ranks is None else float(ranks.quantile(0.5))
         return Record(
+            task=self.name,
             dataset=self.dataset.name,
             protocol=self.config.protocol,
             evaluator=self.autoencoder.fingerprint,  # the space that is looked at; no evaluator takes part
-            row=row,
-            projector=None if row.startswith(LATENTS) else f"aligned {self.projector.text_encoder}",
+            row=self._as_recorded(row),
             replication=0,
             seed=self.config.seed,
             metrics=metrics,
             details=self._details(row, intervals),
             chunk_size=self.config.chunk,
-            key=row,
         )
 
-    def _interval(self, values: Tensor, clips: Tensor) -> list[float]:
+    def _as_recorded(self, row: Row) -> Row:
+        """The row with the projector that it is of."""
+        if row.setting["space"] == "latents":
+            return row
+        return row.model_copy(update={"projector": self.attached.name, "variant": self.attached.variant})
+
+    def _interval(self, values: Tensor, clips: Tensor) -> tuple[float, float]:
         # one stream for all: every row is judged on the same resamples
         generator = stream(self.config.seed, "structure-bootstrap")
-        return list(bootstrap_interval(values, generator, groups=clips, draws=self.config.resamples))
+        low, high = bootstrap_interval(values, generator, groups=clips, draws=self.config.resamples)
+        return low, high
 
-    def _details(self, row: str, intervals: Mapping[str, list[float]]) -> dict[str, Any]:
-        space = self._spaces.get(row.removesuffix(SHUFFLED), self._spaces[PROJECTED])
-        return {
-            "width": self._spaces[PROJECTED + PCA].shape[1] if row.endswith(PCA) else space.shape[1],
-            "samples": len(self._drawn),
-            "labelled": len(self._counted),
-            "clips": len(self._clips[self._counted].unique()),
-            "labels": self.labels.counts,
-            "labels_source": self.labels.source,
-            "neighbours": self.config.neighbours,
-            "pool": self.config.pool,
-            "captions": len(self._captions),
-            "resamples": self.config.resamples,
-            "intervals": dict(intervals),
-            "notes": list(self.notes),
-        }
-
-
-def _further_rows() -> list[str]:
-    spaces = [LATENTS + PCA, PROJECTED + PCA, LATENTS + SHUFFLED, PROJECTED + SHUFFLED]
-    return [*spaces, DIFFERENCE, DIFFERENCE + PCA]
-
-
-def latent_space(name: str, backbone: object) -> MotionAutoencoder:
-    """The autoencoder of a backbone.
-
-    Raises:
-        ConfigError: its factory returned no backbone.
-    """
-    if not isinstance(backbone, Backbone):
-        raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
-    return backbone.autoencoder
-
-
-def find_projector(models: ModelStore, autoencoder: MotionAutoencoder, named: str) -> tuple[Projector, str]:
-    """The projector of ``--projector`` with its file's hash; ``auto``: the folder's of this latent space.
-
-    Raises:
-        WeightsError: there is none.
-        LatentMismatchError: it belongs to another latent space.
-    """
-    path = Path(named)
-    if named == "auto":
-        names = models.projectors(autoencoder.fingerprint)
-        whole = [name for name in names if not any(name.endswith(f"-{variant}") for variant in VARIANT_ROWS)]
-        if not whole:
-            raise WeightsError(
-                f"models {models.folder}: no projector of latent space {autoencoder.fingerprint[:12]} "
-                f"(run: leadbench train projector, or name one with --projector FILE)"
-            )
-        path = models.path(min(whole, key=lambda name: (name != PROJECTOR, name)))
-    elif not path.is_file():
-        raise WeightsError(f"--projector {path}: no such file (allowed: auto, or a .safetensors file)")
-    projector = load_projector(path)
-    realign(projector, autoencoder)
-    return projector, sha256_file(path)
-
-
-def run_name(description: Mapping[str, Any]) -> str:
-    """Folder name of a run."""
-    return "structure-" + hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:10]
+    def _details(self, row: Row, intervals: Mapping[str, tuple[float, float]]) -> StructureDetails:
+        space = self._spaces.get(_UNSHUFFLED.get(row, row), self._spaces[PROJECTED])
+        reduced = row.setting.get("reduction") == "pca"
+        return StructureDetails(
+            samples=len(self._drawn),
+            notes=self.notes,
+            width=self._spaces[PROJECTED_PCA].shape[1] if reduced else space.shape[1],
+            labelled=len(self._counted),
+            clips=len(self._clips[self._counted].unique()),
+            labels=self.labels.counts,
+            labels_source=self.labels.source,
+            neighbours=self.config.neighbours,
+            pool=self.config.pool,
+            captions=len(self._captions),
+            resamples=self.config.resamples,
+            intervals=dict(intervals),
+            aligned=None if row.setting["space"] == "latents" else self.projector.text_encoder,
+        )

@@ -9,7 +9,7 @@ from pathlib import Path
 from leadbench.core.contracts import Backbone
 from leadbench.core.errors import ConfigError
 from leadbench.core.presets import PROJECTOR_VARIANTS, Preset
-from leadbench.tasks.t2m.request import T2MRequest
+from leadbench.tasks.shared.request import RunRequest
 from leadbench.training.loop import Progress
 from leadbench.training.stages import Workshop, projector_name, train_projector
 from leadbench.zoo.assets import Opened
@@ -46,6 +46,6 @@ def train_variants(
     return written
 
 
-def ablation_request(request: T2MRequest) -> T2MRequest:
+def ablation_request(request: RunRequest) -> RunRequest:
     """The same request with all variants and controls."""
     return replace(request, controls=True, variants=tuple(v for v in PROJECTOR_VARIANTS if v != "full"))

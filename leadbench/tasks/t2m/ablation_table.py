@@ -5,74 +5,76 @@ All rows of a replication share captions, lengths and noise, so that differences
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from leadbench.core.errors import ResultsError
 from leadbench.metrics.statistics import PairedTest, t_test
-from leadbench.report.tables.t2m import (
-    REAL,
-    TableRow,
-    aggregate,
-    check_format,
-    columns_named,
-    in_format,
-    render_columns,
-)
-from leadbench.results.store import Record
+from leadbench.report.names import row_name
+from leadbench.report.tables.engine import Document, Table
+from leadbench.report.tables.rows import MODEL, columns_named, data_of, line_of
+from leadbench.results.aggregate import aggregate
+from leadbench.results.records import Record, Run
+from leadbench.results.rows import REAL, Row
 
 METRICS = ("r_precision_3", "fid", "mm_dist", "diversity", "multimodality")
-_ORDER = (
-    "{}",
-    "{} + clamp",
-    "{} + rescale",
-    "LEAD mlp ({})",
-    "LEAD skip ({})",
-    "LEAD w/o KL ({})",
-    "LEAD w/o align ({})",
-    "LEAD w/o rec ({})",
-    "LEAD ({})",
-)
+_CONTROLS = ("clamp", "rescale")
+_VARIANTS = ("mlp", "skip", "no-var", "no-align", "no-rec")
 
 
-def is_ablation(records: Sequence[Record]) -> bool:
-    """Whether records are those of ``leadbench ablate projector``."""
-    return any(record.row.startswith(("LEAD mlp", "LEAD skip")) for record in records)
+def is_ablation(run: Run) -> bool:
+    """Whether a run is one of ``leadbench ablate projector``: only that has projectors of other architectures."""
+    return any(record.row.variant in ("mlp", "skip") for record in run.records)
 
 
-def render_ablation(records: Sequence[Record], form: str = "github") -> str:
-    """Table 6 of a run of ``leadbench ablate projector``, and the paired differences of FID from the whole projector.
+def ablation_document(run: Run) -> Document:
+    """Table 6, with the paired differences of FID from the whole projector.
 
     Raises:
-        ResultsError: the run holds no ablation, or more than one setting of a backbone.
+        ResultsError: the run holds no ablation, or more than one sampling of a backbone.
     """
-    check_format(form)
-    settings = {(r.display, r.steps, r.guidance) for r in records if r.display is not None}
-    if len(settings) != 1:
-        raise ResultsError(f"the ablation is of one backbone at one number of steps, the records hold {len(settings)}")
-    ((display, *_),) = settings
-    rows = {row.name: row for row in aggregate(records)}
-    names = [REAL, *(name.format(display) for name in _ORDER)]
-    chosen = [rows[name] for name in names if name in rows]
-    whole = f"LEAD ({display})"
+    rows = {measured.row: measured for measured in aggregate(run.records)}
+    samplings = {(r.backbone, r.steps, r.guidance) for r in rows if r.source == "generated"}
+    if len(samplings) != 1:
+        raise ResultsError(f"the ablation is of one backbone at one number of steps, the records hold {len(samplings)}")
+    plain = next(r for r in rows if r.source == "generated").model_copy(
+        update={"projector": None, "variant": None, "control": None}
+    )
+    others = [row for row in rows if row.projector not in (None, "lead")]
+    wanted = [REAL, *_places(plain)[:-1], *others, _places(plain)[-1]]
+    chosen = [rows[row] for row in wanted if row in rows]
+    whole = wanted[-1]
     if whole not in rows or len(chosen) < 4:
         raise ResultsError("the records hold no ablation (leadbench ablate projector)")
-    differences = {row.name: _difference(records, whole, row.name) for row in chosen if row.name not in (REAL, whole)}
-    if form == "json":
-        return json.dumps([_as_json(row, differences) for row in chosen], indent=2, ensure_ascii=False)
-    ranked = [row for row in chosen if not row.name.startswith(f"{display} +")]
-    table = render_columns(
-        "Ablation of the projector (layout of Table 6)", chosen, columns_named(METRICS), form, ranked=ranked
+    differences = {m.row: _difference(run.records, whole, m.row) for m in chosen if m.row not in (REAL, whole)}
+    lines = [line_of(m, run.names, ranked=m.row != REAL and m.row.control is None) for m in chosen]
+    columns = columns_named(METRICS)
+    table = Table("Ablation of the projector (layout of Table 6)", [MODEL, *columns], lines)
+    named = {row_name(row, run.names): found for row, found in differences.items() if found is not None}
+    shown = [f"{name}: {found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]" for name, found in named.items()]
+    caption = (
+        f"FID less that of {row_name(whole, run.names)}, paired over replications, 95 % intervals by Student's t: "
     )
-    told = [f"{n}: {d.mean:+.3f} [{d.low:+.3f}, {d.high:+.3f}]" for n, d in differences.items() if d is not None]
-    if form == "csv" or not told:
-        return table
-    caption = f"FID less that of {whole}, paired over replications, 95 % intervals by Student's t: {'; '.join(told)}."
-    return f"{table}\n\n{in_format(caption, form)}"
+    return Document(
+        [table],
+        data_of(chosen, run, columns),
+        f"{caption}{'; '.join(shown)}." if shown else "",
+        {"fid_differences": {name: asdict(found) for name, found in named.items()}},
+    )
 
 
-def _difference(records: Sequence[Record], base: str, other: str) -> PairedTest | None:
+def _places(plain: Row) -> list[Row]:
+    """Rows of a backbone in the order of the table: plain, controls, variants, the whole projector."""
+    lead = plain.model_copy(update={"projector": "lead"})
+    return [
+        plain,
+        *(plain.model_copy(update={"control": name}) for name in _CONTROLS),
+        *(lead.model_copy(update={"variant": name}) for name in _VARIANTS),
+        lead,
+    ]
+
+
+def _difference(records: Sequence[Record], base: Row, other: Row) -> PairedTest | None:
     """Of the replications that both rows have; None below two."""
     first, second = (
         {r.replication: r.metrics["fid"] for r in records if r.row == row and r.metrics["fid"] is not None}
@@ -80,9 +82,3 @@ def _difference(records: Sequence[Record], base: str, other: str) -> PairedTest 
     )
     values = [(second[r] or 0.0) - (first[r] or 0.0) for r in sorted(set(first) & set(second))]
     return t_test(values) if len(values) > 1 else None
-
-
-def _as_json(row: TableRow, differences: dict[str, PairedTest | None]) -> dict[str, object]:
-    found = differences.get(row.name)
-    metrics = {name: vars(row.estimates[name]) for name in METRICS if name in row.estimates}
-    return {"row": row.name, "metrics": metrics, "fid_difference": asdict(found) if found else None}

@@ -14,37 +14,39 @@ from leadbench.data.humanml3d import DrawnSample, collate, draw
 from leadbench.generate.pipeline import decode_latents, sample_latents
 from leadbench.motion.features import features_to_joints
 from leadbench.report.figures.strips import draw_strip
-from leadbench.tasks.t2m.assemble import Assembled
+from leadbench.report.names import model_name, row_name
+from leadbench.tasks.t2m.task import T2MTask
 
 
 @torch.no_grad()
-def draw_comparison(assembled: Assembled, sample: str, path: Path) -> Path:
+def draw_comparison(task: T2MTask, sample: str, path: Path) -> Path:
     """Draw one test motion as PNG: real, reconstruction, then each backbone's first setting with every variant.
 
     Raises:
         DataError: the test split holds no motion of that id.
     """
-    benchmark = assembled.benchmark
-    found = [item for item in draw(benchmark.samples, benchmark.config.seed, 0) if item.id == sample]
+    found = [item for item in draw(task.samples, task.config.seed, 0) if item.id == sample]
     if not found:
-        raise DataError(f"--id {sample}: no such motion in split {benchmark.config.split!r}")
+        raise DataError(f"--id {sample}: no such motion in split {task.config.split!r}")
     item = found[0]
     raw = collate([item.features])
     motions = {f"Real\n{item.caption.caption}": raw}
-    for label, autoencoder in benchmark.autoencoders.items():
+    for owner, autoencoder in task.autoencoders.items():
+        label = "" if owner is None else f" ({model_name(owner, task.names)})"
         posterior = autoencoder.encode(raw.normalize(autoencoder.motion))
         motions["Recon- struction" + label] = decode_latents(autoencoder, Latent.full(posterior.loc), raw.mask, None)
-    for entry in benchmark.entries:
-        setting = entry.settings[0]
-        noise = NoiseSource(benchmark.config.seed, (item.id,))
+    for entry in task.entries:
+        sampling = entry.samplings[0]
+        noise = NoiseSource(task.config.seed, (item.id,))
         latent = sample_latents(
-            entry.backbone, [item.caption.caption], raw.mask, noise, steps=setting.steps, guidance=setting.guidance
+            entry.backbone, [item.caption.caption], raw.mask, noise, steps=sampling.steps, guidance=sampling.guidance
         )
-        for row, (_, edit) in entry.variants.items():
-            motions[f"{row}, {setting.steps} step{'s' if setting.steps > 1 else ''}"] = decode_latents(
-                entry.backbone.autoencoder, latent, raw.mask, edit
+        for edit in entry.edits:
+            name = row_name(entry.row(sampling, edit), task.names)
+            motions[f"{name}, {sampling.steps} step{'s' if sampling.steps > 1 else ''}"] = decode_latents(
+                entry.backbone.autoencoder, latent, raw.mask, edit.map
             )
-    return _draw(motions, path, item, benchmark.dataset.motion.skeleton)
+    return _draw(motions, path, item, task.dataset.motion.skeleton)
 
 
 def _draw(motions: dict[str, MotionBatch], path: Path, item: DrawnSample, skeleton_name: str) -> Path:

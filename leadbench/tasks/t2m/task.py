@@ -1,8 +1,8 @@
-"""The text-to-motion benchmark (paper, Tables 1, 2 and 5).
+"""Text-to-motion (paper, Tables 1, 2 and 5).
 
 Work is cut into units: a replication of one setting (backbone, steps, guidance). A unit samples latents once and
-scores every variant of them (plain, realigned, controls in the projector's place), so all variants share captions,
-lengths and noise. A unit's records are written together when it is done; a run that starts again skips what is there.
+scores every edit of them (plain, realigned, controls in the projector's place), so all rows share captions, lengths and
+noise. A unit's records are written together when it is done; a run that starts again skips what is there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +22,9 @@ from leadbench.core.random import NoiseSource, stream
 from leadbench.core.tensors import MotionSample
 from leadbench.data.humanml3d import collate, draw
 from leadbench.metrics.bundled import latent_norm, skating_ratio
-from leadbench.results.store import Record, RunStore
+from leadbench.results.details import T2MDetails
+from leadbench.results.records import Record, record_key
+from leadbench.results.rows import REAL, Row
 from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, chunk_workers
 from leadbench.tasks.shared.controls import (
     LatentStatistics,
@@ -31,6 +35,7 @@ from leadbench.tasks.shared.controls import (
 )
 from leadbench.tasks.shared.measuring import Decoded, Instruments, MeasuringJob, Prompt, given, sampled
 from leadbench.tasks.shared.real_motions import measure_real
+from leadbench.tasks.shared.realigners import Edit
 from leadbench.tasks.shared.scoring import (
     Reference,
     embed_drawn,
@@ -41,53 +46,93 @@ from leadbench.tasks.shared.scoring import (
 )
 from leadbench.tasks.shared.selftest import SelfTest, run_self_test
 from leadbench.tasks.shared.stopwatch import Stopwatch
-from leadbench.tasks.shared.units import Entry, Report, Setting, Unit
+from leadbench.tasks.shared.units import Entry, Sampling, Task, Unit
+from leadbench.text.cache import CachedTextEncoder
 
 DIAGNOSTICS: Mapping[str, MotionMetric] = {"latent_norm": latent_norm, "skating_ratio": skating_ratio}
 """Measured of all generated motions, and kept in the details of their records."""
 
 
+TRAIN = Row(source="train")
+SHUFFLED = Row(source="real", control="shuffled-captions")
+RECONSTRUCTION = Row(source="reconstruction")
+LATENT_CONTROLS = tuple(
+    Row(source="latents", control=name) for name in ("other-latents", "gaussian-latents", "standard-normal-latents")
+)
+
+
 @dataclass
-class T2MBenchmark:
-    """One run of the benchmark.
+class T2MTask(Task):
+    """Generated motions against real ones.
 
     Args:
         dataset: whose ``config.split`` is generated for.
         evaluator: space in which everything is measured.
         entries: backbones; each autoencoder among them has its reconstruction and control rows.
         config: protocol.
-        store: where records go.
+        description: what makes two runs the same.
+        names: registered name -> name in tables.
+        encoders: text encoders of the backbones, whose embeddings other processes are given.
         controls: also score the control rows.
         samples: the split, if it is loaded already.
-        stamps: warnings that go into every record.
+        warnings: that go into every record.
         notes: sentences for the caption, in every record too.
         metrics: further metrics of motions by name, averaged over the test motions.
+        self_test: how far real motions may score from what is known of them; None: they are not tested.
     """
 
     dataset: MotionDataset
     evaluator: Evaluator
     entries: Sequence[Entry]
     config: T2MConfig
-    store: RunStore
+    description: Mapping[str, Any]
+    names: Mapping[str, str] = field(default_factory=dict)
+    encoders: Mapping[str, CachedTextEncoder] = field(default_factory=dict)
     controls: bool = False
     samples: Sequence[MotionSample] = ()
-    stamps: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     metrics: Mapping[str, MotionMetric] = field(default_factory=dict)
+    self_test: SelfTestSettings | None = None
+    name: str = "t2m"
     _references: dict[int, Reference] = field(default_factory=dict)
     _statistics: dict[str, LatentStatistics] = field(default_factory=dict)
     _watch: Stopwatch = field(default_factory=Stopwatch)
 
-    def run(self, report: Report | None = None) -> list[Record]:
-        """Do every unit that is not recorded yet; return all records of the run."""
-        units = list(self.units())
-        for number, unit in enumerate(units):
-            if not self.recorded(unit):
-                for record in unit.work():
-                    self.store.append(record)
-            if report is not None:
-                report(unit.label, number + 1, len(units))
-        return self.store.records()
+    @property
+    def group(self) -> str:
+        """The dataset's name."""
+        return self.dataset.name
+
+    def identity(self) -> Mapping[str, Any]:
+        """Protocol, samplings, data and weights."""
+        return self.description
+
+    def check(self) -> None:
+        """The self-test.
+
+        Raises:
+            SelfTestError: real motions do not score as they should.
+        """
+        tested = None if self.self_test is None else self.test_real_motions(self.self_test)
+        if tested is not None:
+            tested.require()
+
+    def warm_up(self) -> None:
+        """Embed what the replications draw, each caption once and always in the same batches, so that a resumed run
+        has the same bits."""
+        captions = self.captions()
+        for encoder in self.encoders.values():
+            encoder.together(["", *captions])
+
+    def share(self) -> dict[str, Mapping[str, Tensor]]:
+        """Embedded captions, by text encoder."""
+        return {name: encoder.rows for name, encoder in self.encoders.items()}
+
+    def adopt(self, shared: Mapping[str, Mapping[str, Tensor]], folder: Path) -> None:
+        """Take embedded captions."""
+        for name, rows in shared.items():
+            self.encoders[name].preload(rows)
 
     def captions(self) -> list[str]:
         """Every caption that a replication draws, sorted."""
@@ -95,47 +140,41 @@ class T2MBenchmark:
         drawn = (draw(self._samples, config.seed, replication) for replication in range(config.replications))
         return sorted({item.caption.caption for items in drawn for item in items})
 
-    def self_test(self, tolerances: SelfTestSettings) -> SelfTest | None:
-        """Measure the real motions of the first replication; None where nobody knows what they must score."""
+    def test_real_motions(self, tolerances: SelfTestSettings) -> SelfTest | None:
+        """Measure the real motions of the first replication; None where nothing is known of what they must score."""
         reference = self._reference(0)
         real = score(reference.as_real, reference.motion, self.config)
         return run_self_test(self.dataset, self.evaluator, self._samples, real, tolerances)
 
-    def recorded(self, unit: Unit) -> bool:
-        """Whether nothing of a unit is left to do."""
-        return all(self.store.done(key) for key in unit.keys)
-
-    def units(self) -> Iterator[Unit]:
+    def units(self) -> list[Unit]:
         """All units, replications outermost so that an interrupted run holds whole replications."""
-        for replication in range(self.config.replications):
-            yield self._unit("Real", replication, [self._key("Real", replication)], self._real)
-            if self.controls:
-                keys = [self._key(row, replication) for row in self._real_controls]
-                yield self._unit("controls", replication, keys, self._real_control_rows)
-            for label, autoencoder in self.autoencoders.items():
-                rows = ["Reconstruction", *(self._latent_controls if self.controls else ())]
-                keys = [self._key(row + label, replication) for row in rows]
-                work = partial(self._autoencoder_rows, label=label, autoencoder=autoencoder)
-                yield self._unit("Reconstruction" + label, replication, keys, work)
-            for entry in self.entries:
-                for setting in entry.settings:
-                    keys = [self._key(row, replication, setting) for row in entry.variants]
-                    label = f"{setting.display} {setting.steps} steps"
-                    yield self._unit(label, replication, keys, partial(self._generated, entry=entry, setting=setting))
+        return [unit for replication in range(self.config.replications) for unit in self._units(replication)]
 
-    _real_controls = ("Real, shuffled captions", "Train sample")
-    _latent_controls = ("Other test latents", "Gaussian latents", "N(0, I) latents")
+    def _units(self, replication: int) -> Iterator[Unit]:
+        yield self._unit("real", replication, [REAL], self._real)
+        if self.controls:
+            yield self._unit("controls", replication, [SHUFFLED, TRAIN], self._real_control_rows)
+        for owner, autoencoder in self.autoencoders.items():
+            rows = [_of(row, owner) for row in (RECONSTRUCTION, *(LATENT_CONTROLS if self.controls else ()))]
+            work = partial(self._autoencoder_rows, owner=owner, autoencoder=autoencoder)
+            yield self._unit(" ".join(filter(None, ("reconstruction", owner))), replication, rows, work)
+        for entry in self.entries:
+            for sampling in entry.samplings:
+                rows = [entry.row(sampling, edit) for edit in entry.edits]
+                label = f"{self.names.get(entry.name, entry.name)} {sampling.steps} steps"
+                work = partial(self._generated, entry=entry, sampling=sampling)
+                yield self._unit(label, replication, rows, work)
 
     @cached_property
-    def autoencoders(self) -> dict[str, MotionAutoencoder]:
-        """Suffix of row names -> autoencoder, one for each latent space; a single one has no suffix."""
+    def autoencoders(self) -> dict[str | None, MotionAutoencoder]:
+        """Backbone -> its autoencoder, one for each latent space; a single one belongs to no backbone (None)."""
         found: dict[str, tuple[str, MotionAutoencoder]] = {}
         for entry in self.entries:
             autoencoder = entry.backbone.autoencoder
-            found.setdefault(autoencoder.fingerprint, (entry.settings[0].display, autoencoder))
+            found.setdefault(autoencoder.fingerprint, (entry.name, autoencoder))
         if len(found) == 1:
-            return {"": next(iter(found.values()))[1]}
-        return {f" ({display})": autoencoder for display, autoencoder in found.values()}
+            return {None: next(iter(found.values()))[1]}
+        return dict(found.values())
 
     # ------------------------------------------------------------------ rows
 
@@ -144,7 +183,7 @@ class T2MBenchmark:
         reference = self._reference(replication)
         metrics = score(reference.as_real, reference.motion, self.config)
         extra = measure_real(reference.drawn, self.dataset.motion, self.metrics, self._chunks)
-        return [self._record("Real", replication, metrics | extra)]
+        return [self._record(REAL, replication, metrics | extra)]
 
     def _real_control_rows(self, replication: int) -> list[Record]:
         """Controls that need no models: captions of others, and motions of the train split."""
@@ -152,35 +191,36 @@ class T2MBenchmark:
         order = torch.tensor(derangement(len(reference.drawn), self.config.seed, replication))
         shuffled = score(reference, reference.motion, self.config, reference.text[order])
         return [
-            self._record("Real, shuffled captions", replication, shuffled),
-            self._record("Train sample", replication, self._train_sample(reference, replication)),
+            self._record(SHUFFLED, replication, shuffled),
+            self._record(TRAIN, replication, self._train_sample(reference, replication)),
         ]
 
-    def _autoencoder_rows(self, replication: int, label: str, autoencoder: MotionAutoencoder) -> list[Record]:
+    def _autoencoder_rows(self, replication: int, owner: str | None, autoencoder: MotionAutoencoder) -> list[Record]:
         """Reconstruction, and with controls the latents that need no backbone."""
         reference = self._reference(replication)
         latents = self._posterior(reference, replication, autoencoder)
-        rows = {"Reconstruction": latents}
+        rows = {RECONSTRUCTION: latents}
         if self.controls:
             rows |= self._control_latents(reference, latents, replication, self._latent_statistics(autoencoder))
         prompts, tools = self._prompts(reference), self._instruments(autoencoder)
         jobs = {
-            row + label: MeasuringJob(prompts, given(latent), {row + label: None}, tools, self._single_metrics)
-            for row, latent in rows.items()
+            row: MeasuringJob(prompts, given(latent), {row: None}, tools, self._single_metrics)
+            for row, latent in ((_of(row, owner), latent) for row, latent in rows.items())
         }
         self._chunks.run_all([(job.prompts, job.work) for job in jobs.values()])
         return [self._scored(row, replication, job.decoded(row)) for row, job in jobs.items()]
 
     def _control_latents(
         self, reference: Reference, latents: Tensor, replication: int, statistics: LatentStatistics
-    ) -> dict[str, Tensor]:
+    ) -> dict[Row, Tensor]:
         noise = self._noise(reference, replication)
         order = torch.tensor(derangement(len(reference.drawn), self.config.seed, replication))
-        return {
-            "Other test latents": latents[order],
-            "Gaussian latents": gaussian_latents(statistics, noise).values,
-            "N(0, I) latents": standard_normal_latents(statistics, noise).values,
-        }
+        made = (
+            latents[order],
+            gaussian_latents(statistics, noise).values,
+            standard_normal_latents(statistics, noise).values,
+        )
+        return dict(zip(LATENT_CONTROLS, made, strict=True))
 
     def _train_sample(self, reference: Reference, replication: int) -> dict[str, float | None]:
         """As many train motions as there are test motions, or all if there are fewer; their captions are others."""
@@ -190,19 +230,21 @@ class T2MBenchmark:
         embeddings = embed_drawn(self.evaluator, drawn, self._chunks)
         return score_without_captions(reference, embeddings, self.config, replication)
 
-    def _generated(self, replication: int, entry: Entry, setting: Setting) -> list[Record]:
-        """All variants of one setting, of the same latents, and their repetitions for MultiModality."""
+    def _generated(self, replication: int, entry: Entry, sampling: Sampling) -> list[Record]:
+        """All edits of one sampling, of the same latents, and their repetitions for MultiModality."""
         reference = self._reference(replication)
         tools = self._instruments(entry.backbone.autoencoder)
-        source = sampled(entry.backbone, setting, self.config.seed, replication, self._watch)
-        edits = {row: edit for row, (_, edit) in entry.variants.items()}
+        source = sampled(entry.backbone, sampling, self.config.seed, replication, self._watch)
+        rows = {entry.row(sampling, edit): edit for edit in entry.edits}
+        edits = {row: edit.map for row, edit in rows.items()}
         main = MeasuringJob(self._prompts(reference), source, edits, tools, self._single_metrics)
         repeats = MeasuringJob(self._repeated(reference, replication), source, edits, tools)
         self._chunks.run_all([(job.prompts, job.work) for job in (main, repeats)])
         records = []
-        for row, (projector, _) in entry.variants.items():
+        for row, edit in rows.items():
             modality = repeats.decoded(row).embeddings if repeats.prompts else None
-            records.append(self._scored(row, replication, main.decoded(row), setting, projector, modality))
+            details = _alignment(entry, edit)
+            records.append(self._scored(row, replication, main.decoded(row), details, modality))
         return records
 
     # ------------------------------------------------------------------ parts
@@ -230,11 +272,10 @@ class T2MBenchmark:
 
     def _scored(
         self,
-        row: str,
+        row: Row,
         replication: int,
         decoded: Decoded,
-        setting: Setting | None = None,
-        projector: str | None = None,
+        alignment: Mapping[str, str | None] | None = None,
         modality: Tensor | None = None,
     ) -> Record:
         """The record of decoded motions; ``modality`` are embeddings [captions * repeats, E]."""
@@ -244,8 +285,8 @@ class T2MBenchmark:
             if modality is not None:
                 pools = modality.unflatten(0, (-1, self.config.multimodality_repeats))
                 metrics["multimodality"] = score_multimodality(pools, self.config, replication)
-        details = {name: value for name, value in decoded.means.items() if name not in self.metrics}
-        return self._record(row, replication, metrics, setting=setting, projector=projector, details=details)
+        diagnostics = {name: value for name, value in decoded.means.items() if name not in self.metrics}
+        return self._record(row, replication, metrics, {**(alignment or {}), **diagnostics})
 
     def _posterior(self, reference: Reference, replication: int, autoencoder: MotionAutoencoder) -> Tensor:
         """Posterior samples [S, N, M] of the reference crops (MLD's evaluation encodes samples, not means)."""
@@ -308,7 +349,7 @@ class T2MBenchmark:
             *([f"Diversity: {note}"] if note else []),
         ]
 
-    def _unit(self, label: str, replication: int, keys: Sequence[str], work: Callable[[int], list[Record]]) -> Unit:
+    def _unit(self, label: str, replication: int, rows: Sequence[Row], work: Callable[[int], list[Record]]) -> Unit:
         def timed() -> list[Record]:
             self._watch = Stopwatch()
             records = work(replication)
@@ -318,40 +359,43 @@ class T2MBenchmark:
                 for i, record in enumerate(records)
             ]
 
-        return Unit(f"replication {replication + 1}: {label}", replication, tuple(keys), timed)
-
-    def _key(self, row: str, replication: int, setting: Setting | None = None) -> str:
-        return f"{row}|{setting.key if setting else ''}|{replication}"
+        keys = tuple(record_key(row, replication) for row in rows)
+        return Unit(f"replication {replication + 1}: {label}", keys, timed)
 
     def _record(
         self,
-        row: str,
+        row: Row,
         replication: int,
         metrics: dict[str, float | None],
-        *,
-        setting: Setting | None = None,
-        projector: str | None = None,
-        details: Mapping[str, object] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> Record:
         return Record(
+            task=self.name,
             dataset=self.dataset.name,
             protocol=self.config.protocol,
             evaluator=self.evaluator.identity,
             row=row,
-            backbone=setting.backbone if setting else None,
-            display=setting.display if setting else None,
-            projector=projector,
-            steps=setting.steps if setting else None,
-            guidance=setting.guidance if setting else None,
             replication=replication,
             seed=self.config.seed,
             metrics=metrics,
-            details={
-                "samples": len(self._samples),
-                "notes": self._notes(replication),
-                **({"stamps": list(self.stamps)} if self.stamps else {}),
+            details=T2MDetails(
+                samples=len(self._samples),
+                notes=tuple(self._notes(replication)),
+                warnings=self.warnings,
                 **(details or {}),
-            },
+            ),
             chunk_size=self._chunks.size,
-            key=self._key(row, replication, setting),
         )
+
+
+def _of(row: Row, owner: str | None) -> Row:
+    """A row of the autoencoder of one backbone among several latent spaces."""
+    return row if owner is None else row.model_copy(update={"backbone": owner})
+
+
+def _alignment(entry: Entry, edit: Edit) -> dict[str, str | None]:
+    """Which text space a projector was aligned to, and which one drives the backbone, where that is another."""
+    if edit.aligned is None:
+        return {}
+    driven = entry.backbone.text_encoder.name
+    return {"aligned": edit.aligned, "driven": None if driven == edit.aligned else driven}

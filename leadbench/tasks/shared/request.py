@@ -1,4 +1,4 @@
-"""What a user asks the text-to-motion benchmark for, before anything is loaded."""
+"""What a user asks ``leadbench run`` for, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfl
 
 
 @dataclass(frozen=True)
-class T2MRequest:
-    """What a user asks for.
+class RunRequest:
+    """What a user asks a task for.
 
     Args:
         backbones: registered names.

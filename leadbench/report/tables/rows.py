@@ -1,0 +1,75 @@
+"""What tables of different tasks share: columns of metrics, lines of measured rows, data of all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from leadbench.report.names import model_name, row_name
+from leadbench.report.tables.engine import Cell, Column, Line, Table
+from leadbench.results.aggregate import Measured
+from leadbench.results.records import Run
+from leadbench.results.rows import REAL
+
+MODEL, STEPS = Column("row", "Model"), Column("steps", "Steps")
+METRICS = (
+    Column("fid", "FID ↓", -1),
+    Column("r_precision_1", "R@1 ↑", 1),
+    Column("r_precision_2", "R@2 ↑", 1),
+    Column("r_precision_3", "R@3 ↑", 1),
+    Column("mm_dist", "MM-Dist ↓", -1),
+    Column("diversity", "Diversity →", 0),
+    Column("multimodality", "MModality ↑", 1),
+)
+"""The paper's metrics."""
+
+
+def metric_columns(rows: Sequence[Measured]) -> list[Column]:
+    """The paper's columns, then one for every further metric of the rows; those are not ranked."""
+    known = {column.key for column in METRICS}
+    extra = dict.fromkeys(metric for row in rows for metric in row.estimates if metric not in known)
+    return [*METRICS, *(Column(metric, metric) for metric in extra)]
+
+
+def columns_named(metrics: Sequence[str]) -> list[Column]:
+    """The paper's columns of these metrics, in this order."""
+    known = {column.key: column for column in METRICS}
+    return [known[metric] for metric in metrics]
+
+
+def is_model(measured: Measured) -> bool:
+    """Whether a row competes for best: a backbone, plain or with a whole projector; no control, no ablation."""
+    row = measured.row
+    return row.source == "generated" and row.backbone is not None and row.control is None and row.variant is None
+
+
+def line_of(measured: Measured, names: Mapping[str, str], *, ranked: bool, group: int | None = None) -> Line:
+    """A row as a line; the Real row is the reference."""
+    row = measured.row
+    cells: dict[str, Cell] = {"row": row_name(row, names), "steps": row.steps, **measured.estimates}
+    return Line(cells, ranked=ranked, group=group, reference=row == REAL)
+
+
+def data_of(rows: Sequence[Measured], run: Run, columns: Sequence[Column], more: Collection[Line] = ()) -> Table:
+    """All rows at full precision, with their identity; ``more`` are lines of others below them."""
+    settings = dict.fromkeys(name for measured in rows for name in measured.row.setting)
+    identity = ("row", "source", "backbone", "projector", "variant", "control", "steps", "guidance", *settings)
+    lines = []
+    for measured in rows:
+        fields = measured.row.fields
+        cells: dict[str, Cell] = {name: fields.get(name) for name in identity}
+        lines.append(Line({**cells, "row": row_name(measured.row, run.names), **measured.estimates}))
+    return Table("", [*(Column(name, name) for name in identity), *columns], [*lines, *more])
+
+
+def guidance_swept(rows: Sequence[Measured]) -> set[str | None]:
+    """Backbones that have several guidance scales at one number of steps."""
+    seen: dict[tuple[str | None, int | None], set[float | None]] = {}
+    for measured in rows:
+        if measured.row.source == "generated":
+            seen.setdefault((measured.row.backbone, measured.row.steps), set()).add(measured.row.guidance)
+    return {backbone for (backbone, _), values in seen.items() if len(values) > 1}
+
+
+def models_named(run: Run, rows: Sequence[Measured]) -> str:
+    """Names of the backbones of some rows, for messages."""
+    return ", ".join(dict.fromkeys(model_name(m.row.backbone, run.names) for m in rows if m.row.backbone))

@@ -1,0 +1,88 @@
+"""Records of finished work: one replication of one row of one task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, FiniteFloat, model_validator
+
+from leadbench.core.config import FrozenModel
+from leadbench.results.details import AnyDetails
+from leadbench.results.rows import Row
+
+SCHEMA_VERSION = 2
+
+
+class Record(FrozenModel):
+    """One finished replication of a row.
+
+    Attributes:
+        task: registered name of the task that made it.
+        dataset, protocol, evaluator: what it was measured on, by which rules, in which space; records that differ in
+            one of them never meet in a table.
+        row: identity of the row.
+        replication, seed: what its random numbers are keyed by.
+        metrics: by name; None where a metric is not available. NaN and infinity are refused.
+        details: what the task records beside them.
+        chunk_size: motions that were worked on together.
+        seconds: by stage.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    task: str
+    dataset: str
+    protocol: str
+    evaluator: str
+    row: Row
+    replication: int = Field(0, ge=0)
+    seed: int
+    metrics: dict[str, FiniteFloat | None]
+    details: AnyDetails
+    chunk_size: int = Field(gt=0)
+    seconds: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_schema_and_task(self) -> Record:
+        if self.schema_version != SCHEMA_VERSION:
+            raise ValueError(f"schema version {self.schema_version}, this leadbench reads {SCHEMA_VERSION}")
+        if self.details.task != self.task:
+            raise ValueError(f"task {self.task!r} with details of task {self.details.task!r}")
+        return self
+
+    @property
+    def key(self) -> str:
+        """Identity within the run: row and replication."""
+        return record_key(self.row, self.replication)
+
+
+def record_key(row: Row, replication: int) -> str:
+    """Identity of the record of a row's replication within a run.
+
+    >>> record_key(Row(source="real"), 2)
+    '{"source":"real"}#2'
+    """
+    return f"{row.key}#{replication}"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A stored run: what was asked for, where it ran, and its records.
+
+    Attributes:
+        folder: where it is stored.
+        task: registered name.
+        identity: what makes two runs the same.
+        names: registered name -> name in tables, of the backbones and projectors in it.
+        provenance: versions, hardware, revision.
+        records: in the order in which they were written.
+    """
+
+    folder: Path
+    task: str
+    identity: Mapping[str, Any]
+    records: tuple[Record, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,110 @@
+"""From names to loaded parts, for every task: backbones with their samplings and edits, evaluators, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from leadbench.core.contracts import Backbone, Evaluator, MotionMetric
+from leadbench.core.errors import ConfigError, unknown_name
+from leadbench.plugins.hookspecs import BackboneRegistration
+from leadbench.plugins.manager import Plugins
+from leadbench.tasks.shared.realigners import Realigners
+from leadbench.tasks.shared.request import DTYPES, RunRequest
+from leadbench.tasks.shared.units import Entry, Sampling
+from leadbench.zoo.assets import Opened
+from leadbench.zoo.store import ModelStore
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedEntries:
+    """Backbones of a request, and what the reader of a table must know of their projectors.
+
+    Attributes:
+        names: registered name -> name in tables, of backbones and projectors.
+        warnings, notes: for every record.
+    """
+
+    entries: tuple[Entry, ...]
+    names: dict[str, str]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def open_entries(opened: Opened, request: RunRequest) -> OpenedEntries:
+    """Backbones with their samplings, projectors and controls; nothing is written.
+
+    Raises:
+        UnknownNameError, ConfigError, WeightsError, LatentMismatchError: something does not fit.
+    """
+    unknown = [name for name in request.steps if name is not None and name not in request.backbones]
+    if unknown:
+        raise unknown_name("backbone", unknown[0], request.backbones, where="--steps")
+    registrations = [_registration(opened.plugins, name) for name in request.backbones]
+    opened.models.dtype = DTYPES[request.dtype]
+    backbones = [_backbone(opened.plugins, name, opened.models) for name in request.backbones]
+    samplings = [_samplings(r, b, request) for r, b in zip(registrations, backbones, strict=True)]
+    lent = Realigners(request, opened.dataset, opened.models, [backbone.autoencoder for backbone in backbones])
+    entries = tuple(
+        Entry(registration.name, backbone, chosen, tuple(lent.edits(backbone)))
+        for registration, backbone, chosen in zip(registrations, backbones, samplings, strict=True)
+    )
+    names = {r.name: r.display or r.name for r in registrations}
+    names |= {e.projector: e.display for entry in entries for e in entry.edits if e.projector is not None}
+    dtypes = () if request.dtype == "float32" else (f"denoisers in {request.dtype}, everything else in float32",)
+    return OpenedEntries(entries, names, lent.stamps, (*lent.notes, *opened.models.notes, *dtypes))
+
+
+def open_evaluator(opened: Opened, name: str) -> Evaluator:
+    """An evaluator by its registered name.
+
+    Raises:
+        ConfigError: its factory returns no Evaluator.
+    """
+    evaluator = opened.plugins.create("evaluator", name, opened.models, where="--evaluator")
+    if not isinstance(evaluator, Evaluator):
+        raise ConfigError(f"evaluator {name!r}: its factory returned {type(evaluator).__name__}, which is no Evaluator")
+    return evaluator
+
+
+def open_metrics(opened: Opened, names: Sequence[str]) -> dict[str, MotionMetric]:
+    """Metrics of single motions by their registered names.
+
+    Raises:
+        ConfigError: a factory returns nothing that can be called.
+    """
+    found: dict[str, MotionMetric] = {}
+    for name in names:
+        metric = opened.plugins.create("metric", name, where="--metric")
+        if not callable(metric):
+            raise ConfigError(f"metric {name!r}: its factory returned {type(metric).__name__}, which cannot be called")
+        found[name] = metric
+    return found
+
+
+def _registration(plugins: Plugins, name: str) -> BackboneRegistration:
+    registration = plugins.get("backbone", name, where="--backbone")
+    assert isinstance(registration, BackboneRegistration)  # the manager checked it
+    return registration
+
+
+def _backbone(plugins: Plugins, name: str, models: ModelStore) -> Backbone:
+    backbone = plugins.create("backbone", name, models, where="--backbone")
+    if not isinstance(backbone, Backbone):
+        raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
+    if getattr(backbone, "dtype", torch.float32) is not models.dtype:
+        raise ConfigError(f"--dtype: backbone {name!r} computes in float32 alone")
+    return backbone
+
+
+def _samplings(registration: BackboneRegistration, backbone: Backbone, request: RunRequest) -> tuple[Sampling, ...]:
+    shared = request.steps.get(None) if registration.few_step else None
+    found = []
+    for steps in request.steps.get(registration.name) or shared or [backbone.default_steps]:
+        if not backbone.supports_steps(steps):
+            raise ConfigError(f"--steps: backbone {registration.name!r} does not support {steps} steps")
+        for guidance in request.guidance or (backbone.default_guidance(steps),):
+            found.append(Sampling(registration.name, steps, guidance))
+    return tuple(found)

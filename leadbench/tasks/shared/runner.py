@@ -1,0 +1,186 @@
+"""One life cycle for every task: identity, what is left to do, several processes, one writer, progress."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from leadbench.core.errors import ResultsError
+from leadbench.core.provenance import collect_provenance
+from leadbench.results.records import Record, Run
+from leadbench.results.store import RunStore
+from leadbench.tasks.shared.registry import open_task
+from leadbench.tasks.shared.units import Progress, Task, Unit, silent
+from leadbench.zoo.assets import Choice, open_assets
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a process needs to open the same task; all of it can be pickled.
+
+    Attributes:
+        task: registered name.
+        request: what the user asked for, of the type that the task takes.
+        choice: dataset, models and plugins.
+    """
+
+    task: str
+    request: Any
+    choice: Choice
+
+    def open(self, *, strict: bool = False) -> Task:
+        """Load and check everything; nothing is written."""
+        return open_task(self.task, open_assets(self.choice, strict=strict), self.request)
+
+
+class Executor(Protocol):
+    """Does units of a task somewhere. The caller alone writes records."""
+
+    def start(self, task: Task, folder: Path) -> None:
+        """Get ready for units of a task whose run lies in ``folder``."""
+        ...
+
+    def run(self, numbers: Sequence[int]) -> Iterator[tuple[int, Sequence[Record]]]:
+        """Do units by their numbers in ``task.units()``; yields each one's records when it is done, in any order."""
+        ...
+
+    def stop(self) -> None:
+        """Give back what was taken; units that have not begun are dropped."""
+        ...
+
+
+class InProcess:
+    """Units one after the other, in this process."""
+
+    def __init__(self) -> None:
+        self._units: Sequence[Unit] = ()
+
+    def start(self, task: Task, folder: Path) -> None:
+        """Remember the units."""
+        self._units = task.units()
+
+    def run(self, numbers: Sequence[int]) -> Iterator[tuple[int, Sequence[Record]]]:
+        """In the given order."""
+        for number in numbers:
+            yield number, self._units[number].work()
+
+    def stop(self) -> None:
+        """Nothing to give back."""
+
+
+class LocalPool:
+    """Processes on this machine that open the same task, and share torch's threads.
+
+    Args:
+        recipe: how they open it.
+        jobs: how many.
+    """
+
+    def __init__(self, recipe: Recipe, jobs: int) -> None:
+        self._recipe, self._jobs = recipe, jobs
+        self._pool: ProcessPoolExecutor | None = None
+
+    def start(self, task: Task, folder: Path) -> None:
+        """Start the processes; each opens the task and adopts what this one shares."""
+        threads = max(1, torch.get_num_threads() // self._jobs)
+        context = multiprocessing.get_context("spawn")
+        arguments = (self._recipe, task.share(), folder, threads)
+        self._pool = ProcessPoolExecutor(self._jobs, context, _open_in_worker, arguments)
+
+    def run(self, numbers: Sequence[int]) -> Iterator[tuple[int, Sequence[Record]]]:
+        """As they are done.
+
+        Raises:
+            Whatever a unit raises; units that had ended by then were yielded.
+        """
+        assert self._pool is not None, "start comes first"
+        futures = {self._pool.submit(_work, number): number for number in numbers}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+    def stop(self) -> None:
+        """End the processes; what runs is finished, what waits is dropped."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+_units: list[Unit] = []  # of this worker process
+
+
+def _open_in_worker(recipe: Recipe, shared: Any, folder: Path, threads: int) -> None:
+    torch.set_num_threads(threads)
+    task = recipe.open()
+    task.adopt(shared, folder)
+    _units[:] = task.units()
+
+
+def _work(number: int) -> Sequence[Record]:
+    return _units[number].work()
+
+
+def run_name(task: str, identity: Mapping[str, Any]) -> str:
+    """Folder name of a run: its task, and a hash of what makes two runs the same.
+
+    >>> run_name("t2m", {"seed": 0})
+    't2m-de7d7744cc'
+    """
+    return f"{task}-" + hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:10]
+
+
+def run_folder(task: Task, out: Path) -> Path:
+    """Where the records of a task go."""
+    return out / task.group / run_name(task.name, task.identity())
+
+
+def run_task(task: Task, out: Path, *, executor: Executor | None = None, progress: Progress = silent) -> Run:
+    """Start a task or resume it; returns the finished run.
+
+    Args:
+        out: folder of results; the run lies at ``out/GROUP/TASK-HASH``.
+        executor: where units are done; default: in this process.
+        progress: called when a unit is done.
+
+    Raises:
+        ResultsError: a unit made other records than it announced.
+        LeadbenchError: whatever opening, checking or a unit raises; records of finished units are stored.
+    """
+    task.check()
+    store = RunStore(run_folder(task, out))
+    units = task.units()
+    left = [number for number, unit in enumerate(units) if not all(map(store.done, unit.keys))]
+    if left:
+        task.warm_up()  # before anything is written, since it may load models
+    store.start(task.name, task.identity(), task.names, collect_provenance())
+    if left:
+        task.prepare(store.folder, progress)
+        _do(task, units, left, store, executor or InProcess(), progress)
+    return store.load()
+
+
+def _do(
+    task: Task, units: Sequence[Unit], left: Sequence[int], store: RunStore, executor: Executor, progress: Progress
+) -> None:
+    done = len(units) - len(left)
+    executor.start(task, store.folder)
+    try:
+        for number, records in executor.run(left):
+            made = {record.key for record in records}
+            if made != set(units[number].keys):
+                raise ResultsError(
+                    f"task {task.name!r}, {units[number].label}: made other records than the unit announced "
+                    f"({', '.join(sorted(made ^ set(units[number].keys)))})"
+                )
+            for record in records:
+                store.append(record)
+            done += 1
+            progress(units[number].label, done, len(units))
+    finally:
+        executor.stop()
