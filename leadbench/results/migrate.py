@@ -89,7 +89,7 @@ def _migrate(folder: Path) -> bool:
         "names": names,
         "provenance": header.get("provenance", {}),
     }
-    text = "".join(json.dumps(record.model_dump(mode="json"), allow_nan=False) + "\n" for record in records)
+    text = "".join(json.dumps(record.model_dump(), allow_nan=False) + "\n" for record in records)
     _replace(folder / "records.jsonl", text)
     _replace(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
     return True
@@ -143,6 +143,8 @@ def _record(line: dict[str, Any], task: str, names: Mapping[str, str], folder: P
 
 def _aligned(projector: str) -> dict[str, str]:
     """``aligned minilm, driven wordllama, no-align`` as fields; the variant is part of the row."""
+    if projector.startswith("without alignment to "):  # how the first versions called a variant
+        return {"aligned": projector.removeprefix("without alignment to ")}
     words = dict(part.split(" ", 1) for part in projector.split(", ") if " " in part)
     return {name: words[name] for name in ("aligned", "driven") if name in words}
 

@@ -126,7 +126,7 @@ class RunStore:
             ResultsError: ``details`` hold something that JSON does not.
         """
         try:
-            line = (json.dumps(record.model_dump(mode="json"), allow_nan=False) + "\n").encode()
+            line = (json.dumps(record.model_dump(), allow_nan=False) + "\n").encode()
         except (TypeError, ValueError) as exc:
             raise ResultsError(f"record {record.key}: cannot be stored as JSON ({exc})") from exc
         with self._locked() as file:

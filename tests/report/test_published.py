@@ -37,7 +37,7 @@ def test_contradictions_are_told() -> None:
 
 def test_formats() -> None:
     assert "| LEAD (MotionLCM) | 0.296±0.007" in render_published(5).replace("  ", " ").replace("  ", " ")
-    assert json.loads(render_published(3, "json"))[1]["projected"] is False
+    assert json.loads(render_published(3, "json"))["rows"][1]["row"].endswith("not projected")
     assert render_published(2, "csv").count("\n") == 15
     with pytest.raises(ConfigError, match="tables 1 to 6"):
         render_published(7)

@@ -17,30 +17,45 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from leadbench.core.errors import ResultsError
-from leadbench.results.store import SCHEMA_VERSION, Record, RunStore
+from leadbench.results.records import SCHEMA_VERSION, Record
+from leadbench.results.rows import Row
+from leadbench.results.store import RunStore
 
 CONFIG = {"steps": [1, 2, 4], "config": {"seed": 0, "pool": 32}}
 
 
 def record(key: str, **changes: Any) -> Record:
     values = {
+        "task": "made",
         "dataset": "bnr",
         "protocol": "guo-2022",
         "evaluator": "abc",
-        "row": "MLD",
+        "row": Row(backbone="mld", setting={"name": key}),
         "replication": 0,
         "seed": 0,
         "metrics": {"fid": 0.1, "multimodality": None},
+        "details": {"task": "made"},
         "chunk_size": 128,
-        "key": key,
     }
     return Record.model_validate({**values, **changes})
+
+
+def key(name: str) -> str:
+    return record(name).key
+
+
+def names(records: list[Record]) -> list[object]:
+    return [r.row.setting["name"] for r in records]
+
+
+def _values(**values: Any) -> dict[str, Any]:
+    return {"task": "made", "values": values}
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
     store = RunStore(tmp_path / "bnr" / "run")
-    store.start(CONFIG, {"python": "3.11"})
+    store.start("made", CONFIG, {"mld": "MLD"}, {"python": "3.11"})
     return store
 
 
@@ -52,9 +67,9 @@ def bits(value: float) -> bytes:
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_floats_survive_bit_for_bit(tmp_path_factory: pytest.TempPathFactory, value: float) -> None:
     folder = tmp_path_factory.mktemp("run")
-    RunStore(folder).append(record("a", metrics={"fid": value}, details={"norm": value}, guidance=value))
+    RunStore(folder).append(record("a", metrics={"fid": value}, details=_values(norm=value), row=Row(guidance=value)))
     (back,) = RunStore(folder).records()
-    found = [back.metrics["fid"], back.details["norm"], back.guidance]
+    found = [back.metrics["fid"], back.details.values["norm"], back.row.guidance]
     assert [bits(v) for v in found if v is not None] == [bits(value)] * 3
 
 
@@ -63,14 +78,14 @@ def test_records_come_back_equal_and_in_order(store: RunStore) -> None:
     for item in written:
         store.append(item)
     assert store.records() == written == RunStore(store.folder).records()
-    assert RunStore(store.folder).done("3")
-    assert not RunStore(store.folder).done("5")
+    assert RunStore(store.folder).done(written[3].key)
+    assert not RunStore(store.folder).done(key("5"))
 
 
 def test_nothing_is_written_before_start(tmp_path: Path) -> None:
     store = RunStore(tmp_path / "none")
     assert store.records() == []
-    assert not store.done("a")
+    assert not store.done(key("a"))
     assert not (tmp_path / "none").exists()
     with pytest.raises(ResultsError, match="no run folder"):
         store.header()
@@ -80,14 +95,14 @@ def test_nothing_is_written_before_start(tmp_path: Path) -> None:
 def test_metrics_are_finite_or_none(store: RunStore, bad: float) -> None:
     with pytest.raises(ValidationError):
         record("a", metrics={"fid": bad})
-    with pytest.raises(ResultsError, match="record a: cannot be stored as JSON"):
-        store.append(record("a", details={"norm": bad}))
+    with pytest.raises(ResultsError, match=r"record .*: cannot be stored as JSON"):
+        store.append(record("a", details=_values(norm=bad)))
     assert store.records() == []
 
 
 def test_records_are_frozen_and_strict_about_keys() -> None:
     with pytest.raises(ValidationError):
-        record("a").row = "LEAD"  # type: ignore[misc]
+        record("a").row = Row()  # type: ignore[misc]
     with pytest.raises(ValidationError):
         record("a", colour="red")
 
@@ -103,14 +118,14 @@ def test_a_line_cut_at_any_byte_costs_only_itself(store: RunStore) -> None:
     store.append(record("a"))
     file = store.folder / "records.jsonl"
     whole = file.read_bytes()
-    line = whole.replace(b'"key": "a"', b'"key": "b"')
+    line = whole.replace(b'"name": "a"', b'"name": "b"')
     for cut in range(0, len(line), 7):
         file.write_bytes(whole + line[:cut])
         after_crash = RunStore(store.folder)
-        assert [r.key for r in after_crash.records()] == ["a"]
+        assert names(after_crash.records()) == ["a"]
         after_crash.append(record("b"))
         after_crash.append(record("c"))
-        assert [r.key for r in RunStore(store.folder).records()] == ["a", "b", "c"]
+        assert names(RunStore(store.folder).records()) == ["a", "b", "c"]
 
 
 def test_a_broken_whole_line_is_named(store: RunStore) -> None:
@@ -120,19 +135,19 @@ def test_a_broken_whole_line_is_named(store: RunStore) -> None:
     with pytest.raises(ResultsError, match=r"records\.jsonl:2: not a record"):
         RunStore(store.folder).records()
     with pytest.raises(ResultsError, match=r"records\.jsonl:2: not a record"):
-        store.done("b")
+        store.done(key("b"))
 
 
 def test_other_writers_are_seen(store: RunStore) -> None:
-    assert not store.done("a")
+    assert not store.done(key("a"))
     RunStore(store.folder).append(record("a"))
-    assert store.done("a")
+    assert store.done(key("a"))
 
 
 def write_many(folder: Path, name: str, count: int) -> None:
     store = RunStore(folder)
     for i in range(count):
-        store.append(record(f"{name}-{i}", details={"text": "x" * 3000}))
+        store.append(record(f"{name}-{i}", details=_values(text="x" * 3000)))
         store.append(record(f"shared-{i}"))
 
 
@@ -145,7 +160,7 @@ def test_processes_share_a_run(store: RunStore) -> None:
         worker.join(60)
         assert worker.exitcode == 0
     lines = (store.folder / "records.jsonl").read_text().splitlines()
-    keys = [json.loads(line)["key"] for line in lines]
+    keys = [json.loads(line)["row"]["setting"]["name"] for line in lines]
     assert len(keys) == len(set(keys)) == 60
 
 
@@ -155,13 +170,13 @@ def test_kill_leaves_whole_records_and_no_lock(store: RunStore) -> None:
         worker = context.Process(target=write_many, args=(store.folder, f"k{attempt}", 10_000))
         worker.start()
         deadline = time.monotonic() + 30
-        while not RunStore(store.folder).done(f"k{attempt}-3") and time.monotonic() < deadline:
+        while not RunStore(store.folder).done(key(f"k{attempt}-3")) and time.monotonic() < deadline:
             time.sleep(0.005)
         assert worker.pid is not None
         os.kill(worker.pid, signal.SIGKILL)
         worker.join(30)
         store.append(record(f"after-{attempt}"))
-        keys = [r.key for r in RunStore(store.folder).records()]
+        keys = names(RunStore(store.folder).records())
         assert f"after-{attempt}" in keys
         assert f"k{attempt}-3" in keys
 
@@ -169,30 +184,61 @@ def test_kill_leaves_whole_records_and_no_lock(store: RunStore) -> None:
 def test_header_holds_config_and_provenance(store: RunStore) -> None:
     assert store.header() == {
         "schema_version": SCHEMA_VERSION,
-        "config": CONFIG,
+        "task": "made",
+        "identity": CONFIG,
+        "names": {"mld": "MLD"},
         "provenance": {"python": "3.11"},
     }
     before = (store.folder / "run.json").read_bytes()
-    RunStore(store.folder).start(CONFIG, {"python": "3.12"})  # same run, started again elsewhere
+    RunStore(store.folder).start("made", CONFIG, {}, {"python": "3.12"})  # same run, started again elsewhere
     assert (store.folder / "run.json").read_bytes() == before
 
 
 def test_another_configuration_is_refused_by_name(store: RunStore) -> None:
     other = {"steps": [1, 2], "config": {"seed": 1, "pool": 32}, "controls": True}
     with pytest.raises(ResultsError, match=r"another config\.seed, controls, steps; choose another --out"):
-        RunStore(store.folder).start(other, {})
-    assert store.header()["config"] == CONFIG
+        RunStore(store.folder).start("made", other, {}, {})
+    assert store.header()["identity"] == CONFIG
 
 
 def test_tuples_and_lists_are_the_same_configuration(store: RunStore) -> None:
-    RunStore(store.folder).start({**CONFIG, "steps": (1, 2, 4)}, {})
+    RunStore(store.folder).start("made", {**CONFIG, "steps": (1, 2, 4)}, {}, {})
 
 
 def test_unreadable_and_newer_headers_are_refused(store: RunStore) -> None:
     header = store.folder / "run.json"
     header.write_text(header.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 999'))
     with pytest.raises(ResultsError, match="schema version 999"):
-        store.start(CONFIG, {})
+        store.start("made", CONFIG, {}, {})
     header.write_text("{")
     with pytest.raises(ResultsError, match=r"no readable run\.json"):
-        store.start(CONFIG, {})
+        store.start("made", CONFIG, {}, {})
+
+
+def test_another_task_is_refused(store: RunStore) -> None:
+    with pytest.raises(ResultsError, match="holds a run with another task"):
+        RunStore(store.folder).start("t2m", CONFIG, {}, {})
+
+
+def test_a_run_is_loaded_with_names_and_identity(store: RunStore) -> None:
+    store.append(record("a"))
+    run = RunStore(store.folder).load()
+    assert (run.task, run.identity, run.names) == ("made", CONFIG, {"mld": "MLD"})
+    assert run.records == (record("a"),)
+
+
+def test_records_of_another_schema_are_refused_with_what_helps(store: RunStore) -> None:
+    file = store.folder / "records.jsonl"
+    file.write_text(json.dumps({**record("a").model_dump(mode="json"), "schema_version": 1}) + "\n")
+    with pytest.raises(ResultsError, match=r"records\.jsonl:1: .*schema version 1; .*leadbench results migrate"):
+        RunStore(store.folder).records()
+    file.write_text(json.dumps({**record("a").model_dump(mode="json"), "schema_version": 99}) + "\n")
+    with pytest.raises(ResultsError, match="schema version 99, this leadbench reads 2"):
+        RunStore(store.folder).records()
+
+
+def test_details_belong_to_the_task() -> None:
+    with pytest.raises(ValidationError, match="task 't2m' with details of task 'made'"):
+        record("a", task="t2m")
+    with pytest.raises(ValidationError, match="colour"):
+        record("a", task="t2m", details={"task": "t2m", "colour": "red"})

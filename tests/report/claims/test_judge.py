@@ -5,40 +5,44 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from records import LEAD_MLD, MLD, made_record, write_run
 from scipy import stats
 
+from leadbench.core.config import MTIConfig
 from leadbench.core.errors import DataError, ResultsError
-from leadbench.core.presets import VARIANT_NAMES
+from leadbench.core.presets import PROJECTOR_VARIANTS
 from leadbench.metrics.statistics import PairedTest, holm, t_test
 from leadbench.report.claims.gather import _stored, judge, judge_results
-from leadbench.report.claims.judge import Claim, Comparison, Finding, Judged, RowRef, overall
-from leadbench.report.claims.paper import claims
+from leadbench.report.claims.judge import Claim, Comparison, Finding, Judged, overall
+from leadbench.report.claims.paper import LATENTS_PCA, PROJECTED_PCA, claims
 from leadbench.report.claims.render import _paper, _published_value, render_claims
 from leadbench.report.published import published
-from leadbench.results.store import Record, RunStore
+from leadbench.results.records import Record
+from leadbench.results.rows import REAL, Row
+from leadbench.tasks.mti.task import MTITask
+from leadbench.tasks.shared.realigners import Edit
+from leadbench.tasks.shared.units import Entry, Sampling
+from leadbench.zoo.projectors import AttachedProjector
 
-FIRST, SECOND = RowRef("MLD"), RowRef("LEAD (MLD)")
-
-
-def record(
-    row: str, replication: int, steps: int | None = None, protocol: str = "guo-2022", **metrics: float
-) -> Record:
-    return Record(
-        dataset="made", protocol=protocol, evaluator="e", row=row, replication=replication, seed=0, steps=steps,
-        metrics=dict(metrics), chunk_size=1, key=f"{row}|{steps}|{replication}",
-    )  # fmt: skip
+FIRST, SECOND = MLD, LEAD_MLD
 
 
-def write_run(folder: Path, records: list[Record]) -> Path:
-    store = RunStore(folder)
-    store.start({}, {})
-    for item in records:
-        store.append(item)
-    return folder
+def at(row: Row, steps: int | None) -> Row:
+    return row.model_copy(update={"steps": steps})
+
+
+def record(row: Row, replication: int, steps: int | None = None, **metrics: float) -> Record:
+    return made_record(at(row, steps), replication, metrics=dict(metrics))
+
+
+def retask(item: Record, task: str, **details: object) -> Record:
+    return made_record(item.row, item.replication, task=task, metrics=item.metrics, details=details)
 
 
 def pairs(shift: float, noise: float = 0.001, n: int = 20, metric: str = "fid", real: float = 0.0) -> list[Record]:
@@ -48,9 +52,9 @@ def pairs(shift: float, noise: float = 0.001, n: int = 20, metric: str = "fid", 
     for replication in range(n):
         shared = 1 + random.normal()
         found += [
-            record("Real", replication, **{metric: real}),
-            record("MLD", replication, 50, **{metric: shared}),
-            record("LEAD (MLD)", replication, 50, **{metric: shared + shift + noise * random.normal()}),
+            record(REAL, replication, **{metric: real}),
+            record(MLD, replication, 50, **{metric: shared}),
+            record(LEAD_MLD, replication, 50, **{metric: shared + shift + noise * random.normal()}),
         ]
     return found
 
@@ -93,15 +97,18 @@ def test_a_claim_of_several_parts_needs_all(tmp_path: Path) -> None:
 
 
 def test_a_relative_bound(tmp_path: Path) -> None:
-    rows = [record("MLD", i, seconds=0.2 + 0.01 * i) for i in range(5)]
-    rows += [record("LEAD (MLD)", i, seconds=(0.2 + 0.01 * i) * (1.02 + 0.0001 * i)) for i in range(5)]
+    rows = [record(MLD, i, seconds=0.2 + 0.01 * i) for i in range(5)]
+    rows += [record(LEAD_MLD, i, seconds=(0.2 + 0.01 * i) * (1.02 + 0.0001 * i)) for i in range(5)]
     tight, loose = (Comparison("seconds", FIRST, SECOND, "below", bound=b, relative=True) for b in (0.01, 0.038))
     assert verdict(tmp_path / "a", rows, loose) == "holds"
     assert verdict(tmp_path / "b", rows, tight) == "fails"
 
 
 def test_rows_that_are_missing_are_not_measured(tmp_path: Path) -> None:
-    assert verdict(tmp_path, pairs(-0.1), Comparison("fid", FIRST, RowRef("LEAD (other)"), "below")) == "not measured"
+    assert (
+        verdict(tmp_path, pairs(-0.1), Comparison("fid", FIRST, Row(backbone="other", projector="lead"), "below"))
+        == "not measured"
+    )
     one = [item for item in pairs(-0.1) if item.replication == 0]
     assert verdict(tmp_path / "one", one, Comparison("fid", FIRST, SECOND, "below")) == "not measured"
 
@@ -118,7 +125,9 @@ def test_the_run_with_most_replications_tells(tmp_path: Path) -> None:
 
 def test_a_sweep_of_guidance_is_no_setting_of_the_paper(tmp_path: Path) -> None:
     rows = [
-        item.model_copy(update={"guidance": g, "key": f"{item.key}|{g}"}) for item in pairs(-0.1) for g in (1.0, 7.5)
+        item.model_copy(update={"row": item.row.model_copy(update={"guidance": g})})
+        for item in pairs(-0.1)
+        for g in (1.0, 7.5)
     ]
     write_run(tmp_path / "sweep", rows)
     with pytest.raises(ResultsError, match="no run"):
@@ -150,7 +159,7 @@ def test_holm_by_its_definition() -> None:
 
 
 def test_every_claim_of_a_table_has_the_papers_numbers() -> None:
-    """Row names are typed by hand in two places: a misspelt one would be a claim that is never measured."""
+    """Rows are named by hand in two places: a wrong one would be a claim that is never measured."""
     rendered = json.loads(render_claims([], "json"))
     assert rendered == []
     for claim in claims():
@@ -158,8 +167,37 @@ def test_every_claim_of_a_table_has_the_papers_numbers() -> None:
             if claim.table is not None:
                 assert _paper(comparison, claim.table) != "—", (claim.name, comparison)
     assert len({claim.name for claim in claims()}) == len(claims())
-    names = {ref.row for claim in claims() for c in claim.comparisons for ref in (c.first, c.second)}
-    assert {f"LEAD {name} (MLD)" for name in VARIANT_NAMES.values()} <= names
+
+
+def producible() -> set[Row]:
+    """Every row that the bundled tasks make of the paper's models, as claims name rows: without guidance."""
+    found = {REAL, LATENTS_PCA, PROJECTED_PCA}
+    for backbone, steps in (("mld", (None,)), ("motionclip", (None,)), ("motionlcm", (None, 1, 2, 4))):
+        variants = [name for name in PROJECTOR_VARIANTS if name != "full"]
+        edits = [Edit(None, None, None, "", None, None), Edit("lead", None, None, "", "", None)]
+        edits += [Edit(None, None, control, "", None, None) for control in ("clamp", "rescale")]
+        edits += [Edit("lead", variant, None, "", "", None) for variant in variants]
+        for count, edit in product(steps, edits):
+            entry = Entry(backbone, None, (), ())  # type: ignore[arg-type]
+            found.add(at(entry.row(Sampling(backbone, 0, None), edit), count))
+        for projector, batch in product((None, "lead"), (1, 8)):
+            found.add(Row(backbone=backbone, projector=projector, setting={"batch": batch}))
+    lead = [AttachedProjector("lead", "LEAD", v, None, "", Path()) for v in (None, "no-align", "no-var", "no-rec")]  # type: ignore[arg-type]
+    config = MTIConfig()
+    task = MTITask(None, None, SimpleNamespace(name="mld"), lead, config)  # type: ignore[arg-type]
+    return found | {task.row(way, p) for way in task.learnings for p in way.projectors}
+
+
+def test_a_claim_names_rows_that_a_task_makes() -> None:
+    """A row that nothing can make would be a claim that is never measured."""
+    rows = producible()
+    for claim in claims():
+        for comparison in claim.comparisons:
+            for row in (comparison.first, comparison.second):
+                assert row in rows, (claim.name, row)
+    wanted = {row for claim in claims() for c in claim.comparisons for row in (c.first, c.second)}
+    for variant in PROJECTOR_VARIANTS:
+        assert variant == "full" or LEAD_MLD.model_copy(update={"variant": variant}) in wanted
 
 
 def test_opposite_claims_are_judged_where_the_paper_makes_them(tmp_path: Path) -> None:
@@ -179,7 +217,7 @@ def test_two_evaluators_are_judged_apart(tmp_path: Path) -> None:
     """As are their tables; what needs no evaluator then stands alone."""
     write_run(tmp_path / "a", pairs(-0.1))
     write_run(tmp_path / "b", [item.model_copy(update={"evaluator": "other"}) for item in pairs(0.1)])
-    write_run(tmp_path / "c", [item.model_copy(update={"protocol": "structure"}) for item in pairs(0.1)])
+    write_run(tmp_path / "c", [retask(item, "made") for item in pairs(0.1)])
     reports = {report.dataset: report.judged for report in judge_results(tmp_path)}
     assert set(reports) == {"made, evaluator e", "made, evaluator other", "made, without an evaluator"}
     found = {name: {j.claim.name: j.verdict for j in judged} for name, judged in reports.items()}
@@ -188,19 +226,16 @@ def test_two_evaluators_are_judged_apart(tmp_path: Path) -> None:
 
 
 def test_runs_that_are_not_the_papers_settings_take_no_part(tmp_path: Path) -> None:
-    warned = [item.model_copy(update={"details": {"stamps": ["skipped"]}}) for item in pairs(-0.1)]
-    other = [item.model_copy(update={"protocol": "mti", "details": {"backbone": "motionlcm"}}) for item in pairs(-0.1)]
-    write_run(tmp_path / "a", warned)
-    write_run(tmp_path / "b", other)
+    write_run(tmp_path / "a", [retask(item, "t2m", warnings=["skipped"]) for item in pairs(-0.1)])
     with pytest.raises(ResultsError, match="no run"):
         judge_results(tmp_path)
 
 
 def test_a_row_at_two_numbers_of_steps_is_no_single_row(tmp_path: Path) -> None:
-    ten = [item.model_copy(update={"steps": 10, "key": f"{item.key}|10"}) for item in pairs(0.5) if item.steps]
+    ten = [item.model_copy(update={"row": at(item.row, 10)}) for item in pairs(0.5) if item.row.steps]
     assert verdict(tmp_path, [*pairs(-0.1), *ten], Comparison("fid", FIRST, SECOND, "below")) == "not measured"
-    at = [RowRef(ref.row, 50) for ref in (FIRST, SECOND)]
-    assert verdict(tmp_path / "b", [*pairs(-0.1), *ten], Comparison("fid", at[0], at[1], "below")) == "holds"
+    comparison = Comparison("fid", at(FIRST, 50), at(SECOND, 50), "below")
+    assert verdict(tmp_path / "b", [*pairs(-0.1), *ten], comparison) == "holds"
 
 
 def test_distance_to_real_does_not_grow_with_noise(tmp_path: Path) -> None:
@@ -209,23 +244,26 @@ def test_distance_to_real_does_not_grow_with_noise(tmp_path: Path) -> None:
     rows = []
     for replication in range(20):
         rows += [
-            record("Real", replication, diversity=5.0),
-            record("MLD", replication, 50, diversity=5.01 + 0.001 * random.normal()),
-            record("LEAD (MLD)", replication, 50, diversity=5.01 + 0.3 * random.normal()),
+            record(REAL, replication, diversity=5.0),
+            record(MLD, replication, 50, diversity=5.01 + 0.001 * random.normal()),
+            record(LEAD_MLD, replication, 50, diversity=5.01 + 0.3 * random.normal()),
         ]
     comparison = Comparison("diversity", FIRST, SECOND, "above", to_real=True)
     assert verdict(tmp_path, rows, comparison) == "inconclusive"
 
 
 def test_clusters_are_judged_by_their_bootstrap(tmp_path: Path) -> None:
-    def row(name: str, value: float, interval: list[float]) -> Record:
-        base = record(name, 0, protocol="structure", silhouette_cosine=value, silhouette_euclidean=value)
-        intervals = {"silhouette_cosine": interval, "silhouette_euclidean": interval}
-        return base.model_copy(update={"details": {"intervals": intervals, "clips": 50}})
+    def row(which: Row, value: float, interval: tuple[float, float]) -> Record:
+        metrics = {"silhouette_cosine": value, "silhouette_euclidean": value}
+        counts = dict.fromkeys(("width", "labelled", "neighbours", "pool", "captions", "resamples"), 1)
+        intervals = dict.fromkeys(metrics, interval)
+        details = {**counts, "clips": 50, "labels": {}, "labels_source": "", "intervals": intervals}
+        return made_record(which, task="structure", metrics=metrics, details=details)
 
-    rows = [row("Latents, PCA", 0.2, [0.1, 0.3]), row("Projected, PCA", 0.5, [0.4, 0.6])]
-    write_run(tmp_path / "a" / "run", [*rows, row("Projected - Latents, PCA", 0.3, [0.2, 0.4])])
-    write_run(tmp_path / "b" / "run", [*rows, row("Projected - Latents, PCA", 0.3, [-0.2, 0.8])])
+    difference = Row(source="real", projector="lead", setting={"space": "difference", "reduction": "pca"})
+    rows = [row(LATENTS_PCA, 0.2, (0.1, 0.3)), row(PROJECTED_PCA, 0.5, (0.4, 0.6))]
+    write_run(tmp_path / "a" / "run", [*rows, row(difference, 0.3, (0.2, 0.4))])
+    write_run(tmp_path / "b" / "run", [*rows, row(difference, 0.3, (-0.2, 0.8))])
     for folder, expected in (("a", "holds"), ("b", "inconclusive")):
         judged = {item.claim.name: item for item in judge_results(tmp_path / folder)[0].judged}
         assert judged["figure3.clusters"].verdict == expected
@@ -233,13 +271,16 @@ def test_clusters_are_judged_by_their_bootstrap(tmp_path: Path) -> None:
 
 
 def test_overhead_is_judged_round_by_round(tmp_path: Path) -> None:
-    def timed(row: str, rounds: list[float]) -> Record:
-        return record(row, 0, 50, "latency", aits=1.0).model_copy(update={"details": {"rounds": rounds}})
+    def timed(row: Row, rounds: list[float]) -> Record:
+        one = row.model_copy(update={"steps": 50, "setting": {"batch": 1}})
+        empty = {"parameters": {}, "multiply_accumulates": {}, "hardware": {}, "probe": {}}
+        details = {"frames": 196, "batch": 1, "peak_memory_mib": 1.0, "rounds": rounds, **empty}
+        return made_record(one, task="latency", metrics={"aits": 1.0}, details=details)
 
     base = [0.20, 0.22, 0.21, 0.25, 0.20]
     for folder, factors in (("a", (1.02, 1.03)), ("b", (1.09, 1.08))):
         slower = [factors[i % 2] * value for i, value in enumerate(base)]
-        write_run(tmp_path / folder / "run", [timed("MLD", base), timed("LEAD (MLD)", slower)])
+        write_run(tmp_path / folder / "run", [timed(MLD, base), timed(LEAD_MLD, slower)])
     for folder, expected in (("a", "holds"), ("b", "fails")):
         judged = {item.claim.name: item.verdict for item in judge_results(tmp_path / folder)[0].judged}
         assert judged["inference.overhead"] == expected
@@ -260,19 +301,23 @@ def test_the_papers_own_numbers_satisfy_the_claims_of_its_tables(tmp_path: Path)
     wanted = [claim for claim in claims() if claim.table is not None]
     verdicts = {}
     for claim in wanted:
-        rows: dict[tuple[str, int | None], dict[str, float]] = {}
+        rows: dict[Row, dict[str, float]] = {}
         for comparison in claim.comparisons:
-            for ref in (comparison.first, comparison.second, *([RowRef("Real")] if comparison.to_real else [])):
-                value = _published_value(claim.table or 0, ref, comparison.metric)
-                if value is None and ref.row == "Real":
-                    real = next(row for row in published().table(claim.table or 0) if row.row == "Real")
+            for row in (comparison.first, comparison.second, *([REAL] if comparison.to_real else [])):
+                value = _published_value(claim.table or 0, row, comparison.metric)
+                if value is None and row == REAL:
+                    real = next(found for found in published().table(claim.table or 0) if found.row == "Real")
                     value = real.metrics[comparison.metric].mean
                 assert value is not None
-                rows.setdefault((ref.row, ref.steps), {})[comparison.metric] = value
-        protocol = {"t2m": "mld"}.get(claim.benchmark, claim.benchmark)
+                rows.setdefault(row, {})[comparison.metric] = value
+        details = {"backbone": "mld"} if claim.task == "mti" else {}
         run = write_run(
             tmp_path / claim.name,
-            [record(row, r, steps, protocol, **metrics) for (row, steps), metrics in rows.items() for r in range(2)],
+            [
+                made_record(row, r, task=claim.task, metrics=metrics, details=dict(details))
+                for row, metrics in rows.items()
+                for r in range(2)
+            ],
         )
         judged = {item.claim.name: item.verdict for item in judge_results(run)[0].judged}
         verdicts[claim.name] = judged[claim.name]

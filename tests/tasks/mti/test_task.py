@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 import torch
 from bvh_files import write_bnr_like
+from records import named
 
-from leadbench.core.errors import ResultsError
 from leadbench.data.labels import MotionLabel, write_labels
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.generate.concepts import load_concept
 from leadbench.results.store import RunStore
-from leadbench.tasks.mti.table import render_inversion
 from leadbench.zoo.embedded import shipped
 
 FEW = (
@@ -69,19 +68,20 @@ def folder(done: subprocess.CompletedProcess[str]) -> Path:
 
 def test_table_3_has_every_row_and_learning_helps(run: subprocess.CompletedProcess[str]) -> None:
     assert "layout of Table 3" in run.stdout
-    records = RunStore(folder(run)).records()
+    rows_of = named(RunStore(folder(run)).load())
+    records = [record for found in rows_of.values() for record in found]
     rows = [f"MTI {loss}{suffix}" for loss in ("mld", "lead") for suffix in ("", " + project")]
-    assert {r.row for r in records} == {"Real", "Initial word", "Initial word + project", *rows}
+    assert set(rows_of) == {"Real", "Initial word", "Initial word + project", *rows}
     assert {r.replication for r in records} == {0, 1}
 
     def mean(row: str, metric: str) -> float:
-        return float(np.mean([r.metrics[metric] for r in records if r.row == row]))
+        return float(np.mean([r.metrics[metric] for r in rows_of[row]]))
 
     for loss in ("mld", "lead"):
         assert mean(f"MTI {loss}", "exemplar_distance") < mean("Initial word", "exemplar_distance")
         assert mean(f"MTI {loss}", "fid") < mean("Initial word", "fid")
     assert mean("Real", "r_precision_3") > 0.9
-    assert all(r.details["learning_rate"] == 0.3 for r in records if r.row.startswith("MTI"))
+    assert {r.details.learning_rate for name in rows_of if name.startswith("MTI") for r in rows_of[name]} == {0.3}
 
 
 def test_a_run_goes_on_where_it_stopped(run: subprocess.CompletedProcess[str], data: Path, tmp_path: Path) -> None:
@@ -103,11 +103,9 @@ def test_stored_records_render_in_every_format(run: subprocess.CompletedProcess[
     assert lead("tables", where).stdout == run.stdout
     assert "Published, Table 4" in lead("tables", where, "--published").stdout
     assert r"\textbf{" in lead("tables", where, "--format", "latex").stdout
-    rows = json.loads(lead("tables", where, "--format", "json").stdout)
-    assert {"row", "metrics"} <= set(rows[0])
+    rows = json.loads(lead("tables", where, "--format", "json").stdout)["rows"]
+    assert {"row", "backbone", "words", "fid", "exemplar_distance"} <= set(rows[0])
     assert lead("tables", where, "--format", "csv").stdout.startswith("row,")
-    with pytest.raises(ResultsError, match="not of motion textual inversion"):
-        render_inversion([r.model_copy(update={"protocol": "mld"}) for r in RunStore(where).records()])
 
 
 def test_projectors_of_the_ablation_must_be_there(data: Path, tmp_path: Path) -> None:
@@ -117,16 +115,18 @@ def test_projectors_of_the_ablation_must_be_there(data: Path, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
     models = tmp_path / "models"
     shutil.copytree(shipped().folder, models)
-    for variant in ("no-align", "no-var", "no-rec"):  # the same network under other names: rows of equal numbers
-        for ending in ("safetensors", "json"):
-            shutil.copyfile(models / f"projector.{ending}", models / f"projector-{variant}.{ending}")
+    for variant in ("no-align", "no-var", "no-rec"):  # the same network by other cards: rows of equal numbers
+        shutil.copyfile(models / "projector.safetensors", models / f"any-name-{variant}.safetensors")
+        card = json.loads((models / "projector.json").read_text())
+        card["config"][f"{variant.removeprefix('no-')}_weight"] = 0.0
+        (models / f"any-name-{variant}.json").write_text(json.dumps(card))
     done = lead("mti", "run", "--dataset", data, "--models", models, *FEW, "--ablation", "--out", tmp_path / "runs")
     assert done.returncode == 0, done.stderr
     assert "layout of Table 4" in done.stdout
-    records = RunStore(folder(done)).records()
-    whole = {r.replication: r.metrics for r in records if r.row == "MTI lead + project"}
+    rows = named(RunStore(folder(done)).load())
+    whole = {r.replication: r.metrics for r in rows["MTI lead + project"]}
     for name in ("w/o align", "w/o KL", "w/o rec"):
-        assert {r.replication: r.metrics for r in records if r.row == f"MTI lead, {name} + project"} == whole
+        assert {r.replication: r.metrics for r in rows[f"MTI lead, {name} + project"]} == whole
 
 
 def test_unseen_styles_are_judged_by_a_classifier(data: Path, tmp_path: Path) -> None:
@@ -137,11 +137,11 @@ def test_unseen_styles_are_judged_by_a_classifier(data: Path, tmp_path: Path) ->
     records = RunStore(folder(done)).records()
     held = set((data / "held_out.txt").read_text().split())
     assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
-    header = json.loads((folder(done) / "run.json").read_text())["config"]
+    header = json.loads((folder(done) / "run.json").read_text())["identity"]
     assert set(header["eligible"]) == held
     for record in records:
         assert 0 <= record.metrics["style_share"] <= 1  # type: ignore[operator]
-        if record.row != "Real":
+        if record.row.source != "real":
             assert record.metrics["style_distance"] > 0  # type: ignore[operator]
     assert lead("tables", folder(done)).stdout == done.stdout
     unknown = lead("mti", "styles", *options, "--style", "od")

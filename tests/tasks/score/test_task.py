@@ -10,15 +10,16 @@ import torch
 from fakes import FakeEvaluator
 from folders import write_folder
 
-from leadbench.core.config import T2MConfig
+from leadbench.core.config import SelfTestSettings, T2MConfig
 from leadbench.core.errors import DataError, MotionFileError, NonFiniteError, SelfTestError
 from leadbench.core.skeleton import get_skeleton
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.motion.features import features_to_joints, joints_to_features
-from leadbench.report.published import published_beside
-from leadbench.report.tables.t2m import render_t2m
-from leadbench.tasks.score.task import load_motions, score_and_store
+from leadbench.results.records import Record, Run
+from leadbench.tasks.score.task import ScoreTask, load_motions
+from leadbench.tasks.shared.runner import run_task
 from leadbench.tasks.shared.selftest import SKIPPED
+from leadbench.tasks.t2m.tables import render
 
 IDS = {"train": [f"t{i}" for i in range(6)], "val": ["v0"], "test": [f"s{i:02}" for i in range(24)]}
 CONFIG = T2MConfig(replications=2, pool=8, chunk=8)
@@ -39,16 +40,28 @@ def motions(dataset: HumanML3DFolder, tmp_path: Path) -> Path:
     return folder
 
 
+def score(
+    dataset: HumanML3DFolder, motions: Path, out: Path, evaluator: FakeEvaluator | None = None, *, tested: bool = True
+) -> Run:
+    samples = dataset.load("test")[0]
+    loaded = load_motions(motions, dataset, [sample.id for sample in samples])
+    judge = evaluator or FakeEvaluator(dataset.motion)
+    return run_task(ScoreTask(dataset, judge, loaded, samples, CONFIG, SelfTestSettings() if tested else None), out)
+
+
+def given(run: Run) -> list[Record]:
+    return [record for record in run.records if record.row.source == "given"]
+
+
 def test_real_motions_score_as_real_ones(dataset: HumanML3DFolder, motions: Path, tmp_path: Path) -> None:
-    evaluator = FakeEvaluator(dataset.motion)
-    records, run = score_and_store(motions, dataset, evaluator, CONFIG, tmp_path / "out", "official")
-    assert len(records) == 4
-    perfect = [record for record in records if record.row == "perfect"]
-    assert all(record.metrics["fid"] == pytest.approx(0.0, abs=0.05) for record in perfect)
-    assert all(record.metrics["multimodality"] is None for record in perfect)
-    assert (run / "records.jsonl").is_file()
-    again, _ = score_and_store(motions, dataset, evaluator, CONFIG, tmp_path / "out", "official")
-    assert [record.metrics for record in again] == [record.metrics for record in records]
+    run = score(dataset, motions, tmp_path / "out")
+    assert len(run.records) == 4
+    assert {record.row.setting["name"] for record in given(run)} == {"perfect"}
+    assert all(record.metrics["fid"] == pytest.approx(0.0, abs=0.05) for record in given(run))
+    assert all(record.metrics["multimodality"] is None for record in given(run))
+    again = score(dataset, motions, tmp_path / "out")
+    assert again.folder == run.folder
+    assert again.records == run.records
 
 
 def test_real_motions_are_tested_first_unless_it_is_skipped(
@@ -57,19 +70,17 @@ def test_real_motions_are_tested_first_unless_it_is_skipped(
     evaluator = FakeEvaluator(dataset.motion)
     evaluator.real_row, evaluator.dataset = {"r_precision_3": 0.9, "mm_dist": 1e4}, dataset.identity
     with pytest.raises(SelfTestError, match=r"real motions score .*MM-Dist .*--skip-self-test"):
-        score_and_store(motions, dataset, evaluator, CONFIG, tmp_path / "out", "official")
+        score(dataset, motions, tmp_path / "out", evaluator)
     assert not (tmp_path / "out").exists()
-    records, _ = score_and_store(motions, dataset, evaluator, CONFIG, tmp_path / "out", "official", self_test=False)
-    assert all(record.details["stamps"] == [SKIPPED] for record in records)
-    assert f"WARNING: {SKIPPED}" in render_t2m(records, "github", published_beside(records[0].dataset))
+    run = score(dataset, motions, tmp_path / "out", evaluator, tested=False)
+    assert all(record.details.warnings == (SKIPPED,) for record in run.records)
+    assert f"WARNING: {SKIPPED}" in render(run)
 
 
 def test_worse_motions_score_worse(dataset: HumanML3DFolder, motions: Path, tmp_path: Path) -> None:
     def fid() -> float:
-        records, _ = score_and_store(
-            motions, dataset, FakeEvaluator(dataset.motion), CONFIG, tmp_path / "out", "official"
-        )
-        return float(np.mean([record.metrics["fid"] for record in records if record.row == "perfect"]))  # type: ignore[misc]
+        run = score(dataset, motions, tmp_path / "out")
+        return float(np.mean([record.metrics["fid"] for record in given(run)]))  # type: ignore[misc]
 
     good = fid()
     for path in motions.glob("*.npy"):
@@ -83,12 +94,10 @@ def test_a_caption_with_a_time_tag_has_a_motion_of_its_own(
     texts = dataset.root / "texts" / "s03.txt"
     texts.write_text(texts.read_text() + "a person walks.#a/DET person/NOUN walk/VERB#0.0#2.5\n")
     line = len(texts.read_text().splitlines())
-    evaluator = FakeEvaluator(dataset.motion)
     with pytest.raises(DataError, match=f"s03#{line}"):
-        score_and_store(motions, dataset, evaluator, CONFIG, tmp_path / "out", "official")
+        score(dataset, motions, tmp_path / "out")
     np.save(motions / f"s03#{line}.npy", np.load(motions / "s03.npy")[:50])
-    records, _ = score_and_store(motions, dataset, evaluator, CONFIG, tmp_path / "out", "official")
-    assert {record.details["samples"] for record in records} == {25}
+    assert {record.details.samples for record in score(dataset, motions, tmp_path / "out").records} == {25}
 
 
 def test_joints_become_features(dataset: HumanML3DFolder, motions: Path) -> None:
@@ -123,5 +132,5 @@ def test_what_is_no_motion(
     else:
         np.save(path, values)
     with pytest.raises(error, match=message):
-        score_and_store(motions, dataset, FakeEvaluator(dataset.motion), CONFIG, tmp_path / "out", "official")
+        score(dataset, motions, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -13,18 +13,22 @@ import torch
 from fakes import WIDTH, FakeAutoencoder, FakeTextEncoder
 from folders import write_folder
 from matplotlib import image
+from records import named
 
 from leadbench.cli.main import main
 from leadbench.core.config import StructureConfig
-from leadbench.core.errors import ConfigError, DataError, ResultsError, WeightsError
+from leadbench.core.errors import DataError, ResultsError
 from leadbench.core.tensors import Condition, Latent, MotionSample, MotionSpec, Projection, SplitReport, TextSample
 from leadbench.data.synthetic.options import VERSION
-from leadbench.results.store import Record, RunStore
+from leadbench.results.details import StructureDetails
+from leadbench.results.records import Record
+from leadbench.results.store import RunStore
+from leadbench.tasks.shared.runner import run_folder, run_task
 from leadbench.tasks.structure.action_labels import find_labels, recordings_of, same_clip
-from leadbench.tasks.structure.table import render_structure
-from leadbench.tasks.structure.task import StructureBenchmark, find_projector, latent_space, run_name
+from leadbench.tasks.structure.table import render
+from leadbench.tasks.structure.task import StructureTask
 from leadbench.zoo.embedded import shipped
-from leadbench.zoo.store import ModelStore
+from leadbench.zoo.projectors import AttachedProjector
 
 VERBS = ("walk", "jump", "wave")
 SPEC = MotionSpec("humanml3d", 20.0, torch.zeros(263), torch.ones(263))
@@ -87,31 +91,27 @@ class VerbEncoder(FakeTextEncoder):
         return Condition(tokens, torch.tensor([[True, False]] * len(captions)), self.name)
 
 
-def benchmark(folder: Path, samples: list[MotionSample], **changes: object) -> StructureBenchmark:
+def made_task(folder: Path, samples: list[MotionSample], **changes: object) -> StructureTask:
     config = StructureConfig.model_validate({"resamples": 300, "perplexity": 10, **changes})
-    made = StructureBenchmark(
-        Planted(samples),
-        folder,
-        FakeAutoencoder(SPEC),
-        Selecting(),
-        VerbEncoder(),
-        config,
-        RunStore(folder / "run"),
-        "ab",
-    )
-    made.store.start(made.description, {})
-    return made
+    attached = AttachedProjector("lead", "LEAD", None, Selecting(), "ab", folder)
+    return StructureTask(Planted(samples), folder, FakeAutoencoder(SPEC), attached, VerbEncoder(), config)
 
 
 def run(folder: Path, samples: list[MotionSample], **changes: object) -> dict[str, Record]:
-    return {record.row: record for record in benchmark(folder, samples, **changes).run(lambda *_: None)}
+    found = named(run_task(made_task(folder, samples, **changes), folder / "run"))
+    return {name: record for name, (record,) in found.items()}
+
+
+def details(record: Record) -> StructureDetails:
+    assert isinstance(record.details, StructureDetails)
+    return record.details
 
 
 def test_a_projector_that_finds_the_action_is_told_from_noise(tmp_path: Path) -> None:
     found = run(tmp_path, planted())
     latents, projected = found["Latents"], found["Projected"]
-    assert set(latents.details["labels"]) == set(VERBS)  # captions without a verb do not count
-    assert (latents.details["labelled"], latents.details["samples"], latents.details["width"]) == (48, 64, 8)
+    assert set(details(latents).labels) == set(VERBS)  # captions without a verb do not count
+    assert (details(latents).labelled, details(latents).samples, details(latents).width) == (48, 64, 8)
     for metric in ("euclidean", "cosine"):
         knn, silhouette = f"knn_accuracy_{metric}", f"silhouette_{metric}"
         assert projected.metrics[knn] == 1.0
@@ -120,13 +120,13 @@ def test_a_projector_that_finds_the_action_is_told_from_noise(tmp_path: Path) ->
         for name in (knn, silhouette):
             difference = found["Projected - Latents"]
             assert difference.metrics[name] == pytest.approx(projected.metrics[name] - latents.metrics[name])  # type: ignore[operator]
-            low, high = difference.details["intervals"][name]
+            low, high = details(difference).intervals[name]
             assert 0 < low < difference.metrics[name] < high  # type: ignore[operator]
         for row in ("Latents, shuffled", "Projected, shuffled"):
             assert found[row].metrics[knn] < 0.55  # type: ignore[operator]
             assert abs(found[row].metrics[silhouette]) < 0.2  # type: ignore[arg-type]
     # PCA to the narrower width leaves that space's distances as they are
-    assert found["Projected, PCA"].details["width"] == 4
+    assert details(found["Projected, PCA"]).width == 4
     assert found["Projected, PCA"].metrics["silhouette_euclidean"] == pytest.approx(
         projected.metrics["silhouette_euclidean"]
     )
@@ -136,7 +136,7 @@ def test_retrieval_of_captions(tmp_path: Path) -> None:
     """16 captions of each of four kinds embed alike: the own one is found among those of its kind, by chance."""
     found = run(tmp_path, planted())
     assert found["Projected"].metrics["median_rank"] == 16
-    assert found["Projected"].details["captions"] == 64
+    assert details(found["Projected"]).captions == 64
     assert found["Projected"].metrics["r_precision_1"] == pytest.approx(4 / 32, abs=0.02)
     assert found["Projected, shuffled"].metrics["median_rank"] > 30  # type: ignore[operator]
     assert found["Latents"].metrics["r_precision_1"] is None
@@ -147,29 +147,28 @@ def test_retrieval_of_captions(tmp_path: Path) -> None:
 
 def test_mirrored_copies_are_no_neighbours_and_no_further_evidence(tmp_path: Path) -> None:
     once, twice = run(tmp_path / "once", planted()), run(tmp_path / "twice", planted(copies=True), neighbours=10)
-    assert (once["Latents"].details["clips"], twice["Latents"].details["clips"]) == (48, 48)
-    assert twice["Latents"].details["labelled"] == 96
+    assert (details(once["Latents"]).clips, details(twice["Latents"]).clips) == (48, 48)
+    assert details(twice["Latents"]).labelled == 96
     # ten neighbours are five and their copies; resampling draws a clip with its copy
     assert twice["Latents"].metrics["knn_accuracy_euclidean"] == pytest.approx(
         once["Latents"].metrics["knn_accuracy_euclidean"]
     )
     for row in ("Latents", "Projected - Latents"):
         name = "knn_accuracy_euclidean"
-        assert twice[row].details["intervals"][name] == pytest.approx(once[row].details["intervals"][name])
+        assert details(twice[row]).intervals[name] == pytest.approx(details(once[row]).intervals[name])
 
 
 def test_an_interrupted_run_ends_with_the_same_records(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", planted())
-    part = benchmark(tmp_path / "part", planted(), chunk=7)
-    full = list(part.run(lambda *_: None))
-    again = benchmark(tmp_path / "again", planted())
+    task = made_task(tmp_path / "again", planted())
+    store = RunStore(run_folder(task, tmp_path / "again" / "run"))
+    store.start(task.name, task.identity(), task.names, {})
     for record in list(whole.values())[:3]:
-        again.store.append(record)
-    resumed = {record.row: record for record in again.run(lambda *_: None)}
-    assert resumed == whole
-    for record in full:
-        for name, value in record.metrics.items():
-            assert value == pytest.approx(whole[record.row].metrics[name], abs=1e-6)
+        store.append(record)
+    assert run(tmp_path / "again", planted()) == whole
+    for name, record in run(tmp_path / "part", planted(), chunk=7).items():
+        for metric, value in record.metrics.items():
+            assert value == pytest.approx(whole[name].metrics[metric], abs=1e-6)
 
 
 def test_labels_of_a_file_come_first(tmp_path: Path) -> None:
@@ -210,40 +209,28 @@ def test_verbs_of_captions_are_limited_to_the_frequent(tmp_path: Path) -> None:
 
 
 def test_table_and_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    made = benchmark(tmp_path, planted())
-    records = made.run(lambda *_: None)
-    picture = image.imread(made.draw(tmp_path / "new" / "spaces.png", records))
+    task = made_task(tmp_path, planted())
+    done = run_task(task, tmp_path / "run")
+    picture = image.imread(task.draw(tmp_path / "new" / "spaces.png", done))
     assert picture.shape[1] > 1500
-    assert len(run_name(made.description)) == len("structure-") + 10
-    monkeypatch.setattr(sys, "argv", ["leadbench", "tables", str(made.store.folder)])
+    monkeypatch.setattr(sys, "argv", ["leadbench", "tables", str(done.folder)])
     with pytest.raises(SystemExit) as stopped:
         main()
-    assert stopped.value.code == 0
+    assert not stopped.value.code
     github = capsys.readouterr().out
-    assert github.rstrip("\n") == render_structure(records)
+    assert github.rstrip("\n") == render(done)
     assert "| Projected - Latents, PCA" in github
     assert "16 of 64" in github
-    latex = render_structure(records, "latex")
-    assert "Projected $-$ Latents, PCA" in latex
+    latex = render(done, "latex")
+    assert "Projected - Latents, PCA" in latex
     assert "95 \\% intervals" in latex
-    rows = {row["row"]: row for row in json.loads(render_structure(records, "json"))["rows"]}
-    assert rows["Projected"]["metrics"]["knn_accuracy_cosine"] == 1.0
-    assert len(rows["Projected - Latents"]["intervals"]["silhouette_cosine"]) == 2
-    assert render_structure(records, "csv").startswith("row,width,knn_accuracy_euclidean,knn_accuracy_euclidean_low,")
-    with pytest.raises(ResultsError, match="not of latent structure"):
-        render_structure([records[0].model_copy(update={"protocol": "mti"})])
+    rows = {row["row"]: row for row in json.loads(render(done, "json"))["rows"]}
+    assert rows["Projected"]["knn_accuracy_cosine"]["value"] == 1.0
+    assert set(rows["Projected - Latents"]["silhouette_cosine"]) == {"value", "low", "high"}
+    assert render(done, "csv").startswith("row,width,knn_accuracy_euclidean,knn_accuracy_euclidean_low,")
+    first, second = done.records[:2]
     with pytest.raises(ResultsError, match="several datasets"):
-        render_structure([records[0], records[1].model_copy(update={"dataset": "other"})])
-
-
-def test_a_projector_that_is_not_there(tmp_path: Path) -> None:
-    models = ModelStore(tmp_path, lambda name: FakeTextEncoder())
-    with pytest.raises(WeightsError, match="no projector of latent space fake-space"):
-        find_projector(models, FakeAutoencoder(SPEC), "auto")
-    with pytest.raises(WeightsError, match=r"no such file \(allowed: auto, or"):
-        find_projector(models, FakeAutoencoder(SPEC), "none")
-    with pytest.raises(ConfigError, match="no Backbone"):
-        latent_space("odd", FakeTextEncoder())
+        render(replace(done, records=(first, second.model_copy(update={"dataset": "other"}))))
 
 
 def test_the_command_on_a_folder_with_shipped_models(
@@ -256,10 +243,10 @@ def test_the_command_on_a_folder_with_shipped_models(
     monkeypatch.setattr(sys, "argv", ["leadbench", *map(str, command), "--format", "json"])
     with pytest.raises(SystemExit) as stopped:
         main()
-    assert stopped.value.code == 0
+    assert not stopped.value.code
     rows = [row["row"] for row in json.loads(capsys.readouterr().out)["rows"]]
     assert rows[:2] == ["Latents", "Projected"]
-    (run_folder,) = (out / "walks").iterdir()
-    (first, *_) = RunStore(run_folder).records()
-    assert first.details["labels"] == {"raise": 12, "run": 12, "walk": 12}
+    (found,) = (out / "walks").iterdir()
+    (first, *_) = RunStore(found).records()
+    assert details(first).labels == {"raise": 12, "run": 12, "walk": 12}
     assert image.imread(figure).ndim == 3

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from records import named
 
 from leadbench.core.errors import ResultsError, UnknownNameError
 from leadbench.core.presets import PROJECTOR_VARIANTS, get_preset, projector_stage
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.results.store import RunStore
-from leadbench.tasks.t2m.ablation_table import render_ablation
+from leadbench.tasks.t2m.ablation_table import ablation_document
 from leadbench.training.stages import projector_name
 
 
@@ -66,18 +67,18 @@ def test_rows_are_those_of_table_6_and_differences_are_paired(
     lines = [line.split("|")[1].strip() for line in ablated.stdout.splitlines() if line.startswith("|")]
     assert lines[2:] == names
     (run,) = (trained / "runs" / "synthetic").iterdir()
-    records = RunStore(run).records()
+    stored = RunStore(run).load()
     again = lead("tables", run)
     assert again.stdout == ablated.stdout
     assert "\\textbf" in lead("tables", run, "--format", "latex").stdout
-    table = {row["row"]: row for row in json.loads(render_ablation(records, "json"))}
+    differences = json.loads(lead("tables", run, "--format", "json").stdout)["fid_differences"]
     fid = {
-        row: np.array([r.metrics["fid"] for r in sorted(records, key=lambda r: r.replication) if r.row == row])
+        row: np.array([r.metrics["fid"] for r in sorted(named(stored)[row], key=lambda r: r.replication)])
         for row in ("LEAD (MLD)", "LEAD mlp (MLD)")
     }
     expected = (fid["LEAD mlp (MLD)"] - fid["LEAD (MLD)"]).mean()
-    assert table["LEAD mlp (MLD)"]["fid_difference"]["mean"] == pytest.approx(expected)
-    assert table["LEAD (MLD)"]["fid_difference"] is None
+    assert differences["LEAD mlp (MLD)"]["mean"] == pytest.approx(expected)
+    assert "LEAD (MLD)" not in differences
 
 
 def test_a_plain_run_takes_the_whole_projector(trained: Path, ablated: subprocess.CompletedProcess[str]) -> None:
@@ -85,9 +86,9 @@ def test_a_plain_run_takes_the_whole_projector(trained: Path, ablated: subproces
     done = lead("run", "--dataset", trained / "data", "--backbone", "mld", "--steps", "mld=2", *options)
     assert done.returncode == 0, done.stderr
     (run,) = (trained / "plain" / "synthetic").iterdir()
-    assert {r.row for r in RunStore(run).records()} == {"Real", "Reconstruction", "MLD", "LEAD (MLD)"}
+    assert set(named(RunStore(run).load())) == {"Real", "Reconstruction", "MLD", "LEAD (MLD)"}
     with pytest.raises(ResultsError, match="hold no ablation"):
-        render_ablation(RunStore(run).records())
+        ablation_document(RunStore(run).load())
 
 
 def test_an_unknown_variant() -> None:

@@ -8,50 +8,59 @@ import re
 from typing import Any
 
 import pytest
+from records import made_record, run_of
 
 from leadbench.core.errors import ResultsError, UnknownNameError
-from leadbench.report.tables.t2m import COLUMNS, aggregate, check_format, render_t2m
-from leadbench.results.store import Record
+from leadbench.report.tables.engine import check_format
+from leadbench.report.tables.rows import METRICS
+from leadbench.results.aggregate import aggregate
+from leadbench.results.records import Record
+from leadbench.results.rows import REAL, Row
+from leadbench.tasks.t2m.tables import render
 
-METRICS = {"r_precision_1": 0.4, "r_precision_2": 0.6, "r_precision_3": 0.7, "mm_dist": 3.0}
+VALUES = {"r_precision_1": 0.4, "r_precision_2": 0.6, "r_precision_3": 0.7, "mm_dist": 3.0}
+NAMES = {"mld": "MLD", "motionlcm": "MotionLCM", "lead": "LEAD", "net": "Net_X"}
+RECONSTRUCTION = Row(source="reconstruction")
+GAUSSIAN = Row(source="latents", control="gaussian-latents")
 
 
-def record(row: str, replication: int = 0, fid: float = 1.0, **changes: Any) -> Record:
-    backbone = changes.get("backbone")
+def record(row: Row, replication: int = 0, fid: float = 1.0, **changes: Any) -> Record:
     values: dict[str, Any] = {
         "dataset": "bnr",
-        "protocol": "guo-2022",
         "evaluator": "0123456789abcdef",
-        "row": row,
-        "replication": replication,
-        "seed": 0,
-        "metrics": {**METRICS, "fid": fid, "diversity": 9.0, "multimodality": None},
+        "metrics": {**VALUES, "fid": fid, "diversity": 9.0, "multimodality": None},
         "details": {"samples": 700},
         "chunk_size": 128,
-        "key": f"{row}|{backbone}|{changes.get('steps')}|{changes.get('guidance')}|{replication}",
     }
-    return Record.model_validate({**values, **changes})
+    return made_record(row, replication, **{**values, **changes})
 
 
-def model(name: str, fid: float, steps: int, *, lead: bool = False, diversity: float = 9.0, **changes: Any) -> Record:
-    row = changes.pop("row", f"LEAD ({name})" if lead else name)
-    changes.setdefault("projector", "aligned minilm" if lead else None)
-    metrics = {**METRICS, "fid": fid, "diversity": diversity, "multimodality": 2.0}
-    common = {"backbone": name.lower(), "display": name, "steps": steps, "metrics": metrics}
-    return record(row, **{**common, **changes})
+def model(
+    backbone: str, fid: float, steps: int, *, lead: bool = False, diversity: float = 9.0, **changes: Any
+) -> Record:
+    fields = {"projector": "lead" if lead else None, "control": None, "guidance": None}
+    fields = {name: changes.pop(name, value) for name, value in fields.items()}
+    row = Row.model_validate({"backbone": backbone, "steps": steps, **fields})
+    metrics = {**VALUES, "fid": fid, "diversity": diversity, "multimodality": 2.0}
+    details = {"samples": 700, **({"aligned": "minilm"} if lead else {}), **changes.pop("details", {})}
+    return record(row, **{"metrics": metrics, "details": details, **changes})
 
 
 def full_run() -> list[Record]:
     return [
-        record("Real", fid=0.0),
-        record("Reconstruction", fid=0.01),
-        record("Gaussian latents", fid=0.02),
-        model("MLD", 0.473, 50),
-        model("MLD", 0.109, 50, lead=True),
-        model("MLD", 0.001, 50, row="MLD + clamp"),
-        *(model("MotionLCM", 0.5 - 0.01 * n, n) for n in (4, 1, 2)),
-        *(model("MotionLCM", 0.3 - 0.01 * n, n, lead=True) for n in (4, 1, 2)),
+        record(REAL, fid=0.0),
+        record(RECONSTRUCTION, fid=0.01),
+        record(GAUSSIAN, fid=0.02),
+        model("mld", 0.473, 50),
+        model("mld", 0.109, 50, lead=True),
+        model("mld", 0.001, 50, control="clamp"),
+        *(model("motionlcm", 0.5 - 0.01 * n, n) for n in (4, 1, 2)),
+        *(model("motionlcm", 0.3 - 0.01 * n, n, lead=True) for n in (4, 1, 2)),
     ]
+
+
+def render_t2m(records: list[Record], form: str = "github") -> str:
+    return render(run_of(records, NAMES), form)
 
 
 def github_rows(text: str) -> list[list[list[str]]]:
@@ -80,7 +89,7 @@ def test_layout_of_table_1() -> None:
         "Gaussian latents",
     ]
     assert table[5][1] == "0.490"  # its 1-step row
-    assert all(len(row) == 1 + len(COLUMNS) for row in table)
+    assert all(len(row) == 1 + len(METRICS) for row in table)
 
 
 def test_layout_of_table_5() -> None:
@@ -94,7 +103,7 @@ def test_layout_of_table_5() -> None:
 def test_order_of_records_does_not_matter_for_steps() -> None:
     records = full_run()
     forward = github_rows(render_t2m(records))
-    swapped = github_rows(render_t2m([*records[:6], *sorted(records[6:], key=lambda r: r.steps or 0)]))
+    swapped = github_rows(render_t2m([*records[:6], *sorted(records[6:], key=lambda r: r.row.steps or 0)]))
     assert forward == swapped
 
 
@@ -113,12 +122,12 @@ def test_steps_table_marks_the_best_of_each_number_of_steps() -> None:
 
 def test_diversity_ranks_by_distance_to_real() -> None:
     records = [
-        record("Real"),
+        record(REAL),
         model("A", 1.0, 1, diversity=12.0),
         model("B", 1.0, 1, diversity=8.5),
         model("C", 1.0, 1, diversity=9.4),
     ]
-    column = [c.metric for c in COLUMNS].index("diversity") + 1
+    column = [c.key for c in METRICS].index("diversity") + 1
     cells = {row[0]: row[column] for row in github_rows(render_t2m(records))[-1]}
     assert cells == {"Real": "9.000", "A": "12.000", "B": "<u>8.500</u>", "C": "**9.400**"}
     without_real = github_rows(render_t2m(records[1:]))[-1]
@@ -128,12 +137,12 @@ def test_diversity_ranks_by_distance_to_real() -> None:
 def test_higher_is_better_for_r_precision() -> None:
     low = model("A", 1.0, 1)
     high = model("B", 1.0, 1, metrics={**low.metrics, "r_precision_3": 0.9})
-    column = [c.metric for c in COLUMNS].index("r_precision_3") + 1
+    column = [c.key for c in METRICS].index("r_precision_3") + 1
     assert [row[column] for row in github_rows(render_t2m([low, high]))[-1]] == ["0.700", "**0.900**"]
 
 
 def test_replications_give_mean_and_half_width() -> None:
-    records = [record("Real", r, fid=1.0 + 2 * r) for r in range(2)]
+    records = [record(REAL, r, fid=1.0 + 2 * r) for r in range(2)]
     first = github_rows(render_t2m(records))[-1][0]
     assert first[1] == "2.000±1.386"  # 1.96 * 1 / sqrt(2)
     assert first[-1] == "—"
@@ -141,8 +150,8 @@ def test_replications_give_mean_and_half_width() -> None:
 
 def test_caption() -> None:
     records = [
-        model("MLD", 1.0, 50, details={"samples": 700, "notes": ["233 pairs instead of 300"]}),
-        model("MLD", 1.0, 50, lead=True, details={"samples": 700, "stamps": ["latent mismatch allowed"]}),
+        model("mld", 1.0, 50, details={"notes": ["233 pairs instead of 300"]}),
+        model("mld", 1.0, 50, lead=True, details={"warnings": ["latent mismatch allowed"]}),
     ]
     caption = render_t2m(records).splitlines()[-1]
     for part in (
@@ -161,12 +170,12 @@ def test_caption() -> None:
 @pytest.mark.parametrize("what", ["dataset", "protocol", "evaluator"])
 def test_what_does_not_compare_is_refused(what: str) -> None:
     with pytest.raises(ResultsError, match=f"2 {what}s do not belong in one table"):
-        render_t2m([record("Real"), model("MLD", 1.0, 50, **{what: "other"})])
+        render_t2m([record(REAL), model("mld", 1.0, 50, **{what: "other"})])
 
 
 def test_one_replication_twice_is_refused() -> None:
-    with pytest.raises(ResultsError, match="row 'Real': a replication is recorded 2 times"):
-        aggregate([record("Real", 0), record("Real", 1), record("Real", 1, key="another run")])
+    with pytest.raises(ResultsError, match="a replication is recorded 2 times"):
+        aggregate([record(REAL, 0), record(REAL, 1), record(REAL, 1)])
 
 
 def test_no_records_are_refused() -> None:
@@ -175,22 +184,22 @@ def test_no_records_are_refused() -> None:
 
 
 def test_two_projectors_are_two_rows() -> None:
-    pair = [model("MLD", f, 50, lead=True, projector=p) for f, p in ((1.0, "aligned clip"), (2.0, "aligned t5"))]
-    assert [row.estimates["fid"].mean for row in aggregate(pair)] == [1.0, 2.0]
-    names = [row[0] for row in github_rows(render_t2m(pair))[-1]]
-    assert names == ["LEAD (MLD), aligned clip", "LEAD (MLD), aligned t5"]
+    pair = [model("mld", fid, 50, projector=name) for fid, name in ((1.0, "lead"), (2.0, "mine"))]
+    assert [measured.estimates["fid"].mean for measured in aggregate(pair)] == [1.0, 2.0]
+    names = [row[0] for row in github_rows(render(run_of(pair, {**NAMES, "mine": "Mine"})))[-1]]
+    assert names == ["LEAD (MLD)", "Mine (MLD)"]
 
 
 def test_a_guidance_sweep_names_its_rows() -> None:
-    records = [record("Real"), *(model("MLD", g, 50, guidance=g) for g in (7.5, 2.5))]
+    records = [record(REAL), *(model("mld", g, 50, guidance=g) for g in (7.5, 2.5))]
     names = [row[0] for row in github_rows(render_t2m(records))[-1]]
     assert names == ["Real", "MLD, guidance 2.5", "MLD, guidance 7.5"]
 
 
 def test_csv_has_full_precision() -> None:
     value = 0.1 + 0.2
-    rows = list(csv.DictReader(render_t2m([record("Real"), model("MLD, big", value, 50)], "csv").splitlines()))
-    assert [row["row"] for row in rows] == ["Real", "MLD, big"]
+    rows = list(csv.DictReader(render_t2m([record(REAL), model("mld, big", value, 50)], "csv").splitlines()))
+    assert [row["row"] for row in rows] == ["Real", "mld, big"]
     assert float(rows[1]["fid"]) == value
     assert (rows[1]["steps"], rows[1]["fid_n"], rows[0]["multimodality"]) == ("50", "1", "")
 
@@ -198,12 +207,13 @@ def test_csv_has_full_precision() -> None:
 def test_json_has_full_precision_and_the_caption() -> None:
     content = json.loads(render_t2m(full_run(), "json"))
     assert content["caption"].startswith("Dataset bnr")
-    assert content["rows"][2]["metrics"]["fid"] == {"mean": 0.473, "half_width": 0.0, "n": 1}
-    assert "multimodality" not in content["rows"][0]["metrics"]
+    assert content["rows"][2]["fid"] == {"mean": 0.473, "half_width": 0.0, "n": 1}
+    assert (content["rows"][2]["backbone"], content["rows"][2]["steps"]) == ("mld", 50)
+    assert content["rows"][0]["multimodality"] is None
 
 
 def test_latex() -> None:
-    text = render_t2m([*full_run(), record("Real", 1), model("Net_X", 2.0, 9)], "latex")
+    text = render_t2m([*full_run(), record(REAL, 1), model("net", 2.0, 9)], "latex")
     assert r"\textbf{0.109}" in text
     assert r"\underline{0.290}" in text
     assert r"FID $\downarrow$" in text
