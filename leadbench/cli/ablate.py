@@ -2,91 +2,97 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from leadbench.cli.console import note
-from leadbench.cli.lazy import late
 from leadbench.cli.options import (
-    CheckpointOption,
-    DatasetOption,
-    ModelsOption,
-    PluginOption,
+    DatasetOptions,
+    OutputOptions,
     PresetOption,
+    ProjectorOption,
     ProtocolOption,
-    RootOption,
+    SkipSelfTestOption,
     check_protocol,
-    choose,
-    parse_checkpoints,
+    complete_backbones,
+    grouped,
     parse_steps,
 )
 from leadbench.cli.progress import figures_text, progress
+from leadbench.cli.running import run_and_print
+from leadbench.cli.train import OverrideOptions
+from leadbench.core.config import T2MConfig
+from leadbench.tasks.shared.request import RunRequest
+from leadbench.tasks.shared.runner import Recipe
+from leadbench.tasks.t2m.ablate import ablation_request, train_variants
+from leadbench.zoo.assets import open_assets
 
-app = typer.Typer(help="The paper's ablations.", no_args_is_help=True)
+
+@dataclass(frozen=True)
+class AblationOptions:
+    """How the variants are scored."""
+
+    protocol: ProtocolOption = "guo-2022"
+    replications: Annotated[int, typer.Option("--replications", min=1, help="Draws of captions and noise.")] = 20
+    multimodality_replications: Annotated[
+        int | None,
+        typer.Option("--multimodality-replications", min=0, help="Replications that measure MultiModality."),
+    ] = None
+    skip_self_test: SkipSelfTestOption = False
 
 
-@app.command("projector")
+@grouped
 def projector(
-    dataset: DatasetOption,
-    root: RootOption = None,
-    backbone: Annotated[str, typer.Option("--backbone", "-b", help="Backbone to realign.")] = "mld",
+    assets: DatasetOptions,
+    scoring: AblationOptions,
+    output: OutputOptions,
+    overrides: OverrideOptions,
+    backbone: Annotated[
+        str, typer.Option("--backbone", "-b", help="Backbone to realign.", autocompletion=complete_backbones)
+    ] = "mld",
     steps: Annotated[
         str | None, typer.Option("--steps", help="One number of steps [default: the backbone's].", show_default=False)
     ] = None,
-    models: ModelsOption = None,
-    checkpoint: CheckpointOption = None,
+    projector: ProjectorOption = "auto",
     preset: PresetOption = "small",
     align_encoder: Annotated[
         str | None, typer.Option("--align-encoder", help="Text space to align to.", show_default=False)
     ] = None,
-    protocol: ProtocolOption = "guo-2022",
-    replications: Annotated[int, typer.Option("--replications", min=1, help="Draws of captions and noise.")] = 20,
-    multimodality_replications: Annotated[
-        int | None,
-        typer.Option("--multimodality-replications", min=0, help="Replications that measure MultiModality."),
-    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")] = 1,
-    out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs"),
-    skip_self_test: Annotated[bool, typer.Option("--skip-self-test", help="As for run.")] = False,
-    format: Annotated[str, typer.Option("--format", "-f", help="github, latex, json or plain.")] = "github",
-    plugin: PluginOption = None,
 ) -> None:
-    """Table 6: architectures and losses of the projector, with the controls, on the same latents.
+    """Table 6: architectures and losses of the projector.
 
-    Trains the variants that are missing; what is there is used. Interrupt freely.
+    With the controls, on the same latents. Trains the variants that are missing; what is there is used. Projectors of
+    plugins (--projector auto,mine=FILE) stand beside them. Interrupt freely.
 
     Example: leadbench ablate projector --dataset data/bnr --jobs 2
     """
-    late("leadbench.report.tables.t2m:check_format")(format)
-    chosen = late("leadbench.core.presets:get_preset")(preset)
-    choice = choose(dataset, models, plugin, root, checkpoints=parse_checkpoints(checkpoint))
-    opened = late("leadbench.zoo.assets:open_assets")(choice)
+    chosen = overrides.preset(preset, "projector")
+    choice = assets.choice()
+    opened = open_assets(choice, strict=assets.strict_plugins)
     with progress() as reporter:
-        late("leadbench.tasks.t2m.ablate:train_variants")(
-            opened, chosen, backbone, align_encoder,
-            lambda p: reporter.show(p.stage, p.step, p.steps, figures_text(p.figures)), note,
-        )  # fmt: skip
-    config = late("leadbench.core.config:T2MConfig")(
-        protocol=check_protocol(protocol),
-        replications=replications,
-        multimodality_replications=multimodality_replications,
+        train_variants(
+            opened,
+            chosen,
+            backbone,
+            align_encoder,
+            lambda p: reporter.show(p.stage, p.step, p.steps, figures_text(p.figures)),
+            note,
+        )
+    config = T2MConfig(
+        protocol=check_protocol(scoring.protocol),
+        replications=scoring.replications,
+        multimodality_replications=scoring.multimodality_replications,
     )
     wanted = parse_steps(steps).get(None)
-    request = late("leadbench.tasks.t2m.request:T2MRequest")(
+    request = RunRequest(
         backbones=(backbone,),
         steps={backbone: wanted[:1]} if wanted else {},
+        projector=projector,
         config=config,
-        self_test=not skip_self_test,
+        self_test=not scoring.skip_self_test,
     )
-    recipe = late("leadbench.tasks.shared.workers:Recipe")(
-        late("leadbench.tasks.t2m.ablate:ablation_request")(request), choice, out
-    )
-    assembled, store = recipe.assemble()
-    with progress() as reporter:
-        records = late("leadbench.tasks.shared.workers:execute")(
-            assembled, recipe, store, jobs, lambda label, done, total: reporter.show("ablation", done, total, label)
-        )
-    typer.echo(late("leadbench.tasks.t2m.ablation_table:render_ablation")(records, format))
-    note(f"records: {assembled.benchmark.store.folder}")
+    recipe = Recipe("t2m", ablation_request(request), choice)
+    run_and_print(recipe.open(strict=assets.strict_plugins), output, recipe=recipe, jobs=jobs)

@@ -7,25 +7,27 @@ from typing import Annotated
 
 import typer
 
-from leadbench.cli.lazy import late
-from leadbench.cli.options import complete_formats
+from leadbench.cli.tables import FormatOption
+from leadbench.report.claims.gather import judge_results
+from leadbench.report.claims.judge import overall
+from leadbench.report.claims.render import render_claims
+from leadbench.report.tables.engine import check_format
 
 
 def claims(
     results: Annotated[Path, typer.Argument(help="Folder with run folders below it, such as runs or results/bnr.")],
-    format: Annotated[
-        str, typer.Option("--format", "-f", help="github, latex, csv, json or plain.", autocompletion=complete_formats)
-    ] = "github",
+    format: FormatOption = "github",
 ) -> None:
-    """Judge every claim of the paper that the records below a folder can tell, on each dataset by itself.
+    """Judge the paper's claims on stored records.
 
-    A claim holds or fails where paired differences are significant after Holm's adjustment, and is inconclusive
-    otherwise. Exit status: 0 every measured claim holds, 3 at least one fails, 4 none fails and some are inconclusive.
+    Every claim that the records below a folder can decide is judged on each dataset by itself. A claim holds or fails
+    where paired differences are significant after Holm's adjustment, and is inconclusive otherwise.
+
+    Exit status: 0 every measured claim holds, 3 at least one fails, 4 none fails and some are inconclusive.
 
     Example: leadbench claims results/bnr --format json
     """
-    late("leadbench.report.tables.t2m:check_format")(format)
-    reports = late("leadbench.report.claims.gather:judge_results")(results)
-    typer.echo(late("leadbench.report.claims.render:render_claims")(reports, format))
-    status = late("leadbench.report.claims.judge:overall")([judged for report in reports for judged in report.judged])
-    raise typer.Exit(status)
+    check_format(format)
+    judgements = judge_results(results)
+    typer.echo(render_claims(judgements, format))
+    raise typer.Exit(overall([judged for judgement in judgements for judged in judgement.judged]))

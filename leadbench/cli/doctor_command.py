@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from leadbench.cli.lazy import late
-from leadbench.cli.options import PluginOption, RootOption, choose, complete_datasets, evaluator_and_folder
+from leadbench.cli.options import EvaluatorOption, PluginOption, RootOption, complete_datasets, evaluator_and_folder
 from leadbench.cli.progress import progress
+from leadbench.core.entry import Entry
 from leadbench.core.errors import ConfigError
+from leadbench.doctor.dataset import examine_dataset
+from leadbench.doctor.machine import examine
+from leadbench.plugins.manager import load_plugins
+from leadbench.zoo.assets import Choice
 
 
 def doctor(
@@ -25,37 +30,33 @@ def doctor(
         ),
     ] = None,
     root: RootOption = None,
-    evaluator: Annotated[
-        str, typer.Option("--evaluator", help="Evaluator's name, or folder of the official one.")
-    ] = "guo",
+    evaluator: EvaluatorOption = "guo",
     models: Annotated[
         Path | None, typer.Option("--models", help="Model folder [default: the dataset's].", show_default=False)
     ] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Report Python, torch, devices, packages, caches, text encoders that work offline, and plugins.
+    """What is here, what is missing, what helps.
 
-    With --dataset: its files and counts against the published ones, its statistics, and the evaluator's scores of real
-    motions against the published Real row; and what is likely wrong where they are off.
+    Python, torch, devices, packages, caches, text encoders that work offline, and plugins. With --dataset: its files,
+    its counts against the published ones, its statistics, and the evaluator's scores of real motions against the published
+    Real row; and what is likely wrong where they are off.
 
     Example: leadbench doctor
 
     Example: leadbench doctor --dataset humanml3d --root HumanML3D --evaluator deps/t2m
     """
     if dataset is None:
-        plugins = late("leadbench.plugins.manager:load_plugins")(plugin or ())
-        _print(late("leadbench.doctor.machine:examine")(plugins))
+        _print(examine(load_plugins(plugin or ())))
         return
     name, folder = evaluator_and_folder(evaluator)
-    choice = choose(dataset, models, plugin, root, evaluator=folder)
+    choice = Choice(dataset, root=root, models=models, evaluator=folder, plugins=tuple(plugin or ()))
     with progress() as reporter:
-        entries = late("leadbench.doctor.dataset:examine_dataset")(
-            choice, name, lambda what, done, total: reporter.show("doctor", done, total, what)
-        )
+        entries = examine_dataset(choice, name, lambda what, done, total: reporter.show("doctor", done, total, what))
     _print(entries)
 
 
-def _print(entries: list[Any]) -> None:
+def _print(entries: Sequence[Entry]) -> None:
     width = max(len(entry.what) for entry in entries)
     for entry in entries:
         mend = f"  -> {entry.mend}" if entry.mend else ""

@@ -1,78 +1,135 @@
-"""The command ``leadbench``: parses, calls, and turns errors into one line and exit code 2."""
+"""The command ``leadbench``: parses, calls, and turns errors into one line and exit code 2.
+
+Commands are modules that import what they need as any module does. They are imported when they are called, so that
+``leadbench --help`` does not wait for torch; nothing here may import one of them.
+"""
 
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from leadbench.cli import (
-    ablate,
-    claims,
-    config_commands,
-    data,
-    doctor_command,
-    generate,
-    latency,
-    mti,
-    plugin_commands,
-    run,
-    score,
-    strips,
-    structure,
-    train,
-    zoo,
-)
 from leadbench.cli.console import VOLUME
-from leadbench.cli.lazy import late
+from leadbench.cli.groups import Entry, Group, typer_group
 from leadbench.core.errors import LeadbenchError, PluginError
 
-app = typer.Typer(
-    name="leadbench",
-    help="Benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: drawing panels would take longer than everything else that help needs
-    context_settings={"help_option_names": ["-h", "--help"]},
+COMMANDS = Group(
+    "Benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.",
+    {
+        "run": Entry("leadbench.cli.run", "run", "Text-to-motion: generate, score, and print Tables 1 and 5."),
+        "score": Entry("leadbench.cli.score", "score", "Score a folder of motions beside the Real row."),
+        "mti": Group(
+            "Motion textual inversion: learn a word from a motion.",
+            {
+                "run": Entry("leadbench.cli.mti", "run", "Tables 3 and 4: words learnt from single test motions."),
+                "styles": Entry("leadbench.cli.mti", "styles", "Figure 7 in numbers: words of unseen styles."),
+                "learn": Entry("leadbench.cli.mti", "learn", "Learn a word from motions and keep it as a small file."),
+            },
+        ),
+        "structure": Entry("leadbench.cli.structure", "structure", "Figure 3: latents before and after the projector."),
+        "latency": Entry("leadbench.cli.latency", "latency", "Seconds per prompt, stage by stage."),
+        "ablate": Group(
+            "The paper's ablations.",
+            {
+                "projector": Entry(
+                    "leadbench.cli.ablate", "projector", "Table 6: architectures and losses of the projector."
+                ),
+            },
+        ),
+        "claims": Entry("leadbench.cli.claims", "claims", "Judge the paper's claims on stored records."),
+        "tables": Entry("leadbench.cli.tables", "tables", "Render the tables of any stored run again."),
+        "published": Entry("leadbench.cli.tables", "show_published", "Print one of the paper's tables."),
+        "results": Group(
+            "Stored results.",
+            {"migrate": Entry("leadbench.cli.results", "migrate", "Bring stored runs to the current schema.")},
+        ),
+        "generate": Entry("leadbench.cli.generate", "generate", "Generate motions of captions, as .npy files."),
+        "strips": Entry("leadbench.cli.strips", "strips", "Draw a test motion real, generated and realigned."),
+        "train": Group(
+            "Train a stage. Interrupt freely: the same command goes on where it stopped.",
+            {
+                "autoencoder": Entry("leadbench.cli.train", "autoencoder", "Stage 1: the motion autoencoder."),
+                "diffusion": Entry("leadbench.cli.train", "diffusion", "Stage 2: the latent denoiser."),
+                "consistency": Entry("leadbench.cli.train", "consistency", "Distil a denoiser to few steps."),
+                "projector": Entry("leadbench.cli.train", "projector", "Stage 3: a projector; all else stays frozen."),
+                "evaluator": Entry("leadbench.cli.train", "evaluator", "An evaluator: the space of the metrics."),
+                "motionclip": Entry("leadbench.cli.train", "motionclip", "MotionCLIP: an autoencoder of its own."),
+            },
+        ),
+        "data": Group(
+            "Datasets in HumanML3D's on-disk format.",
+            {
+                "prepare": Group(
+                    "Convert public motion capture.",
+                    {
+                        "bnr": Entry("leadbench.cli.prepare", "bnr", "The Bandai-Namco Research motion dataset."),
+                        "100style": Entry("leadbench.cli.prepare", "hundred_style", "The 100STYLE dataset."),
+                    },
+                ),
+                "synthesize": Entry("leadbench.cli.data", "synthesize", "The embedded corpus, made by kinematics."),
+                "check": Entry("leadbench.cli.data", "check", "Check a dataset folder."),
+                "list": Entry("leadbench.cli.data", "list_datasets", "Dataset formats, and dataset folders here."),
+            },
+        ),
+        "zoo": Group(
+            "Models that ship with leadbench, and official files.",
+            {
+                "list": Entry("leadbench.cli.zoo", "list_models", "Shipped model sets with their files."),
+                "verify": Entry("leadbench.cli.zoo", "verify", "Check the files of a shipped set."),
+                "build": Entry("leadbench.cli.zoo", "build", "Make a shipped set from nothing."),
+                "inspect": Entry("leadbench.cli.zoo", "inspect", "Say what a file is; nothing of it is executed."),
+                "import": Entry("leadbench.cli.zoo", "import_file", "Convert an official file once."),
+            },
+        ),
+        "plugins": Group(
+            "Plugins: list, check, or start a new one.",
+            {
+                "list": Entry("leadbench.cli.plugin_commands", "list_plugins", "Plugins with what they offer."),
+                "check": Entry("leadbench.cli.plugin_commands", "check", "Run the conformance suite."),
+                "new": Entry("leadbench.cli.plugin_commands", "new", "Write a complete plugin to start from."),
+            },
+            default="list",
+        ),
+        "config": Group(
+            "Settings: leadbench.toml and the environment; and presets.",
+            {
+                "show": Entry("leadbench.cli.config_commands", "show", "Every setting, and where it came from."),
+                "preset": Entry("leadbench.cli.config_commands", "preset", "Print a preset as TOML to start from."),
+            },
+        ),
+        "doctor": Entry("leadbench.cli.doctor_command", "doctor", "What is here, what is missing, what helps."),
+    },
 )
-app.add_typer(data.app, name="data")
-app.add_typer(train.app, name="train")
-app.add_typer(zoo.app, name="zoo")
-app.add_typer(ablate.app, name="ablate")
-app.add_typer(mti.app, name="mti")
-app.add_typer(config_commands.app, name="config")
-app.command("run")(run.run)
-app.command("score")(score.score)
-app.command("claims")(claims.claims)
-app.command("tables")(run.tables)
-app.command("published")(run.show_published)
-app.command("latency")(latency.latency)
-app.command("strips")(strips.strips)
-app.command("generate")(generate.generate)
-app.command("structure")(structure.structure)
-app.command("doctor")(doctor_command.doctor)
-app.add_typer(plugin_commands.app, name="plugins")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"leadbench {version('leadbench')}")
+        raise typer.Exit
+
+
+app = typer_group("leadbench", COMMANDS, callback=None)
+app._add_completion = True  # of the whole program; the groups below have none of their own
 
 
 @app.callback()
 def root(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results: no progress, no notes.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Errors with their traceback.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.
 
-    Plugins may add commands: `leadbench plugins` lists them.
+    Plugins may add commands: `leadbench plugins list` names them.
 
     Example: leadbench run --backbone motionlcm --steps 1,2,4
     """
     VOLUME.quiet, VOLUME.verbose = quiet, verbose
-
-
-BUILTIN = frozenset(
-    {"ablate", "claims", "config", "data", "doctor", "generate", "latency", "mti", "plugins", "published"}
-    | {"run", "score", "strips", "structure", "tables", "train", "zoo"}
-)
 
 
 def mount_plugin_commands(arguments: list[str]) -> None:
@@ -84,11 +141,13 @@ def mount_plugin_commands(arguments: list[str]) -> None:
         PluginError: a group has the name of a built-in command, or its factory fails.
     """
     named = next((word for word in arguments if not word.startswith("-")), "")
-    if not named or named in BUILTIN:
+    if not named or named in COMMANDS.entries:
         return
-    plugins = late("leadbench.plugins.manager:load_plugins")()
+    from leadbench.plugins.manager import load_plugins  # imports every plugin's module
+
+    plugins = load_plugins()
     for plugin, registration in plugins.all("command"):
-        if registration.name in BUILTIN:
+        if registration.name in COMMANDS.entries:
             raise PluginError(f"plugin {plugin!r}: its command {registration.name!r} is one of leadbench itself")
         group = plugins.create("command", registration.name)
         if not isinstance(group, typer.Typer):
@@ -99,13 +158,15 @@ def mount_plugin_commands(arguments: list[str]) -> None:
 def main() -> None:
     """Entry point of the console script.
 
-    Exit codes: 0 done; 1 a bug (traceback); 2 bad input, told in one line; 130 interrupted.
+    Exit codes: 0 done; 1 a bug (traceback); 2 bad input, reported in one line; 130 interrupted.
     """
     try:
         mount_plugin_commands(sys.argv[1:])
         app()
     except LeadbenchError as exc:
-        console = late("rich.console:Console")(stderr=True, soft_wrap=True, highlight=False)
+        from rich.console import Console  # takes longer to import than help takes
+
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
         if VOLUME.verbose:
             console.print_exception()
         console.print("error:", style="red", end=" ")

@@ -1,40 +1,93 @@
-"""Options that several commands share, and parsers of their values."""
+"""Options that several commands share, as frozen objects that are built once, and parsers of their values."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from leadbench.cli.lazy import late
 from leadbench.cli.progress import progress
+from leadbench.core.config import T2MConfig
 from leadbench.core.errors import ConfigError, unknown_name
+from leadbench.core.presets import PRESETS
+from leadbench.plugins.manager import load_plugins
+from leadbench.report.tables.engine import FORMATS, check_format
+from leadbench.tasks.shared.protocols import PROTOCOLS
+from leadbench.zoo.assets import Choice
+from leadbench.zoo.embedded import embedded_dataset, shipped
+
+Number = TypeVar("Number", int, float)
+Command = Callable[..., None]
+
+
+def grouped(command: Command) -> Command:
+    """A command whose parameters of frozen dataclasses become one option for each field.
+
+    The fields are ``Annotated[type, typer.Option(...)]``, as parameters of commands are; typer sees them side by side,
+    the command gets the objects.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, tuple[type[Any], tuple[str, ...]]] = {}
+    for parameter in inspect.signature(command).parameters.values():
+        kind = hints[parameter.name]
+        if not (isinstance(kind, type) and is_dataclass(kind)):
+            parameters.append(parameter.replace(annotation=hints[parameter.name], kind=parameter.KEYWORD_ONLY))
+            continue
+        inner = get_type_hints(kind, include_extras=True)
+        groups[parameter.name] = (kind, tuple(field.name for field in fields(kind)))
+        for field in fields(kind):
+            default = inspect.Parameter.empty if field.default is MISSING else field.default
+            parameters.append(
+                inspect.Parameter(
+                    field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=inner[field.name]
+                )
+            )
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:
+        built = {name: kind(**{key: given.pop(key) for key in keys}) for name, (kind, keys) in groups.items()}
+        command(**built, **given)
+
+    # typer reads one or the other of these, by its version
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return called
 
 
 def complete_backbones(incomplete: str) -> list[str]:
     """Registered backbones, for shell completion; after a comma the next one."""
-    return _complete_list(late("leadbench.plugins.manager:load_plugins")().names("backbone"), incomplete)
+    return _complete_list(load_plugins().names("backbone"), incomplete)
 
 
 def complete_metrics(incomplete: str) -> list[str]:
     """Registered metrics, for shell completion."""
-    return _complete_list(late("leadbench.plugins.manager:load_plugins")().names("metric"), incomplete)
+    return _complete_list(load_plugins().names("metric"), incomplete)
 
 
 def complete_datasets(incomplete: str) -> list[str]:
     """Registered datasets, for shell completion."""
-    return _complete_list(late("leadbench.plugins.manager:load_plugins")().names("dataset"), incomplete)
+    return _complete_list(load_plugins().names("dataset"), incomplete)
+
+
+def complete_tasks(incomplete: str) -> list[str]:
+    """Tasks of ``leadbench run``, for shell completion."""
+    return _complete_list(load_plugins().names("task"), incomplete)
 
 
 def complete_formats(incomplete: str) -> list[str]:
     """Table formats, for shell completion."""
-    return _complete_list(["github", "latex", "csv", "json", "plain"], incomplete)
+    return _complete_list(list(FORMATS), incomplete)
 
 
 def complete_presets(incomplete: str) -> list[str]:
     """Presets, for shell completion."""
-    return _complete_list(list(late("leadbench.core.presets:PRESETS")), incomplete)
+    return _complete_list(list(PRESETS), incomplete)
 
 
 def _complete_list(names: list[str], incomplete: str) -> list[str]:
@@ -74,7 +127,6 @@ ModelsOption = Annotated[
     Path | None,
     typer.Option("--models", help="Folder of trained models [default: DATASET/models].", show_default=False),
 ]
-PresetOption = Annotated[str, typer.Option("--preset", help="Size of the models.", autocompletion=complete_presets)]
 PluginOption = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Also load this Python file as a plugin.", show_default=False)
 ]
@@ -82,12 +134,129 @@ StrictOption = Annotated[bool, typer.Option("--strict-plugins", help="A plugin t
 SkipBadOption = Annotated[
     bool, typer.Option("--skip-bad-motions", help="Leave out motions with NaN instead of refusing the dataset.")
 ]
+PresetOption = Annotated[str, typer.Option("--preset", help="Size of the models.", autocompletion=complete_presets)]
 ProtocolOption = Annotated[
     str,
+    typer.Option("--protocol", help="Rules of the evaluation: guo-2022 or mld.", autocompletion=lambda: [*PROTOCOLS]),
+]
+EvaluatorOption = Annotated[
+    str, typer.Option("--evaluator", help="Evaluator's name (guo, tmr), or folder of the official one.")
+]
+BackboneOption = Annotated[str, typer.Option("--backbone", "-b", autocompletion=complete_backbones)]
+ProjectorOption = Annotated[
+    str,
     typer.Option(
-        "--protocol", help="Rules of the evaluation: guo-2022 or mld.", autocompletion=lambda: ["guo-2022", "mld"]
+        "--projector",
+        help="auto, none, a file, a plugin's NAME or NAME=FILE; several separated by commas.",
     ),
 ]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of every random number.")]
+SkipSelfTestOption = Annotated[
+    bool, typer.Option("--skip-self-test", help="Go on where real motions do not score as they should.")
+]
+
+
+@dataclass(frozen=True)
+class AssetOptions:
+    """Dataset, models and plugins; without a dataset the embedded ones."""
+
+    dataset: OptionalDatasetOption = None
+    root: RootOption = None
+    models: ModelsOption = None
+    checkpoint: CheckpointOption = None
+    plugin: PluginOption = None
+    strict_plugins: StrictOption = False
+
+    def choice(self, evaluator: Path | None = None) -> Choice:
+        """What the options name; the embedded dataset is made on first use."""
+        if self.dataset is None and self.root is not None:
+            raise ConfigError(f"--root {self.root}: needs --dataset, the name of what lies there")
+        data, models = (self.dataset, self.models) if self.dataset is not None else embedded(self.models)
+        return Choice(
+            dataset=str(data),
+            root=self.root,
+            models=models,
+            evaluator=evaluator,
+            checkpoints=parse_checkpoints(self.checkpoint),
+            plugins=tuple(self.plugin or ()),
+        )
+
+
+@dataclass(frozen=True)
+class DatasetOptions:
+    """Dataset, models and plugins of commands that need a dataset."""
+
+    dataset: DatasetOption
+    root: RootOption = None
+    models: ModelsOption = None
+    checkpoint: CheckpointOption = None
+    plugin: PluginOption = None
+    strict_plugins: StrictOption = False
+
+    def choice(self, evaluator: Path | None = None) -> Choice:
+        """What the options name."""
+        return AssetOptions(**vars(self)).choice(evaluator)
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where records go, and how the table is printed."""
+
+    out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs")
+    format: Annotated[
+        str,
+        typer.Option("--format", "-f", help="github, latex, csv, json or plain.", autocompletion=complete_formats),
+    ] = "github"
+
+    def __post_init__(self) -> None:
+        check_format(self.format)
+
+
+@dataclass(frozen=True)
+class ProtocolOptions:
+    """What is drawn, how often, and by which rules."""
+
+    quick: Annotated[
+        bool | None,
+        typer.Option(
+            "--quick/--full",
+            help="3 replications and reduced MultiModality, or 20 [default: full; quick on the embedded dataset].",
+            show_default=False,
+        ),
+    ] = None
+    protocol: ProtocolOption = "guo-2022"
+    replications: Annotated[
+        int | None, typer.Option("--replications", min=1, help="Instead of 20, or 3.", show_default=False)
+    ] = None
+    multimodality_replications: Annotated[
+        int | None,
+        typer.Option(
+            "--multimodality-replications", min=0, help="Replications that measure MultiModality [default: all]."
+        ),
+    ] = None
+    chunk: Annotated[int, typer.Option("--chunk", min=1, help="Motions worked on together.")] = 128
+    seed: SeedOption = 0
+    skip_bad_motions: SkipBadOption = False
+    allow_latent_mismatch: Annotated[
+        bool, typer.Option("--allow-latent-mismatch", help="Attach a projector of another latent space.")
+    ] = False
+
+    def config(self, *, quick: bool) -> T2MConfig:
+        """The configuration; ``quick`` unless the options say which."""
+        changes: dict[str, Any] = {
+            "protocol": check_protocol(self.protocol),
+            "seed": self.seed,
+            "chunk": self.chunk,
+            "skip_bad_motions": self.skip_bad_motions,
+            "allow_latent_mismatch": self.allow_latent_mismatch,
+        }
+        given = {
+            "replications": self.replications,
+            "multimodality_replications": self.multimodality_replications,
+        }
+        changes |= {name: value for name, value in given.items() if value is not None}
+        wanted = quick if self.quick is None else self.quick
+        return T2MConfig.quick(**changes) if wanted else T2MConfig(**changes)
 
 
 def check_protocol(name: str) -> str:
@@ -96,9 +265,8 @@ def check_protocol(name: str) -> str:
     Raises:
         UnknownNameError: there is none.
     """
-    known = late("leadbench.tasks.shared.protocols:PROTOCOLS")
-    if name not in known:
-        raise unknown_name("protocol", name, known, where="--protocol")
+    if name not in PROTOCOLS:
+        raise unknown_name("protocol", name, PROTOCOLS, where="--protocol")
     return name
 
 
@@ -134,25 +302,16 @@ def evaluator_and_folder(evaluator: str) -> tuple[str, Path | None]:
     return evaluator, None
 
 
-def choose(
-    dataset: str | None,
-    models: Path | None,
-    plugin: list[Path] | None = None,
-    root: Path | None = None,
-    **official: Any,
-) -> Any:
-    """The user's dataset and models as a Choice, or the embedded ones, which are made on first use."""
-    if dataset is None:
-        if root is not None:
-            raise ConfigError(f"--root {root}: needs --dataset, the name of what lies there")
-        data, models = embedded(models)
-        dataset = str(data)
-    return late("leadbench.zoo.assets:Choice")(
-        dataset=dataset, root=root, models=models, plugins=tuple(plugin or ()), **official
-    )
+def parse_names(text: str) -> tuple[str, ...]:
+    """Parse names separated by commas.
+
+    >>> parse_names("mld, motionlcm")
+    ('mld', 'motionlcm')
+    """
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def parse_numbers(text: str, kind: type[int] | type[float], option: str) -> list[Any]:
+def parse_numbers(text: str, kind: type[Number], option: str) -> list[Number]:
     """Parse ``1,2,4``.
 
     Raises:
@@ -191,11 +350,22 @@ def parse_steps(text: str | None) -> dict[str | None, list[int]]:
     return steps
 
 
+def parse_losses(text: str, known: Mapping[str, object] | tuple[str, ...]) -> tuple[Any, ...]:
+    """Parse names of losses separated by commas.
+
+    Raises:
+        UnknownNameError: there is no such loss.
+    """
+    chosen = parse_names(text)
+    for loss in chosen:
+        if loss not in known:
+            raise unknown_name("loss", loss, known, where="--losses")
+    return chosen
+
+
 def embedded(models: Path | None) -> tuple[Path, Path]:
     """Folders of the embedded corpus, which is made on first use, and of the models that ship with it."""
-    weights = models or late("leadbench.zoo.embedded:shipped")().folder
+    weights = models or shipped().folder
     with progress() as reporter:
-        data = late("leadbench.zoo.embedded:embedded_dataset")(
-            lambda done, total: reporter.show("generating the embedded corpus, once", done, total)
-        )
+        data = embedded_dataset(lambda done, total: reporter.show("generating the embedded corpus, once", done, total))
     return data, weights

@@ -7,20 +7,29 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from leadbench.cli.console import VOLUME
-from leadbench.cli.lazy import late
 
 
 @dataclass
 class ProgressReporter:
     """Shows "done of total" with a text, on a bar or, every few seconds, as a line; nothing if silent."""
 
-    bar: Any  # a rich.progress.Progress, or None
+    bar: Progress | None
     silent: bool = False
     every_seconds: float = 15.0
-    _tasks: dict[str, object] = field(default_factory=dict)
+    _tasks: dict[str, TaskID] = field(default_factory=dict)
     _last: float = 0.0
 
     def show(self, name: str, done: int, total: int, text: str = "") -> None:
@@ -47,16 +56,15 @@ def progress() -> Iterator[ProgressReporter]:
     if not sys.stderr.isatty():
         yield ProgressReporter(None)
         return
-    parts = late("importlib:import_module")("rich.progress")
     columns = (
-        parts.TextColumn("{task.description}"),
-        parts.BarColumn(),
-        parts.MofNCompleteColumn(),
-        parts.TimeElapsedColumn(),
-        parts.TimeRemainingColumn(),
-        parts.TextColumn("{task.fields[text]}"),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),
     )
-    with parts.Progress(*columns, console=late("rich.console:Console")(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         yield ProgressReporter(bar)
 
 

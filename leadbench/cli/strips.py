@@ -7,43 +7,40 @@ from typing import Annotated
 
 import typer
 
-from leadbench.cli.lazy import late
 from leadbench.cli.options import (
-    ModelsOption,
-    OptionalDatasetOption,
-    PluginOption,
-    RootOption,
-    StrictOption,
-    choose,
+    AssetOptions,
+    ProjectorOption,
+    complete_backbones,
+    grouped,
+    parse_names,
     parse_steps,
 )
+from leadbench.tasks.shared.request import RunRequest
+from leadbench.tasks.shared.runner import Recipe
+from leadbench.tasks.t2m.strips import draw_comparison
+from leadbench.tasks.t2m.task import T2MTask
 
 
+@grouped
 def strips(
     sample: Annotated[str, typer.Option("--id", help="Id of a test motion.")],
     out: Annotated[Path, typer.Option("--out", help="PNG to write.")],
-    dataset: OptionalDatasetOption = None,
-    root: RootOption = None,
+    assets: AssetOptions,
     backbone: Annotated[
-        str, typer.Option("--backbone", "-b", help="Backbones, separated by commas.")
+        str, typer.Option("--backbone", "-b", help="Backbones, separated by commas.", autocompletion=complete_backbones)
     ] = "mld,motionlcm",
     steps: Annotated[
         str | None, typer.Option("--steps", show_default=False, help="As for run; the first is drawn.")
     ] = None,
-    projector: Annotated[str, typer.Option("--projector", help="auto, none, or a file.")] = "auto",
-    models: ModelsOption = None,
-    plugin: PluginOption = None,
-    strict_plugins: StrictOption = False,
+    projector: ProjectorOption = "auto",
 ) -> None:
-    """Draw a test motion real, reconstructed, generated and realigned, as a strip of poses (PNG).
+    """Draw a test motion real, generated and realigned.
+
+    A strip of poses (PNG), with the reconstruction of the autoencoder.
 
     Example: leadbench strips --dataset data/bnr --id 2_walk_normal_001 --out walk.png
     """
-    request = late("leadbench.tasks.t2m.request:T2MRequest")(
-        backbones=tuple(name.strip() for name in backbone.split(",") if name.strip()),
-        steps=parse_steps(steps),
-        projector=projector,
-    )
-    recipe = late("leadbench.tasks.shared.workers:Recipe")(request, choose(dataset, models, plugin, root), Path())
-    assembled, _ = recipe.assemble(strict=strict_plugins)
-    typer.echo(f"wrote {late('leadbench.tasks.t2m.strips:draw_comparison')(assembled, sample, out)}")
+    request = RunRequest(backbones=parse_names(backbone), steps=parse_steps(steps), projector=projector)
+    task = Recipe("t2m", request, assets.choice()).open(strict=assets.strict_plugins)
+    assert isinstance(task, T2MTask)  # what the bundled factory returns
+    typer.echo(f"wrote {draw_comparison(task, sample, out)}")

@@ -3,87 +3,61 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from leadbench.cli.console import note
-from leadbench.cli.lazy import late
 from leadbench.cli.options import (
-    CheckpointOption,
-    ModelsOption,
-    OptionalDatasetOption,
-    PluginOption,
-    RootOption,
+    AssetOptions,
+    OutputOptions,
+    ProjectorOption,
+    SeedOption,
     SkipBadOption,
-    choose,
-    complete_formats,
-    parse_checkpoints,
+    complete_backbones,
+    grouped,
 )
-from leadbench.cli.progress import progress
+from leadbench.cli.running import run_and_print
+from leadbench.core.config import StructureConfig
+from leadbench.tasks.shared.runner import Recipe
+from leadbench.tasks.structure.assemble import StructureRequest
+from leadbench.tasks.structure.task import StructureTask
+from leadbench.zoo.embedded import NOTE
 
 
+@grouped
 def structure(
-    dataset: OptionalDatasetOption = None,
-    root: RootOption = None,
-    models: ModelsOption = None,
+    assets: AssetOptions,
+    output: OutputOptions,
     split: Annotated[str, typer.Option("--split", help="Motions to look at: train, val or test.")] = "test",
-    projector: Annotated[str, typer.Option("--projector", help="auto, or a file.")] = "auto",
+    projector: ProjectorOption = "auto",
     backbone: Annotated[
         str | None,
         typer.Option(
-            "--backbone", "-b", help="Whose latent space [default: the model folder's own].", show_default=False
+            "--backbone",
+            "-b",
+            help="Whose latent space [default: the model folder's own].",
+            show_default=False,
+            autocompletion=complete_backbones,
         ),
     ] = None,
-    checkpoint: CheckpointOption = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of every random number.")] = 0,
-    out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs"),
+    seed: SeedOption = 0,
     figure: Annotated[
         Path | None,
         typer.Option("--figure", help="PNG to write [default: structure.png beside the records].", show_default=False),
     ] = None,
-    format: Annotated[
-        str,
-        typer.Option("--format", "-f", help="github, latex, csv, json or plain.", autocompletion=complete_formats),
-    ] = "github",
-    plugin: PluginOption = None,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """Figure 3, right: t-SNE of latents before and after the projector, with numbers beside the picture.
+    """Figure 3: latents before and after the projector.
 
-    Without --dataset it looks at the embedded corpus.
+    t-SNE of both in one picture, with numbers beside it. Without --dataset it looks at the embedded corpus.
 
     Example: leadbench structure --dataset data/bnr --figure structure.png
     """
-    late("leadbench.report.tables.t2m:check_format")(format)
-    config = late("leadbench.core.config:StructureConfig")(seed=seed, split=split, skip_bad_motions=skip_bad_motions)
-    choice = choose(dataset, models, plugin, root, checkpoints=parse_checkpoints(checkpoint))
-    opened = late("leadbench.zoo.assets:open_assets")(choice)
-    notes = () if dataset is not None else (late("leadbench.zoo.embedded:NOTE"),)
-    benchmark = _benchmark(opened, backbone, projector, config, out, notes)
-    benchmark.store.start(benchmark.description, late("leadbench.core.provenance:collect_provenance")())
-    with progress() as reporter:
-        records = benchmark.run(lambda label, done, total: reporter.show("structure", done, total, label))
-        picture = benchmark.draw(figure or benchmark.store.folder / "structure.png", records)
-    typer.echo(late("leadbench.tasks.structure.table:render_structure")(records, format))
-    note(f"figure: {picture}")
-    note(f"records: {benchmark.store.folder}")
-
-
-def _benchmark(
-    opened: Any, backbone: str | None, projector: str, config: Any, out: Path, notes: tuple[str, ...]
-) -> Any:
-    if backbone is None:
-        autoencoder = opened.models.autoencoder()
-    else:
-        made = opened.plugins.create("backbone", backbone, opened.models, where="--backbone")
-        autoencoder = late("leadbench.tasks.structure.task:latent_space")(backbone, made)
-    chosen, digest = late("leadbench.tasks.structure.task:find_projector")(opened.models, autoencoder, projector)
-    encoder = opened.models.text_encoder(chosen.text_encoder)
-    store = late("leadbench.results.store:RunStore")
-    benchmark = late("leadbench.tasks.structure.task:StructureBenchmark")(
-        opened.dataset, opened.root, autoencoder, chosen, encoder, config, store(out), digest, notes
-    )
-    name = late("leadbench.tasks.structure.task:run_name")(benchmark.description)
-    benchmark.store = store(out / opened.dataset.name / name)
-    return benchmark
+    config = StructureConfig(seed=seed, split=split, skip_bad_motions=skip_bad_motions)
+    notes = (NOTE,) if assets.dataset is None else ()
+    request = StructureRequest(backbone, projector, notes, config)
+    task = Recipe("structure", request, assets.choice()).open(strict=assets.strict_plugins)
+    done = run_and_print(task, output)
+    assert isinstance(task, StructureTask)  # what the bundled factory returns
+    note(f"figure: {task.draw(figure or done.folder / 'structure.png', done)}")

@@ -2,149 +2,165 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from leadbench.cli.lazy import late
-from leadbench.cli.options import (
-    CheckpointOption,
-    DatasetOption,
-    ModelsOption,
-    PluginOption,
-    PresetOption,
-    RootOption,
-    SkipBadOption,
-    StrictOption,
-    choose,
-    parse_checkpoints,
-)
+from leadbench.cli.options import DatasetOptions, PresetOption, SkipBadOption, complete_backbones, grouped
 from leadbench.cli.progress import figures_text, progress
+from leadbench.core.contracts import Backbone
 from leadbench.core.errors import ConfigError
-
-app = typer.Typer(
-    help="Train a stage. Interrupt freely: the same command goes on where it stopped.", no_args_is_help=True
-)
+from leadbench.core.overrides import override
+from leadbench.core.presets import Preset, get_preset
+from leadbench.training import stages
+from leadbench.training.stages import Workshop
+from leadbench.zoo.assets import Opened, open_assets
 
 EncoderOption = Annotated[
     str | None, typer.Option("--text-encoder", help="Text encoder [default: the preset's].", show_default=False)
 ]
 
 
-def _train(stage: str, choice: Any, preset: str, strict: bool, skip: bool, *args: Any) -> None:
-    """Open everything, run ``train_STAGE`` of leadbench.training.stages, say where the weights are.
+@dataclass(frozen=True)
+class OverrideOptions:
+    """Changes to the preset."""
 
-    Callables among ``args`` are asked with the preset and what was opened.
-    """
-    chosen = late("leadbench.core.presets:get_preset")(preset)
-    opened = late("leadbench.zoo.assets:open_assets")(choice, strict=strict)
-    with progress() as reporter:
-        shop = late("leadbench.training.stages:Workshop")(
-            opened.dataset,
-            chosen,
-            opened.models,
-            report=lambda p: reporter.show(p.stage, p.step, p.steps, figures_text(p.figures)),
-            skip_bad=skip,
-        )
-        resolved = [arg(chosen, opened) if callable(arg) else arg for arg in args]
-        path = late(f"leadbench.training.stages:train_{stage}")(shop, *resolved)
-    typer.echo(f"wrote {path}")
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Change a value of the preset: loop.steps=500, projector.align_weight=1.", show_default=False
+        ),
+    ] = None
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", help="TOML file of such values (see leadbench config preset); --set wins.", show_default=False
+        ),
+    ] = None
 
-
-def _backbone_of(name: str) -> Any:
-    return lambda _, opened: opened.plugins.create("backbone", name, opened.models, where="--backbone")
+    def preset(self, name: str, stage: str) -> Preset:
+        """The preset with the changes; keys without a stage speak of ``stage``."""
+        return override(get_preset(name), stage, self.set or (), self.config)
 
 
-@app.command()
-def autoencoder(
-    dataset: DatasetOption,
-    root: RootOption = None,
-    models: ModelsOption = None,
-    preset: PresetOption = "small",
-    plugin: PluginOption = None,
-    strict_plugins: StrictOption = False,
-    skip_bad_motions: SkipBadOption = False,
-) -> None:
+@dataclass(frozen=True)
+class TrainOptions:
+    """What every stage takes."""
+
+    preset: PresetOption = "small"
+    skip_bad_motions: SkipBadOption = False
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call of a stage, before anything is opened."""
+
+    stage: str
+    assets: DatasetOptions
+    options: TrainOptions
+    overrides: OverrideOptions
+
+    def run(self, train: Callable[[Workshop, Opened], Path]) -> None:
+        """Open everything, train, print where the weights are."""
+        chosen = self.overrides.preset(self.options.preset, self.stage)
+        opened = open_assets(self.assets.choice(), strict=self.assets.strict_plugins)
+        with progress() as reporter:
+            shop = Workshop(
+                opened.dataset,
+                chosen,
+                opened.models,
+                report=lambda p: reporter.show(p.stage, p.step, p.steps, figures_text(p.figures)),
+                skip_bad=self.options.skip_bad_motions,
+            )
+            path = train(shop, opened)
+        typer.echo(f"wrote {path}")
+
+
+def _backbone(opened: Opened, name: str) -> Backbone:
+    backbone = opened.plugins.create("backbone", name, opened.models, where="--backbone")
+    if not isinstance(backbone, Backbone):
+        raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
+    return backbone
+
+
+@grouped
+def autoencoder(assets: DatasetOptions, options: TrainOptions, overrides: OverrideOptions) -> None:
     """Stage 1: the motion autoencoder.
 
     Example: leadbench train autoencoder --dataset data/bnr
     """
-    _train("autoencoder", choose(dataset, models, plugin, root), preset, strict_plugins, skip_bad_motions)
+    call = _Call("autoencoder", assets, options, overrides)
+    call.run(lambda shop, _: stages.train_autoencoder(shop))
 
 
-@app.command()
+@grouped
 def diffusion(
-    dataset: DatasetOption,
-    root: RootOption = None,
-    models: ModelsOption = None,
-    preset: PresetOption = "small",
+    assets: DatasetOptions,
+    options: TrainOptions,
+    overrides: OverrideOptions,
     text_encoder: EncoderOption = None,
     backbone: Annotated[
         str | None,
-        typer.Option("--backbone", help="Train this plugin's backbone by its own loss.", show_default=False),
+        typer.Option(
+            "--backbone",
+            help="Train this plugin's backbone by its own loss.",
+            show_default=False,
+            autocompletion=complete_backbones,
+        ),
     ] = None,
-    plugin: PluginOption = None,
-    strict_plugins: StrictOption = False,
-    skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """Stage 2: the latent denoiser, with 10 % of the captions dropped; or a plugin's own backbone.
+    """Stage 2: the latent denoiser.
+
+    With 10 % of the captions dropped. With --backbone a plugin's own backbone is trained instead.
 
     Example: leadbench train diffusion --dataset data/bnr --text-encoder wordllama
+
+    Example: leadbench train diffusion --dataset data/bnr --set loop.steps=8000 --set optimizer.learning_rate=3e-4
     """
-    choice = choose(dataset, models, plugin, root)
+    call = _Call("diffusion", assets, options, overrides)
     if backbone is None:
-        encoder = text_encoder or (lambda chosen, _: chosen.teacher_encoder)
-        _train("diffusion", choice, preset, strict_plugins, skip_bad_motions, encoder)
+        call.run(lambda shop, _: stages.train_diffusion(shop, text_encoder or shop.preset.teacher_encoder))
         return
     if text_encoder is not None:
         raise ConfigError("--text-encoder: a backbone of a plugin brings its own; leave one of the two options out")
-    _train("backbone", choice, preset, strict_plugins, skip_bad_motions, backbone, _backbone_of(backbone))
+    call.run(lambda shop, opened: stages.train_backbone(shop, backbone, _backbone(opened, backbone)))
 
 
-@app.command()
+@grouped
 def consistency(
-    dataset: DatasetOption,
-    root: RootOption = None,
-    models: ModelsOption = None,
-    preset: PresetOption = "small",
-    text_encoder: EncoderOption = None,
-    plugin: PluginOption = None,
-    strict_plugins: StrictOption = False,
-    skip_bad_motions: SkipBadOption = False,
+    assets: DatasetOptions, options: TrainOptions, overrides: OverrideOptions, text_encoder: EncoderOption = None
 ) -> None:
-    """Distil the denoiser of a text encoder to few steps.
+    """Distil a denoiser to few steps.
 
     Example: leadbench train consistency --dataset data/bnr
     """
-    encoder = text_encoder or (lambda chosen, _: chosen.student_encoder)
-    choice = choose(dataset, models, plugin, root)
-    _train("consistency", choice, preset, strict_plugins, skip_bad_motions, encoder)
+    call = _Call("consistency", assets, options, overrides)
+    call.run(lambda shop, _: stages.train_consistency(shop, text_encoder or shop.preset.student_encoder))
 
 
-@app.command()
-def motionclip(
-    dataset: DatasetOption,
-    root: RootOption = None,
-    models: ModelsOption = None,
-    preset: PresetOption = "small",
-    plugin: PluginOption = None,
-    strict_plugins: StrictOption = False,
-    skip_bad_motions: SkipBadOption = False,
-) -> None:
-    """MotionCLIP: an autoencoder of its own, aligned with the preset's text encoder. It needs no other stage.
+@grouped
+def motionclip(assets: DatasetOptions, options: TrainOptions, overrides: OverrideOptions) -> None:
+    """MotionCLIP: an autoencoder of its own.
+
+    Aligned with the preset's text encoder. It needs no other stage.
 
     Example: leadbench train motionclip --dataset data/bnr
     """
-    choice = choose(dataset, models, plugin, root)
-    _train("motionclip", choice, preset, strict_plugins, skip_bad_motions, lambda chosen, _: chosen.teacher_encoder)
+    call = _Call("motionclip", assets, options, overrides)
+    call.run(lambda shop, _: stages.train_motionclip(shop, shop.preset.teacher_encoder))
 
 
-@app.command()
+@grouped
 def projector(
-    dataset: DatasetOption,
-    root: RootOption = None,
-    models: ModelsOption = None,
-    preset: PresetOption = "small",
+    assets: DatasetOptions,
+    options: TrainOptions,
+    overrides: OverrideOptions,
+    projector: Annotated[
+        str, typer.Option("--projector", help="Kind of projector: lead, or a plugin's name.")
+    ] = "lead",
     align_encoder: Annotated[
         str | None,
         typer.Option("--align-encoder", help="Text space to align to [default: the backbone's].", show_default=False),
@@ -155,47 +171,44 @@ def projector(
             "--backbone",
             help="Backbone whose latent space it is for [default: the folder's].",
             show_default=False,
+            autocompletion=complete_backbones,
         ),
     ] = None,
-    checkpoint: CheckpointOption = None,
     variant: Annotated[
         str, typer.Option("--variant", help="full; mlp or skip; or a loss left out: no-align, no-rec, no-var.")
     ] = "full",
-    plugin: PluginOption = None,
-    strict_plugins: StrictOption = False,
-    skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """Stage 3: the LEAD projector; everything else stays frozen.
+    """Stage 3: a projector; all else stays frozen.
 
-    With --backbone it is written as projector-BACKBONE; `leadbench run` attaches to each backbone a projector of its
-    latent space.
+    The LEAD projector, or with --projector a plugin's by its own loss. `leadbench run` attaches to each backbone a
+    projector of its latent space.
 
     Example: leadbench train projector --dataset data/bnr
 
     Example: leadbench train projector --dataset humanml3d --preset paper --backbone mld --checkpoint mld=mld.ckpt
     """
-    choice = choose(dataset, models, plugin, root, checkpoints=parse_checkpoints(checkpoint))
-    made = None if backbone is None else (lambda _, opened: (backbone, _backbone_of(backbone)(_, opened)))
-    _train("projector", choice, preset, strict_plugins, skip_bad_motions, align_encoder, variant, made)
+
+    def train(shop: Workshop, opened: Opened) -> Path:
+        owner = None if backbone is None else (backbone, _backbone(opened, backbone))
+        return stages.train_projector(shop, align_encoder, variant, owner)
+
+    _Call("projector", assets, options, overrides).run(train)
 
 
-@app.command()
+@grouped
 def evaluator(
-    dataset: DatasetOption,
-    root: RootOption = None,
-    models: ModelsOption = None,
-    preset: PresetOption = "small",
+    assets: DatasetOptions,
+    options: TrainOptions,
+    overrides: OverrideOptions,
     kind: Annotated[
         str, typer.Option("--kind", help="guo (tagged tokens, GRU) or tmr (raw captions, transformer).")
     ] = "guo",
-    plugin: PluginOption = None,
-    strict_plugins: StrictOption = False,
-    skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """An evaluator: co-embedding networks in which the metrics are measured.
+    """An evaluator: the space of the metrics.
 
     Example: leadbench train evaluator --dataset data/bnr
 
     Example: leadbench train evaluator --dataset data/bnr --kind tmr
     """
-    _train("evaluator", choose(dataset, models, plugin, root), preset, strict_plugins, skip_bad_motions, kind)
+    call = _Call("tmr" if kind == "tmr" else "evaluator", assets, options, overrides)
+    call.run(lambda shop, _: stages.train_evaluator(shop, kind))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
 
 from leadbench.core.config import (
     AutoencoderConfig,
@@ -43,6 +46,7 @@ class Preset(FrozenModel):
     teacher_encoder: str
     student_encoder: str
     half: bool = False  # weights are rounded to, and stored as, float16
+    overrides: dict[str, Any] = Field(default_factory=dict)  # what a user changed, by dotted key
 
 
 PROJECTOR_VARIANTS: Mapping[str, Mapping[str, object]] = {

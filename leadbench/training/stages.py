@@ -110,6 +110,7 @@ class Workshop:
         card = ModelCard(
             stage=task.name.partition("-")[0],
             preset=self.preset.name,
+            overrides=self.preset.overrides,
             config=stage.model_dump(mode="json"),
             links={"dataset": self.dataset.name, "dataset_identity": self.dataset.identity, **links},
             metrics={

@@ -26,6 +26,7 @@ class ModelCard(FrozenModel):
         links: what the weights depend on (latent fingerprint, text encoder, dataset, evaluator's words...).
         metrics: measured when the training ended, on the validation split unless the key says otherwise.
         provenance: versions, hardware, revision, seconds.
+        overrides: what was changed of the preset, by dotted key.
     """
 
     stage: str
@@ -34,6 +35,7 @@ class ModelCard(FrozenModel):
     links: dict[str, str] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
+    overrides: dict[str, Any] = Field(default_factory=dict)
 
 
 def write_text_atomic(path: Path, text: str) -> None:

@@ -179,7 +179,7 @@ def open_generator(opened: Opened, name: str, projector: str, concepts: Mapping[
 
 
 def learn_concept(
-    opened: Opened, backbone_name: str, config: InversionConfig, exemplar: Exemplar, name: str
+    opened: Opened, request: MTIRequest, config: InversionConfig, exemplar: Exemplar, name: str
 ) -> Concept:
     """Learn a pseudo-word called ``name`` from an exemplar.
 
@@ -187,12 +187,12 @@ def learn_concept(
         ConfigError: the name, the backbone or the loss does not fit.
     """
     check_name(name)
-    backbone = open_denoiser(opened, backbone_name)
-    projectors = find_projectors(opened, backbone) if config.loss == "lead" else []
+    backbone = open_denoiser(opened, request.backbone)
+    projectors = find_projectors(opened, backbone, request.projector) if config.loss == "lead" else []
     projector = projectors[0].projector if projectors else None
     vector = Inverter(backbone, config, projector).learn([exemplar])[0]
     about = {
-        "backbone": backbone_name,
+        "backbone": request.backbone,
         "latent": backbone.autoencoder.fingerprint,
         "exemplars": exemplar.id,
         "initial_word": exemplar.word,
