@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from leadbench.cli.main import app
 
@@ -18,7 +19,7 @@ HEAD = """# Command line
 
 Written from the help texts by `python scripts/cli_docs.py`; do not edit.
 
-Exit codes: 0 done; 1 a bug, with its traceback; 2 bad input, told in one line
+Exit codes: 0 done; 1 a bug, with its traceback; 2 bad input, reported in one line
 (`--verbose` adds the traceback); 130 interrupted.
 Tables go to stdout, progress and notes to stderr. Colours appear on a terminal only, and not where `NO_COLOR` is set.
 Shell completion: `leadbench --install-completion`.
@@ -28,8 +29,10 @@ Shell completion: `leadbench --install-completion`.
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
     """A command and everything below it, in order of definition."""
     yield name, command
-    for word, below in getattr(command, "commands", {}).items():
-        yield from commands(below, f"{name} {word}")
+    if isinstance(command, TyperGroup):
+        context = typer.Context(command)
+        for word in command.list_commands(context):
+            yield from commands(command.get_command(context, word), f"{name} {word}")
 
 
 def section(name: str, command: Any) -> str:

@@ -39,8 +39,8 @@ def doctor(
     """What is here, what is missing, what helps.
 
     Python, torch, devices, packages, caches, text encoders that work offline, and plugins. With --dataset: its files,
-    its counts against the published ones, its statistics, and the evaluator's scores of real motions against the published
-    Real row; and what is likely wrong where they are off.
+    its counts against the published ones, its statistics, and the evaluator's scores of real motions against the
+    published Real row; and what is likely wrong where they are off.
 
     Example: leadbench doctor
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadbench.core.errors import ConfigError, LatentMismatchError
+from leadbench.core.errors import ConfigError, DataError, LatentMismatchError
 from leadbench.core.tensors import Condition
 from leadbench.engine.compiled import FirstRows, compile_wanted, compiled_network
 from leadbench.engine.graph import Network, replayed
@@ -84,7 +84,7 @@ class DenoiseEngine:
 
         ``graph`` replays the network as one CUDA graph where the device is CUDA.
         Raises LatentMismatchError for noise of another shape, ConfigError for a text of another width or a guidance
-        weight without its input.
+        weight without its input, DataError for more tokens than positions.
         """
         self._check(noise, guide)
         with torch.inference_mode():
@@ -197,11 +197,14 @@ class DenoiseEngine:
                 f"latents are {list(noise.shape)}, this denoiser takes "
                 f"[batch, {config.latent_tokens}, {config.latent_width}]"
             )
-        if guide.branches.tokens.shape[-1] != config.text_width:
+        tokens = guide.branches.tokens
+        if tokens.ndim != 3 or tokens.shape[-1] != config.text_width:
             raise ConfigError(
-                f"text embedding is {list(guide.branches.tokens.shape)}, this denoiser takes "
-                f"[batch, tokens, {config.text_width}]"
+                f"text embedding is {list(tokens.shape)}, this denoiser takes [batch, tokens, {config.text_width}]"
             )
+        length = config.latent_tokens + 1 + tokens.shape[1]
+        if length > len(self.positions):
+            raise DataError(f"sequence of {length} tokens: this network has {len(self.positions)} positions at most")
         if guide.weight is not None and self.guidance_in is None:
             raise ConfigError("guidance_weight: this denoiser has no guidance input (guidance_width is not set)")
 

@@ -70,14 +70,14 @@ def ddim_sample(
 
     Timesteps are evenly spaced from the low end ("leading", plus 1): 50 steps visit 981, 961, ..., 1. So very few
     steps never visit the noisiest times: 1 step visits 1 alone. The last step goes to timestep 0, not to no noise.
-    Raises ConfigError unless steps is 1 to 1,000.
+    Raises ConfigError unless steps is 1 to 999: with the offset of 1, 1,000 steps would start beyond the last timestep.
     """
     from diffusers import DDIMScheduler  # takes a second to import
 
     predict = branches.guided(denoise, guidance)
     scheduler = make_scheduler(DDIMScheduler, steps_offset=1)
     latents = noise
-    scheduler.set_timesteps(_checked_steps(steps, TIMESTEPS))
+    scheduler.set_timesteps(_checked_steps(steps, TIMESTEPS - 1))
     for timestep, moment in _moments(scheduler.timesteps.tolist(), noise.device):
         latents = scheduler.step(predict(latents, moment), timestep, latents).prev_sample
     return latents

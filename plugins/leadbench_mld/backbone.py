@@ -9,10 +9,9 @@ from torch.nn.functional import mse_loss
 from leadbench.core.contracts import MotionAutoencoder, TextEncoder
 from leadbench.core.random import NoiseSource
 from leadbench.core.tensors import Condition, Latent, Prediction
-from leadbench.engine.denoise import Guide, engine_for
-from leadbench.engine.plan import ddim_plan
+from leadbench.engine.sample import sample_ddim
 from leadbench.nn.denoiser import Denoiser
-from leadbench.nn.sampling import Branches, ddim_sample
+from leadbench.nn.sampling import Branches
 from leadbench.nn.schedule import NoiseSchedule
 from leadbench.zoo.store import ModelStore
 
@@ -63,10 +62,7 @@ class MLDBackbone:
         spec = self.autoencoder.latent
         start = noise.normal("initial", (spec.tokens, spec.width)).to(condition.tokens.device)
         branches = Branches(condition, self.text_encoder.null(len(noise)).to(start.device))
-        engine = engine_for(self.network, self.dtype)
-        if engine is not None:
-            return Latent.full(engine.sample(start, ddim_plan(steps), Guide.of(branches, guidance)))
-        return Latent.full(ddim_sample(self._denoise, start, steps=steps, guidance=guidance, branches=branches))
+        return Latent.full(sample_ddim(self.network, start, steps, branches, guidance, self.dtype))
 
     def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """Forward process."""

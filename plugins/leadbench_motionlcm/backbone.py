@@ -9,10 +9,9 @@ from leadbench.core.contracts import MotionAutoencoder, TextEncoder
 from leadbench.core.errors import WeightsError
 from leadbench.core.random import NoiseSource
 from leadbench.core.tensors import Condition, Latent, Prediction
-from leadbench.engine.denoise import Guide, engine_for
-from leadbench.engine.plan import lcm_plan
+from leadbench.engine.sample import LcmNoise, sample_lcm
 from leadbench.nn.denoiser import Denoiser
-from leadbench.nn.sampling import LcmVersion, lcm_guidance, lcm_sample, lcm_timesteps
+from leadbench.nn.sampling import LcmVersion, lcm_guidance, lcm_timesteps
 from leadbench.nn.schedule import NoiseSchedule
 from leadbench.zoo.store import ModelStore
 
@@ -62,21 +61,12 @@ class MotionLCMBackbone:
         """Multi-step consistency sampling; step i adds the noise of stream ``lcm`` at i."""
         spec = self.autoencoder.latent
         shape, device = (spec.tokens, spec.width), condition.tokens.device
-        timesteps = lcm_timesteps(self._version, steps)
-        start = noise.normal("initial", shape).to(device)
         fresh = [noise.normal("lcm", shape, step).to(device) for step in range(steps - 1)]
-        engine = engine_for(self.denoiser, self.dtype)
-        if engine is not None:
-            scale = self.default_guidance(steps) if guidance is None else guidance
-            guide = Guide(condition, weight=scale - 1.0)
-            return Latent.full(engine.sample(start, lcm_plan(timesteps), guide, fresh))
-        weight = self._weight(guidance, steps, len(noise), device)
-
-        def denoise(noisy: Tensor, timestep: Tensor) -> Tensor:
-            predicted: Tensor = self.denoiser(noisy, timestep, condition.tokens, weight, condition.mask)
-            return predicted
-
-        return Latent.full(lcm_sample(denoise, start, timesteps=timesteps, fresh_noise=fresh.__getitem__))
+        given = LcmNoise(noise.normal("initial", shape).to(device), fresh)
+        timesteps = lcm_timesteps(self._version, steps)
+        return Latent.full(
+            sample_lcm(self.denoiser, given, timesteps, condition, self._scale(guidance, steps), self.dtype)
+        )
 
     def add_noise(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """Forward process."""
@@ -86,13 +76,12 @@ class MotionLCMBackbone:
         self, noisy: Tensor, timestep: Tensor, condition: Condition, *, guidance: float | None = None
     ) -> Prediction:
         """Noise and the clean latent that it implies; guidance None is the distilled default."""
-        weight = self._weight(guidance, 1, noisy.shape[0], noisy.device)
+        weight = torch.full((len(noisy),), self._scale(guidance, 1) - 1.0, device=noisy.device)
         predicted = self.denoiser(noisy, timestep, condition.tokens, weight, condition.mask)
         return Prediction(self._schedule.clean_from_noise(noisy, predicted, timestep), predicted)
 
-    def _weight(self, guidance: float | None, steps: int, batch: int, device: torch.device) -> Tensor:
-        scale = self.default_guidance(steps) if guidance is None else guidance
-        return torch.full((batch,), scale - 1.0, device=device)
+    def _scale(self, guidance: float | None, steps: int) -> float:
+        return self.default_guidance(steps) if guidance is None else guidance
 
 
 def load(models: ModelStore) -> MotionLCMBackbone:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from leadbench.cli import options
 from leadbench.cli.console import VOLUME
@@ -50,7 +51,7 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_command_has_an_example() -> None:
     for name, command in _docs().commands(typer.main.get_command(app), "leadbench"):
-        if not getattr(command, "commands", None):
+        if not isinstance(command, TyperGroup):
             assert "Example: leadbench" in (command.help or ""), name
 
 

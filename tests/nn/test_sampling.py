@@ -157,11 +157,11 @@ def test_clear_errors() -> None:
         lcm_timesteps("v2", 3)
     with pytest.raises(ConfigError, match="v2 has timesteps for 1, 2, 4 only"):
         lcm_guidance("v2", 8)
-    with pytest.raises(ConfigError, match="got 1001, allowed are 1 to 1000"):
+    with pytest.raises(ConfigError, match="got 1000, allowed are 1 to 999"):
         ddim_sample(
             lambda noisy, t, c: noisy,
             torch.zeros(1, 1, 1),
-            steps=1001,
+            steps=1000,
             guidance=None,
             branches=Branches(condition(0.0, batch=1)),
         )
