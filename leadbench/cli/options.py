@@ -123,6 +123,14 @@ CheckpointOption = Annotated[
     list[str] | None,
     typer.Option("--checkpoint", help="Official checkpoint of a backbone, such as mld=FILE.ckpt.", show_default=False),
 ]
+ConditionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text-encoder",
+        help="Sample from the trained denoiser of this text encoder: NAME, or BACKBONE=NAME [default: the preset's].",
+        show_default=False,
+    ),
+]
 ModelsOption = Annotated[
     Path | None,
     typer.Option("--models", help="Folder of trained models [default: DATASET/models].", show_default=False),
@@ -166,6 +174,7 @@ class AssetOptions:
     checkpoint: CheckpointOption = None
     plugin: PluginOption = None
     strict_plugins: StrictOption = False
+    text_encoder: ConditionOption = None
 
     def choice(self, evaluator: Path | None = None) -> Choice:
         """What the options name; the embedded dataset is made on first use."""
@@ -179,6 +188,7 @@ class AssetOptions:
             evaluator=evaluator,
             checkpoints=parse_checkpoints(self.checkpoint),
             plugins=tuple(self.plugin or ()),
+            encoders=parse_encoders(self.text_encoder),
         )
 
 
@@ -285,6 +295,24 @@ def parse_checkpoints(values: list[str] | None) -> dict[str, Path]:
         if not name or not file:
             raise ConfigError(f"--checkpoint {value}: must be NAME=FILE, such as mld=mld_humanml3d.ckpt")
         found[name] = Path(file)
+    return found
+
+
+def parse_encoders(values: list[str] | None) -> dict[str, str]:
+    """Parse ``NAME`` or ``BACKBONE=NAME``; a name alone speaks to every backbone and stands under an empty key.
+
+    Raises:
+        ConfigError: an empty name.
+
+    >>> parse_encoders(["clip", "mld=minilm"])
+    {'': 'clip', 'mld': 'minilm'}
+    """
+    found = {}
+    for value in values or []:
+        backbone, equals, name = value.rpartition("=")
+        if not name or (equals and not backbone):
+            raise ConfigError(f"--text-encoder {value}: must be NAME or BACKBONE=NAME, such as mld=minilm")
+        found[backbone] = name
     return found
 
 

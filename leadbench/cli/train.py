@@ -11,12 +11,11 @@ import typer
 
 from leadbench.cli.options import DatasetOptions, PresetOption, SkipBadOption, complete_backbones, grouped
 from leadbench.cli.progress import figures_text, progress
-from leadbench.core.contracts import Backbone
 from leadbench.core.errors import ConfigError
 from leadbench.core.overrides import override
 from leadbench.core.presets import Preset, get_preset
 from leadbench.training import stages
-from leadbench.training.stages import Workshop
+from leadbench.training.stages import ProjectorJob, Workshop
 from leadbench.zoo.assets import Opened, open_assets
 
 EncoderOption = Annotated[
@@ -79,13 +78,6 @@ class _Call:
         typer.echo(f"wrote {path}")
 
 
-def _backbone(opened: Opened, name: str) -> Backbone:
-    backbone = opened.plugins.create("backbone", name, opened.models, where="--backbone")
-    if not isinstance(backbone, Backbone):
-        raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
-    return backbone
-
-
 @grouped
 def autoencoder(assets: DatasetOptions, options: TrainOptions, overrides: OverrideOptions) -> None:
     """Stage 1: the motion autoencoder.
@@ -126,7 +118,9 @@ def diffusion(
         return
     if text_encoder is not None:
         raise ConfigError("--text-encoder: a backbone of a plugin brings its own; leave one of the two options out")
-    call.run(lambda shop, opened: stages.train_backbone(shop, backbone, _backbone(opened, backbone)))
+    call.run(
+        lambda shop, opened: stages.train_backbone(shop, backbone, opened.plugins.backbone(backbone, opened.models))
+    )
 
 
 @grouped
@@ -189,8 +183,8 @@ def projector(
     """
 
     def train(shop: Workshop, opened: Opened) -> Path:
-        owner = None if backbone is None else (backbone, _backbone(opened, backbone))
-        return stages.train_projector(shop, align_encoder, variant, owner)
+        owner = None if backbone is None else (backbone, opened.plugins.backbone(backbone, opened.models))
+        return stages.train_projector(shop, opened.plugins, ProjectorJob(align_encoder, variant, owner, projector))
 
     _Call("projector", assets, options, overrides).run(train)
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from leadbench.core.config import ProjectorStage
 from leadbench.core.random import NoiseSource
 from leadbench.core.tensors import (
     Condition,
@@ -160,6 +161,44 @@ class Projector(Protocol):
 
     def reproject(self, projection: Projection) -> Latent:
         """Latent [B, N, M] of a code."""
+        ...
+
+
+@dataclass(frozen=True)
+class ProjectorContext:
+    """What an untrained projector is made for.
+
+    Attributes:
+        latent: tokens N and width M of the latent space.
+        latent_fingerprint: of the autoencoder; the projector carries it.
+        text_encoder: name of the text space to align to; the projector carries it.
+        text_width: C of that space.
+        stage: the preset's values for this stage, with variant and ``--set`` applied; a plugin uses what it needs.
+    """
+
+    latent: LatentSpec
+    latent_fingerprint: str
+    text_encoder: str
+    text_width: int
+    stage: ProjectorStage
+
+
+@runtime_checkable
+class TrainableProjector(Projector, Protocol):
+    """Optional: lets ``leadbench train projector --projector NAME`` train a plugin's projector.
+
+    ``network`` is what is trained and stored; ``training_loss`` must read it from that attribute, because validation
+    and moving average put a copy in its place. An optional attribute ``config``, a pydantic model, is written into the
+    card in place of the preset's values.
+    """
+
+    network: torch.nn.Module
+
+    def training_loss(self, latent: Tensor, text: Tensor) -> Mapping[str, Tensor]:
+        """Scalars of a batch of latents [B, N, M] and text embeddings [B, C].
+
+        ``loss`` is minimised, and chooses the weights on the validation split; the others are logged.
+        """
         ...
 
 

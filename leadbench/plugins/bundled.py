@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leadbench.plugins.hookspecs import Registration, TaskRegistration, TextEncoderRegistration, hookimpl
+from leadbench.plugins.hookspecs import (
+    ProjectorRegistration,
+    Registration,
+    TaskRegistration,
+    TextEncoderRegistration,
+    hookimpl,
+)
 
 
 @hookimpl
@@ -58,9 +64,17 @@ def leadbench_datasets() -> Sequence[Registration]:
 
 
 @hookimpl
-def leadbench_projectors() -> Sequence[Registration]:
-    """LEAD projectors in our own file format."""
-    return [Registration("lead", "LEAD projector (safetensors with card)", "leadbench.zoo.store:load_projector")]
+def leadbench_projectors() -> Sequence[ProjectorRegistration]:
+    """The paper's projector."""
+    return [
+        ProjectorRegistration(
+            "lead",
+            "LEAD projector (safetensors with card)",
+            "leadbench.zoo.store:load_projector",
+            display="LEAD",
+            create="leadbench.training.projector:create_lead",
+        )
+    ]
 
 
 @hookimpl

@@ -81,6 +81,21 @@ class TextEncoderRegistration(Registration):
 
 
 @dataclass(frozen=True)
+class ProjectorRegistration(Registration):
+    """A kind of projector. Its factory reads a file that was trained.
+
+    Args:
+        display: name in tables.
+        create: callable, or ``"module:attribute"``:
+            ``(context: leadbench.core.contracts.ProjectorContext) -> TrainableProjector`` makes an untrained one for
+            ``leadbench train projector --projector NAME``; None: it is trained elsewhere.
+    """
+
+    display: str = ""
+    create: str | Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True)
 class TaskRegistration(Registration):
     """A task: an evaluation with its own units and its own table.
 
@@ -106,8 +121,8 @@ class LeadbenchHooks:
         """Text encoders; factory ``() -> TextEncoder``. With a :class:`TextEncoderRegistration` embeddings are kept."""
 
     @hookspec
-    def leadbench_projectors(self) -> Sequence[Registration]:  # type: ignore[empty-body]
-        """Projector file formats; factory ``(path: pathlib.Path) -> Projector``."""
+    def leadbench_projectors(self) -> Sequence[ProjectorRegistration]:  # type: ignore[empty-body]
+        """Kinds of projectors; factory ``(path: pathlib.Path) -> Projector``."""
 
     @hookspec
     def leadbench_datasets(self) -> Sequence[Registration]:  # type: ignore[empty-body]

@@ -8,21 +8,50 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
 from leadbench.core.errors import PluginError, nearest, unknown_name
-from leadbench.plugins.hookspecs import PROJECT, BackboneRegistration, LeadbenchHooks, Registration, TaskRegistration
+from leadbench.plugins.hookspecs import (
+    PROJECT,
+    BackboneRegistration,
+    LeadbenchHooks,
+    ProjectorRegistration,
+    Registration,
+    TaskRegistration,
+    imported,
+)
+
+if TYPE_CHECKING:  # the contracts import torch
+    from leadbench.core.contracts import (
+        Backbone,
+        Evaluator,
+        MotionDataset,
+        MotionMetric,
+        Projector,
+        ProjectorContext,
+        TextEncoder,
+        TrainableProjector,
+    )
+
+CONTRACTS = {
+    "backbone": "Backbone",
+    "text_encoder": "TextEncoder",
+    "projector": "Projector",
+    "dataset": "MotionDataset",
+    "evaluator": "Evaluator",
+}
 
 KINDS: dict[str, type[Registration]] = {
     "backbone": BackboneRegistration,
     "text_encoder": Registration,
-    "projector": Registration,
+    "projector": ProjectorRegistration,
     "dataset": Registration,
     "evaluator": Registration,
     "metric": Registration,
@@ -86,18 +115,82 @@ class Plugins:
             )
         return registration
 
-    def create(self, kind: str, name: str, *args: object, where: str = "") -> object:
-        """Call the factory of a registration; an import error is told with plugin, hook and factory."""
+    def create(self, kind: str, name: str, *args: object, where: str = "") -> Any:
+        """Call the factory of a registration and check what it returns; the methods below are the typed forms of this.
+
+        Raises:
+            UnknownNameError: nobody registered it.
+            PluginError: its factory cannot be imported, or returns something that does not implement the contract.
+        """
         registration = self.get(kind, name, where)
-        plugin = self._registrations[kind][name][0]
+        made = self._imported(kind, name, registration.factory)(*args)
+        if kind in CONTRACTS:
+            from leadbench.core import contracts  # imports torch
+
+            if not isinstance(made, getattr(contracts, CONTRACTS[kind])):
+                raise PluginError(
+                    f"{kind.replace('_', ' ')} {name!r}: its factory returned {type(made).__name__}, which is no "
+                    f"{CONTRACTS[kind]}"
+                )
+        elif kind == "metric" and not callable(made):
+            raise PluginError(f"metric {name!r}: its factory returned {type(made).__name__}, which cannot be called")
+        return made
+
+    def _imported(self, kind: str, name: str, named: str | Callable[..., Any]) -> Callable[..., Any]:
         try:
-            factory = registration.load()
+            return imported(named)
         except (ImportError, AttributeError) as exc:
+            plugin = self._registrations[kind][name][0]
             raise PluginError(
-                f"plugin {plugin!r}, hook {hook_name(kind)}, {name!r}: cannot import factory "
-                f"{registration.factory!r}: {exc}"
+                f"plugin {plugin!r}, hook {hook_name(kind)}, {name!r}: cannot import factory {named!r}: {exc}"
             ) from exc
-        return factory(*args)
+
+    def backbone(self, name: str, models: object, where: str = "--backbone") -> Backbone:
+        """A backbone with the models of a :class:`leadbench.zoo.store.ModelStore`."""
+        return cast("Backbone", self.create("backbone", name, models, where=where))
+
+    def text_encoder(self, name: str, where: str = "") -> TextEncoder:
+        """A text encoder."""
+        return cast("TextEncoder", self.create("text_encoder", name, where=where))
+
+    def projector(self, name: str, path: Path, where: str = "--projector") -> Projector:
+        """A projector of a registered kind from its file."""
+        return cast("Projector", self.create("projector", name, path, where=where))
+
+    def new_projector(self, name: str, context: ProjectorContext, where: str = "--projector") -> TrainableProjector:
+        """An untrained projector.
+
+        Raises:
+            PluginError: projectors of that kind cannot be trained here.
+        """
+        from leadbench.core.contracts import TrainableProjector
+
+        registration = self.get("projector", name, where)
+        create = registration.create if isinstance(registration, ProjectorRegistration) else None
+        if create is None:
+            raise PluginError(
+                f"{where} {name}: cannot be trained here: its registration has no create "
+                f"(leadbench.core.contracts.TrainableProjector)"
+            )
+        made = self._imported("projector", name, create)(context)
+        if not isinstance(made, TrainableProjector):
+            raise PluginError(
+                f"projector {name!r}: its create returned {type(made).__name__}, which is no TrainableProjector "
+                f"(network, training_loss, project, reproject, latent_fingerprint, text_encoder)"
+            )
+        return made
+
+    def dataset(self, name: str, root: Path, where: str = "--dataset") -> MotionDataset:
+        """A dataset from its folder."""
+        return cast("MotionDataset", self.create("dataset", name, root, where=where))
+
+    def evaluator(self, name: str, models: object, where: str = "--evaluator") -> Evaluator:
+        """An evaluator with the models of a :class:`leadbench.zoo.store.ModelStore`."""
+        return cast("Evaluator", self.create("evaluator", name, models, where=where))
+
+    def metric(self, name: str, where: str = "--metric") -> MotionMetric:
+        """A metric of single motions."""
+        return cast("MotionMetric", self.create("metric", name, where=where))
 
     def add(self, kind: str, plugin: str, registration: Registration) -> None:
         """Register; a name taken by another plugin is an error that names both."""

@@ -6,7 +6,7 @@ import multiprocessing
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,29 +27,35 @@ from leadbench.zoo.files import card_path
 from leadbench.zoo.store import ModelStore
 
 _EVERY_SECONDS = 30.0
+_TRAINERS: Mapping[str, Callable[[stages.Workshop, str], Path]] = {
+    "autoencoder": lambda shop, _: stages.train_autoencoder(shop),
+    "evaluator": lambda shop, _: stages.train_evaluator(shop),
+    "diffusion": stages.train_diffusion,
+    "consistency": stages.train_consistency,
+}
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training: the model it writes, the function of :mod:`leadbench.training.stages`, its arguments."""
+    """One training: the model it writes, its stage, and the text encoder where the stage takes one."""
 
     model: str
-    function: str
-    arguments: tuple[str, ...] = ()
+    stage: str
+    encoder: str = ""
 
 
 def plan(preset: Preset) -> tuple[tuple[Job, ...], ...]:
     """Waves of trainings; those of a wave need nothing of each other."""
     teacher, student = preset.teacher_encoder, preset.student_encoder
     return (
-        (Job("autoencoder", "train_autoencoder"), Job("evaluator", "train_evaluator")),
+        (Job("autoencoder", "autoencoder"), Job("evaluator", "evaluator")),
         (
-            Job(f"diffusion-{teacher}", "train_diffusion", (teacher,)),
-            Job(f"diffusion-{student}", "train_diffusion", (student,)),
+            Job(f"diffusion-{teacher}", "diffusion", teacher),
+            Job(f"diffusion-{student}", "diffusion", student),
         ),
         (
-            Job(f"consistency-{student}", "train_consistency", (student,)),
-            Job("projector", "train_projector", (teacher,)),
+            Job(f"consistency-{student}", "consistency", student),
+            Job("projector", "projector", teacher),
         ),
     )
 
@@ -163,7 +169,7 @@ def load_no_encoder(name: str) -> TextEncoder:
 def _train(arguments: tuple[Job, str, Path, Path]) -> Path:
     job, preset, data, models = arguments
     plugins = load_plugins()
-    store = ModelStore(models, lambda name: plugins.create("text_encoder", name))  # type: ignore[arg-type,return-value]
+    store = ModelStore(models, plugins.text_encoder)
     last = time.monotonic()
 
     def report(progress: Progress) -> None:
@@ -174,5 +180,6 @@ def _train(arguments: tuple[Job, str, Path, Path]) -> Path:
             print(f"{job.model}: {progress.step}/{progress.steps}, {minutes:.0f} min left", file=sys.stderr, flush=True)
 
     shop = stages.Workshop(HumanML3DFolder(data), get_preset(preset), store, report=report)
-    path: Path = getattr(stages, job.function)(shop, *job.arguments)
-    return path
+    if job.stage == "projector":
+        return stages.train_projector(shop, plugins, stages.ProjectorJob(job.encoder))
+    return _TRAINERS[job.stage](shop, job.encoder)

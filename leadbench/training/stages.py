@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,7 +20,14 @@ from leadbench.core.config import (
     ProjectorStage,
     TmrStage,
 )
-from leadbench.core.contracts import Backbone, Evaluator, MotionAutoencoder, MotionDataset, TrainableBackbone
+from leadbench.core.contracts import (
+    Backbone,
+    Evaluator,
+    MotionAutoencoder,
+    MotionDataset,
+    ProjectorContext,
+    TrainableBackbone,
+)
 from leadbench.core.errors import ConfigError, unknown_name
 from leadbench.core.presets import Preset, projector_stage
 from leadbench.core.provenance import collect_provenance
@@ -29,6 +36,7 @@ from leadbench.core.tensors import MotionSample, MotionSpec
 from leadbench.data.humanml3d import collate, draw
 from leadbench.metrics.retrieval import r_precision
 from leadbench.nn.autoencoder import MotionVAE
+from leadbench.plugins.manager import Plugins
 from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error, standardize_latents
 from leadbench.training.backbone import BackboneTask
 from leadbench.training.consistency import ConsistencyTask
@@ -41,6 +49,7 @@ from leadbench.training.projector import ProjectorTask
 from leadbench.training.tmr import TmrTask
 from leadbench.zoo.files import ModelCard, load_model, save_model
 from leadbench.zoo.loaded import latent_fingerprint
+from leadbench.zoo.projectors import LEAD
 from leadbench.zoo.store import ModelStore, with_statistics
 
 Report = Callable[[Progress], None]
@@ -49,6 +58,16 @@ AnyStage = (
 )
 
 EVALUATORS = ("guo", "tmr")
+
+
+@dataclass(frozen=True)
+class CardFields:
+    """What a stage's card says of the model beside its links; see :class:`leadbench.zoo.files.ModelCard`."""
+
+    stage: str
+    kind: str | None = None
+    variant: str | None = None
+    backbone: str | None = None
 
 
 @dataclass
@@ -98,17 +117,22 @@ class Workshop:
             round_to_half(task.model)
         return state
 
-    def save(self, task: Task, model: nn.Module, stage: FrozenModel, state: TrainState, links: dict[str, str]) -> Path:
+    def save(
+        self, task: Task, stage: FrozenModel, state: TrainState, links: dict[str, str], card: CardFields | None = None
+    ) -> Path:
         """Write the weights with their card."""
-        path = self.store.path(task.name)
+        path, model = self.store.path(task.name), task.model
+        fields = card or CardFields(task.name.partition("-")[0])
         tensors = dict(model.state_dict())
         if self.preset.half:
             parameters = {name for name, _ in model.named_parameters()}
             tensors = {name: t.half() if name in parameters else t for name, t in tensors.items()}
-        if task.name.startswith(("autoencoder", "evaluator", "motionclip")):
+        if fields.stage in ("autoencoder", "evaluator", "motionclip"):
             tensors = with_statistics(tensors, self.dataset.motion)
-        card = ModelCard(
-            stage=task.name.partition("-")[0],
+        written = ModelCard(
+            **asdict(fields),
+            text_encoder=links.get("text_encoder"),
+            latent=links.get("latent"),
             preset=self.preset.name,
             overrides=self.preset.overrides,
             config=stage.model_dump(mode="json"),
@@ -125,7 +149,7 @@ class Workshop:
                 **collect_provenance(),
             },
         )
-        save_model(path, tensors, card)
+        save_model(path, tensors, written)
         return path
 
 
@@ -149,7 +173,7 @@ def train_autoencoder(shop: Workshop) -> Path:
         standardize_latents(task.model, spec, shop.split("train"))
     final = reconstruction_error(task.model, spec, shop.split("val"))
     state.history.append({"step": float(state.best_step), "selected": 1.0, **vars(final)})
-    return shop.save(task, task.model, stage, state, _space_links(task.model, spec))
+    return shop.save(task, stage, state, _space_links(task.model, spec))
 
 
 def train_motionclip(shop: Workshop, encoder: str) -> Path:
@@ -165,7 +189,7 @@ def train_motionclip(shop: Workshop, encoder: str) -> Path:
     state = shop.train(task, stage)
     assert isinstance(task.model, MotionVAE)
     match_text_length(task.model, spec, shop.split("train"))
-    return shop.save(task, task.model, stage, state, {**_space_links(task.model, spec), "text_encoder": encoder})
+    return shop.save(task, stage, state, {**_space_links(task.model, spec), "text_encoder": encoder})
 
 
 def _space_links(model: MotionVAE, spec: MotionSpec) -> dict[str, str]:
@@ -180,7 +204,7 @@ def train_diffusion(shop: Workshop, encoder: str) -> Path:
     stage = stage.model_copy(update={"architecture": architecture})
     task = DiffusionTask(stage, train, val)
     state = shop.train(task, stage)
-    return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
+    return shop.save(task, stage, state, _latent_links(shop, encoder))
 
 
 def train_backbone(shop: Workshop, name: str, backbone: object) -> Path:
@@ -199,58 +223,71 @@ def train_backbone(shop: Workshop, name: str, backbone: object) -> Path:
     stage = shop.preset.diffusion
     task = BackboneTask(name, backbone, stage, train, val)
     state = shop.train(task, stage)
-    return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
+    return shop.save(task, stage, state, _latent_links(shop, encoder), CardFields("backbone", kind=name))
 
 
 def train_consistency(shop: Workshop, encoder: str) -> Path:
     """Distil ``diffusion-ENCODER`` to ``consistency-ENCODER.safetensors``."""
-    teacher, _ = shop.store.denoiser(f"diffusion-{encoder}")
+    teacher, _ = shop.store.denoiser(shop.store.catalog.of_encoder("diffusion", encoder).name)
     train, val = shop.latents(encoder)
     stage = shop.preset.consistency
     architecture = stage.architecture.model_copy(update=_denoiser_widths(shop, encoder))
     stage = stage.model_copy(update={"architecture": architecture})
     task = ConsistencyTask(stage, teacher, train, val)
     state = shop.train(task, stage)
-    return shop.save(task, task.model, stage, state, _latent_links(shop, encoder))
+    return shop.save(task, stage, state, _latent_links(shop, encoder))
 
 
-def projector_name(backbone: str | None, variant: str) -> str:
-    """File name of a projector, without its ending.
+def projector_name(backbone: str | None, variant: str, kind: str = LEAD) -> str:
+    """Name of a projector's file, without its ending; no two projectors share one. It is for people: cards tell.
 
-    >>> projector_name(None, "full"), projector_name("mld", "no-rec")
-    ('projector', 'projector-mld-no-rec')
+    >>> projector_name(None, "full"), projector_name("mld", "no-rec"), projector_name(None, "full", "mine")
+    ('projector', 'projector-mld.no-rec', 'mine.projector')
     """
-    return "-".join(["projector", *([backbone] if backbone else []), *([variant] if variant != "full" else [])])
+    name = "projector" if backbone is None else f"projector-{backbone}"
+    name = name if variant == "full" else f"{name}.{variant}"
+    return name if kind == LEAD else f"{kind}.{name}"
 
 
-def train_projector(
-    shop: Workshop, encoder: str | None, variant: str = "full", backbone: tuple[str, Backbone] | None = None
-) -> Path:
-    """Stage 3: writes ``projector.safetensors``, or ``projector-VARIANT``; everything else stays frozen.
+@dataclass(frozen=True)
+class ProjectorJob:
+    """What ``leadbench train projector`` trains.
 
-    Args:
+    Attributes:
         encoder: text space to align to; None: the backbone's, or the preset's teacher's.
-        variant: ``full``, or a loss left out.
-        backbone: name and backbone whose latent space it is for: writes ``projector-NAME``; None: the folder's
-            autoencoder.
+        variant: ``full``, or what is changed for the ablation.
+        backbone: name and backbone whose latent space it is for; None: the folder's autoencoder.
+        kind: registered name of the projector.
+    """
+
+    encoder: str | None = None
+    variant: str = "full"
+    backbone: tuple[str, Backbone] | None = None
+    kind: str = LEAD
+
+
+def train_projector(shop: Workshop, plugins: Plugins, job: ProjectorJob = ProjectorJob()) -> Path:
+    """Stage 3: writes ``projector.safetensors`` or the like; everything else stays frozen.
 
     Raises:
-        UnknownNameError: no such variant.
+        UnknownNameError: no such variant or kind of projector.
+        PluginError: projectors of that kind cannot be trained here.
     """
-    base = projector_stage(shop.preset.projector, variant)
-    name = projector_name(backbone[0] if backbone else None, variant)
-    autoencoder: MotionAutoencoder = backbone[1].autoencoder if backbone else shop.store.autoencoder()
-    encoder = encoder or (backbone[1].text_encoder.name if backbone else shop.preset.teacher_encoder)
-    train, val = shop.latents(encoder, autoencoder)
-    widths = {
-        "text_width": shop.store.text_encoder(encoder).dim,
-        "latent_tokens": autoencoder.latent.tokens,
-        "latent_width": autoencoder.latent.width,
-    }
-    stage = base.model_copy(update={"architecture": base.architecture.model_copy(update=widths)})
-    task = ProjectorTask(stage, train, val, name)
+    stage = projector_stage(shop.preset.projector, job.variant)
+    plugins.get("projector", job.kind, "--projector")
+    owner, backbone = job.backbone or (None, None)
+    space: MotionAutoencoder = shop.store.autoencoder() if backbone is None else backbone.autoencoder
+    teacher = shop.preset.teacher_encoder if backbone is None else backbone.text_encoder.name
+    encoder = job.encoder or teacher
+    latents = shop.latents(encoder, space)
+    width = shop.store.text_encoder(encoder).dim
+    context = ProjectorContext(space.latent, space.fingerprint, encoder, width, stage)
+    projector = plugins.new_projector(job.kind, context)
+    task = ProjectorTask(stage, latents, projector, projector_name(owner, job.variant, job.kind))
     state = shop.train(task, stage)
-    return shop.save(task, task.model, stage, state, {"latent": autoencoder.fingerprint, "text_encoder": encoder})
+    links = {"latent": space.fingerprint, "text_encoder": encoder}
+    fields = CardFields("projector", job.kind, None if job.variant == "full" else job.variant, owner)
+    return shop.save(task, getattr(projector, "config", stage), state, links, fields)
 
 
 def train_evaluator(shop: Workshop, kind: str = "guo") -> Path:
@@ -272,7 +309,7 @@ def _train_guo(shop: Workshop) -> Path:
     stage = stage.model_copy(update={"architecture": architecture})
     task = EvaluatorTask(stage, shop.dataset.motion, shop.split("train"), shop.split("val"))
     state = shop.train(task, stage)
-    return shop.save(task, task.model, stage, state, _evaluator_links(shop, "guo"))
+    return shop.save(task, stage, state, _evaluator_links(shop, "guo"), CardFields("evaluator", "guo"))
 
 
 def _train_tmr(shop: Workshop) -> Path:
@@ -282,7 +319,13 @@ def _train_tmr(shop: Workshop) -> Path:
     stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
     task = TmrTask(stage, shop.dataset.motion, encoder, shop.split("train"), shop.split("val"))
     state = shop.train(task, stage)
-    return shop.save(task, task.model, stage, state, {**_evaluator_links(shop, "tmr"), "text_encoder": encoder.name})
+    return shop.save(
+        task,
+        stage,
+        state,
+        {**_evaluator_links(shop, "tmr"), "text_encoder": encoder.name},
+        CardFields("evaluator", "tmr"),
+    )
 
 
 def _evaluator_links(shop: Workshop, kind: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from leadbench.core.config import DatasetSettings
-from leadbench.core.contracts import MotionDataset, TextEncoder
-from leadbench.core.errors import ConfigError, DataError, PluginError, nearest, unknown_name
+from leadbench.core.contracts import MotionDataset
+from leadbench.core.errors import ConfigError, DataError, nearest, unknown_name
 from leadbench.core.settings import dataset_settings, settings
 from leadbench.plugins.hookspecs import TextEncoderRegistration, imported
 from leadbench.plugins.manager import Plugins, load_plugins
@@ -30,6 +30,7 @@ class Choice:
         models: model folder.
         evaluator: folder of the official evaluator.
         checkpoints: backbone -> official checkpoint.
+        encoders: backbone -> text encoder whose denoiser it samples from; an empty name speaks to all.
         plugins: files of further plugins.
     """
 
@@ -39,6 +40,7 @@ class Choice:
     evaluator: Path | None = None
     checkpoints: Mapping[str, Path] = field(default_factory=dict)
     plugins: tuple[Path, ...] = ()
+    encoders: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +60,18 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
         ConfigError: no such dataset or folder, or a name without a folder.
         UnknownNameError: a checkpoint is given for a backbone that nobody registered.
         DataError: the folder is not in the format.
-        PluginError: a plugin does not load (with ``strict``), or its dataset keeps no contract.
+        PluginError: a plugin does not load (with ``strict``), or its factory returns no MotionDataset.
     """
     plugins = load_plugins(choice.plugins, strict=strict)
     name, root, known = _locate(choice, plugins)
-    dataset = plugins.create("dataset", name, root, where="--dataset")
-    if not isinstance(dataset, MotionDataset):
-        raise PluginError(f"dataset {name!r}: its factory returned {type(dataset).__name__}, which is no MotionDataset")
+    dataset = plugins.dataset(name, root)
     for given in choice.checkpoints:
         if given not in plugins.names("backbone"):
             raise unknown_name("backbone", given, plugins.names("backbone"), where="--checkpoint")
+    for given, encoder in choice.encoders.items():
+        plugins.get("text_encoder", encoder, "--text-encoder")
+        if given:
+            plugins.get("backbone", given, "--text-encoder")
     official = OfficialFiles(
         checkpoints={**known.checkpoints, **choice.checkpoints},
         evaluator=choice.evaluator or known.evaluator,
@@ -76,14 +80,13 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
         dataset=dataset.name,
     )
     models = model_store(choice.models or known.models or root / "models", plugins, official)
+    models.encoders = choice.encoders
     return Opened(dataset, root, models, plugins)
 
 
 def model_store(folder: Path, plugins: Plugins, official: OfficialFiles | None = None) -> ModelStore:
     """A model folder whose text encoders come from plugins."""
-    return ModelStore(
-        folder, lambda encoder: _text_encoder(plugins, encoder), official, lambda encoder: _kept(plugins, encoder)
-    )
+    return ModelStore(folder, plugins.text_encoder, official, lambda encoder: _kept(plugins, encoder))
 
 
 def locate_dataset(choice: Choice, plugins: Plugins) -> tuple[str, Path]:
@@ -133,10 +136,3 @@ def _kept(plugins: Plugins, name: str) -> KeptEmbeddings | None:
         if identity is None
         else KeptEmbeddings(cache_folder() / "captions" / f"{name}-{identity[:16]}.safetensors")
     )
-
-
-def _text_encoder(plugins: Plugins, name: str) -> TextEncoder:
-    encoder = plugins.create("text_encoder", name)
-    if not isinstance(encoder, TextEncoder):
-        raise PluginError(f"text encoder {name!r}: its factory returned {type(encoder).__name__}, no TextEncoder")
-    return encoder

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -18,10 +18,16 @@ from leadbench.core.errors import WeightsError
 
 
 class ModelCard(FrozenModel):
-    """Card of a model file.
+    """Card of a model file: what a model is stands here, and nothing is read from file names.
 
     Attributes:
-        stage: ``autoencoder``, ``diffusion``, ``consistency``, ``projector``, ``evaluator`` or ``motionclip``.
+        stage: ``autoencoder``, ``diffusion``, ``consistency``, ``backbone``, ``projector``, ``evaluator``,
+            ``motionclip``, or ``official`` for an imported checkpoint.
+        kind: registered name of the projector, evaluator or backbone that reads the file.
+        variant: of an ablation; None: the whole model.
+        text_encoder: that it was trained with or aligned to.
+        latent: fingerprint of the latent space that it belongs to.
+        backbone: whose latent space a projector was trained for, by registered name; None: the folder's.
         config: resolved configuration of architecture and training.
         links: what the weights depend on (latent fingerprint, text encoder, dataset, evaluator's words...).
         metrics: measured when the training ended, on the validation split unless the key says otherwise.
@@ -32,10 +38,50 @@ class ModelCard(FrozenModel):
     stage: str
     preset: str
     config: dict[str, Any]
+    kind: str | None = None
+    variant: str | None = None
+    text_encoder: str | None = None
+    latent: str | None = None
+    backbone: str | None = None
     links: dict[str, str] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
     overrides: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older(cls, given: Any) -> Any:
+        """Cards written before these fields existed say the same in links and configuration."""
+        return upgraded(given) if isinstance(given, dict) and "kind" not in given else given
+
+
+def upgraded(card: dict[str, Any]) -> dict[str, Any]:
+    """An older card with the fields that tell what a model is."""
+    links, config = card.get("links") or {}, card.get("config") or {}
+    found = {**card, "text_encoder": links.get("text_encoder"), "latent": links.get("latent")}
+    stage = card.get("stage")
+    if stage == "projector":
+        found |= {"kind": "lead", "variant": projector_variant(config)}
+    elif stage == "evaluator":
+        found["kind"] = "tmr" if "paraphrase" in config else "guo"
+    return found
+
+
+def projector_variant(config: Mapping[str, Any]) -> str | None:
+    """Variant of the ablation that a LEAD projector's configuration describes; None: the whole projector.
+
+    >>> projector_variant({"architecture": {"architecture": "mlp"}})
+    'mlp'
+    >>> projector_variant({"align_weight": 0.0})
+    'no-align'
+    """
+    shape = (config.get("architecture") or {}).get("architecture", "transformer")
+    if shape in ("mlp", "skip"):
+        return str(shape)
+    for loss in ("var", "align", "rec"):
+        if config.get(f"{loss}_weight") == 0:
+            return f"no-{loss}"
+    return None
 
 
 def write_text_atomic(path: Path, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from leadbench.text.glove import GloveVectors
 from leadbench.text.kept import KeptEmbeddings
 from leadbench.text.special_words import SPECIAL_WORDS
 from leadbench.text.word_vectors import WORD_VECTORS
+from leadbench.zoo.catalog import Catalog
 from leadbench.zoo.files import ModelCard, load_card, load_model
 from leadbench.zoo.loaded import LoadedAutoencoder, LoadedEvaluator, LoadedProjector, LoadedTmr, TextPipeline
 from leadbench.zoo.official_files import OfficialFiles, OfficialModel, open_checkpoint, open_evaluator, open_glove
@@ -51,6 +52,8 @@ class ModelStore:
 
     Attributes:
         dtype: what backbones are asked to denoise in; autoencoders and evaluators stay float32.
+        catalog: the folder's models by what their cards say.
+        encoders: backbone -> text encoder that was asked for; an empty name speaks to every backbone.
 
     Raises:
         WeightsError: on access, where a file is missing; the message names the command that trains it.
@@ -66,6 +69,8 @@ class ModelStore:
         self.folder = Path(folder)
         self.files = official or OfficialFiles()
         self.dtype = torch.float32
+        self.catalog = Catalog(self.folder)
+        self.encoders: Mapping[str, str] = {}
         self._make_encoder, self._kept = text_encoder, kept
         self._encoders: dict[str, CachedTextEncoder] = {}
         self._autoencoders: dict[str, LoadedAutoencoder] = {}
@@ -164,6 +169,25 @@ class ModelStore:
         _fill(network, tensors, self.path(name))
         return network.eval().requires_grad_(False), card
 
+    def chosen_denoiser(self, stage: str, backbone: str, preferred: str) -> tuple[Denoiser, ModelCard]:
+        """The denoiser that a backbone samples from: ``--text-encoder`` first, then the preferred encoder, then the
+        only one there is.
+
+        Args:
+            stage: ``diffusion`` or ``consistency``.
+            backbone: registered name, to which ``--text-encoder`` may speak.
+            preferred: text encoder that the presets train this stage with.
+
+        Raises:
+            WeightsError: there is none, or several and nothing chooses.
+            LatentMismatchError: it was trained on another autoencoder.
+        """
+        asked = self.encoders.get(backbone) or self.encoders.get("")
+        if asked is not None:
+            return self.denoiser(self.catalog.of_encoder(stage, asked).name)
+        found = self.catalog.preferred(stage, preferred)
+        return self.denoiser(f"{stage}-{preferred}" if found is None else found.name)
+
     def load_into(self, name: str, network: nn.Module) -> bool:
         """Load the weights of ``name`` into a network of a plugin's own, in eval mode; False if there are none yet.
 
@@ -215,15 +239,14 @@ class ModelStore:
         return GloveVectors(tensors["table"], card.config["rows"])
 
     def projector(self, name: str = "projector") -> LoadedProjector:
-        """A projector of the folder; whether it fits the latent space is checked where it is attached."""
+        """A LEAD projector of the folder; whether it fits the latent space is checked where it is attached."""
         self._need(name)
-        self._used[name] = self.path(name)
+        self.note_use(name, self.path(name))
         return load_projector(self.path(name))
 
-    def projectors(self, latent: str) -> list[str]:
-        """Names of the folder's projectors (``projector``, ``projector-NAME``) that belong to a latent space."""
-        names = sorted(path.stem for path in self.folder.glob("projector*.safetensors"))
-        return [name for name in names if load_card(self.path(name)).links.get("latent") == latent]
+    def note_use(self, name: str, path: Path) -> None:
+        """Say that a file was read, for the provenance of a run."""
+        self._used[name] = path
 
     def _check_latent(self, name: str, card: ModelCard) -> None:
         mine = self.autoencoder().fingerprint

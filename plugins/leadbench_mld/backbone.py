@@ -90,11 +90,11 @@ class MLDBackbone:
 
 
 def load(models: ModelStore) -> MLDBackbone:
-    """MLD from its official checkpoint, else from a model folder: the denoiser of the preset's teacher encoder."""
+    """MLD from its official checkpoint, else from a model folder: its denoiser, of MiniLM where there are several."""
     official = models.official("mld")
     if official is not None:
         encoder = models.text_encoder(official.text_encoder)
         return MLDBackbone(official.denoiser, official.autoencoder, encoder, dtype=models.dtype)
-    denoiser, card = models.denoiser("diffusion-minilm")
-    encoder = models.text_encoder(card.links["text_encoder"])
+    denoiser, card = models.chosen_denoiser("diffusion", "mld", preferred="minilm")
+    encoder = models.text_encoder(str(card.text_encoder))
     return MLDBackbone(denoiser, models.autoencoder(), encoder, dtype=models.dtype)

@@ -85,13 +85,13 @@ class MotionLCMBackbone:
 
 
 def load(models: ModelStore) -> MotionLCMBackbone:
-    """MotionLCM from its official checkpoint, else from a model folder: the student of the preset's student encoder."""
+    """MotionLCM from its official checkpoint, else from a model folder (of WordLlama if there are several)."""
     official = models.official("motionlcm")
     if official is not None:
         encoder = models.text_encoder(official.text_encoder)
         return MotionLCMBackbone(official.denoiser, official.autoencoder, encoder, dtype=models.dtype)
-    denoiser, card = models.denoiser("consistency-wordllama")
-    encoder = models.text_encoder(card.links["text_encoder"])
+    denoiser, card = models.chosen_denoiser("consistency", "motionlcm", preferred="wordllama")
+    encoder = models.text_encoder(str(card.text_encoder))
     return MotionLCMBackbone(denoiser, models.autoencoder(), encoder, dtype=models.dtype)
 
 

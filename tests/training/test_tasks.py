@@ -6,14 +6,15 @@ import torch
 from torch.distributions import Normal
 
 from leadbench.core.config import ProjectorStage
+from leadbench.core.contracts import ProjectorContext
 from leadbench.core.presets import get_preset
-from leadbench.core.tensors import Condition
+from leadbench.core.tensors import Condition, LatentSpec
 from leadbench.nn.projector import LeadProjector
 from leadbench.training.autoencoder import kl_to_standard_normal
 from leadbench.training.batches import LengthBatches
 from leadbench.training.evaluator import contrastive_loss
 from leadbench.training.latents import LatentSet, drop_captions
-from leadbench.training.projector import ProjectorTask, alignment_loss, variance_loss
+from leadbench.training.projector import ProjectorTask, alignment_loss, create_lead, variance_loss
 
 
 def test_kl_equals_torch() -> None:
@@ -66,6 +67,12 @@ def _latents(count: int, width: int = 32) -> LatentSet:
     return LatentSet(torch.randn(count, 1, width), 0.1 * torch.ones(count, 1, width), text, null, captions, texts)
 
 
+def _projector_task(stage: ProjectorStage, data: LatentSet) -> ProjectorTask:
+    spec = LatentSpec(1, data.loc.shape[-1], False)
+    context = ProjectorContext(spec, "space", "minilm", data.text.tokens.shape[-1], stage)
+    return ProjectorTask(stage, (data, data), create_lead(context))
+
+
 def test_dropping_captions() -> None:
     data = _latents(500)
     dropped = drop_captions(data.text, data.null, 0.1)
@@ -79,9 +86,9 @@ def test_each_loss_of_the_projector_can_be_removed(removed: str) -> None:
     stage: ProjectorStage = get_preset("tiny").projector
     data = _latents(16)
     torch.manual_seed(0)
-    full = ProjectorTask(stage, data, data)
+    full = _projector_task(stage, data)
     torch.manual_seed(0)
-    less = ProjectorTask(stage.model_copy(update={removed: 0.0}), data, data)
+    less = _projector_task(stage.model_copy(update={removed: 0.0}), data)
     less.model.load_state_dict(full.model.state_dict())
     full.model.eval()
     less.model.eval()
@@ -92,7 +99,7 @@ def test_each_loss_of_the_projector_can_be_removed(removed: str) -> None:
 
 def test_the_projector_learns_its_own_loss() -> None:
     data = _latents(32)
-    task = ProjectorTask(get_preset("tiny").projector, data, data)
+    task = _projector_task(get_preset("tiny").projector, data)
     assert isinstance(task.model, LeadProjector)
     optimizer = torch.optim.Adam(task.model.parameters(), 3e-3)
     before = task.validate(task.model)["score"]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from leadbench.core.contracts import Backbone
+from leadbench.core.contracts import Backbone, ProjectorContext, TrainableProjector
 from leadbench.core.errors import ConfigError
 from leadbench.core.presets import get_preset
-from leadbench.core.provenance import sha256_file
-from leadbench.plugins.hookspecs import BackboneRegistration
+from leadbench.plugins.hookspecs import BackboneRegistration, ProjectorRegistration
 from leadbench.plugins.manager import Plugins
 from leadbench.tasks.latency.subjects import RandomModels
 from leadbench.tasks.latency.task import LatencyConfig, LatencyTask, Subject
 from leadbench.zoo.assets import model_store
 from leadbench.zoo.embedded import DEFAULT, shipped
-from leadbench.zoo.projectors import AttachedProjector
+from leadbench.zoo.projectors import AUTO, LEAD, NONE, AttachedProjector, open_projectors
 
 DEVICES = ("cpu", "cuda")
 _FEW = (1, 2, 4)
@@ -52,16 +51,15 @@ def open_latency(plugins: Plugins, request: LatencyRequest) -> LatencyTask:
     check_device(config.device, config.preset)
     if min(config.batches) < 1:
         raise ConfigError(f"--batch {min(config.batches)}: must be at least 1")
-    models, projectors = _models(plugins, request)
+    assets = _assets(plugins, request)
     subjects = []
     for name in request.backbones:
-        backbone = plugins.create("backbone", name, models, where="--backbone")
-        if not isinstance(backbone, Backbone):
-            raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}")
+        backbone = plugins.backbone(name, assets.models)
         registration = plugins.get("backbone", name)
         display = registration.display if isinstance(registration, BackboneRegistration) else ""
         timed = config.preset == DEFAULT or backbone.text_encoder.name in ("clip", "t5")
         steps = _steps(backbone, name, request.steps)
+        projectors = tuple(_projectors(assets, backbone, request.projector))
         subjects.append(Subject(backbone, display or name, steps, projectors, timed_text=timed))
     return LatencyTask(subjects, config)
 
@@ -76,15 +74,45 @@ def check_device(device: str, preset: str) -> None:
         raise ConfigError("--device cuda: torch finds no such device")
 
 
-def _models(plugins: Plugins, request: LatencyRequest) -> tuple[Any, tuple[AttachedProjector, ...]]:
-    """A model store, or what stands for one, and the projectors to time beside every backbone."""
+@dataclass(frozen=True, eq=False)
+class _Assets:
+    """A model store, or what stands for one, and the plugins that read it."""
+
+    models: Any
+    plugins: Plugins
+
+
+def _assets(plugins: Plugins, request: LatencyRequest) -> _Assets:
     config = request.config
-    if config.preset != DEFAULT:
-        random = RandomModels(get_preset(config.preset), torch.device(config.device))
-        return random, (AttachedProjector("lead", "LEAD", None, random.projector(), "", shipped().folder),)
-    models = model_store(shipped().folder, plugins)
-    path = models.path("projector")
-    return models, (AttachedProjector("lead", "LEAD", None, models.projector(), sha256_file(path), path),)
+    if config.preset == DEFAULT:
+        return _Assets(model_store(shipped().folder, plugins), plugins)
+    return _Assets(RandomModels(get_preset(config.preset), torch.device(config.device)), plugins)
+
+
+def _projectors(assets: _Assets, backbone: Backbone, named: str) -> Iterator[AttachedProjector]:
+    """The projectors to time beside a backbone; of a full-size preset each kind with random weights."""
+    if not isinstance(assets.models, RandomModels):
+        yield from open_projectors(assets, backbone.autoencoder, named)
+        return
+    for kind in dict.fromkeys(LEAD if item == AUTO else item for item in named.split(",") if item != NONE):
+        projector = assets.models.projector() if kind == LEAD else _random(assets, backbone, kind)
+        registration = assets.plugins.get("projector", kind, "--projector")
+        display = registration.display if isinstance(registration, ProjectorRegistration) else ""
+        yield AttachedProjector(kind, display or kind, None, projector, "", shipped().folder)
+
+
+def _random(assets: _Assets, backbone: Backbone, kind: str) -> TrainableProjector:
+    """A projector of a plugin with the weights that it starts training with."""
+    preset, device = assets.models.preset, assets.models.device
+    assets.plugins.get("projector", kind, "--projector")
+    encoder = assets.models.text_encoder(preset.teacher_encoder)
+    space = backbone.autoencoder
+    context = ProjectorContext(space.latent, space.fingerprint, encoder.name, encoder.dim, preset.projector)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        projector = assets.plugins.new_projector(kind, context)
+    projector.network = projector.network.eval().requires_grad_(False).to(device)
+    return projector
 
 
 def _steps(backbone: Backbone, name: str, asked: Mapping[str | None, Sequence[int]]) -> tuple[int, ...]:

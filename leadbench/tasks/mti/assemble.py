@@ -11,7 +11,6 @@ from torch import Tensor
 from leadbench.core.config import InversionConfig, MTIConfig
 from leadbench.core.contracts import Backbone, DenoisingBackbone
 from leadbench.core.errors import ConfigError, DataError, MotionFileError, WeightsError, unknown_name
-from leadbench.core.presets import PROJECTOR_VARIANTS
 from leadbench.core.provenance import sha256_file
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionSample
@@ -21,6 +20,7 @@ from leadbench.data.labels import label_of, load_labels
 from leadbench.generate.concepts import Concept, check_name, make_concept
 from leadbench.generate.generation import Generator
 from leadbench.generate.inversion import Exemplar, Inverter, invertible
+from leadbench.generate.pipeline import realign
 from leadbench.tasks.mti.styles import (
     StyledMotions,
     fit_style_classifier,
@@ -33,8 +33,7 @@ from leadbench.tasks.shared.chunks import ChunkedWork
 from leadbench.tasks.shared.opening import open_evaluator
 from leadbench.tasks.shared.scoring import embed_drawn
 from leadbench.zoo.assets import Opened
-from leadbench.zoo.projectors import AttachedProjector
-from leadbench.zoo.store import load_projector
+from leadbench.zoo.projectors import AUTO, AttachedProjector, open_projector, open_projectors, open_variant
 
 LEAST_RECORDINGS = 5
 TABLE_4 = ("no-align", "no-var", "no-rec")
@@ -153,29 +152,26 @@ def open_denoiser(opened: Opened, name: str) -> DenoisingBackbone:
     Raises:
         ConfigError: it does not denoise, or its text encoder cannot be inverted.
     """
-    backbone = opened.plugins.create("backbone", name, opened.models, where="--backbone")
+    backbone = opened.plugins.backbone(name, opened.models)
     if not isinstance(backbone, DenoisingBackbone):
-        raise ConfigError(f"backbone {name!r}: cannot be inverted: it keeps no DenoisingBackbone (add_noise, predict)")
+        raise ConfigError(f"backbone {name!r}: cannot be inverted: it is no DenoisingBackbone (add_noise, predict)")
     invertible(backbone.text_encoder)
     return backbone
 
 
 def open_generator(opened: Opened, name: str, projector: str, concepts: Mapping[str, Concept]) -> Generator:
-    """A backbone with its projector: ``auto`` the one of its latent space if there is one, ``none``, or a file.
+    """A backbone with one projector: ``auto`` the one of its latent space if there is one, ``none``, a file or a name.
 
     Raises:
-        ConfigError: no backbone.
-        WeightsError: no such projector file.
+        ConfigError: several projectors are named.
+        WeightsError: no such projector.
+        LatentMismatchError: it belongs to another latent space.
     """
-    backbone = opened.plugins.create("backbone", name, opened.models, where="--backbone")
-    if not isinstance(backbone, Backbone):
-        raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
-    if projector == "none":
-        return Generator(backbone, None, concepts)
-    if projector != "auto":
-        return Generator(backbone, load_projector(Path(projector)), concepts)
-    found = find_projectors(opened, backbone)
-    return Generator(backbone, found[0].projector if found else None, concepts)
+    backbone = opened.plugins.backbone(name, opened.models)
+    attached = open_projector(opened, backbone.autoencoder, projector)
+    if attached is not None:
+        realign(attached.projector, backbone.autoencoder)
+    return Generator(backbone, None if attached is None else attached.projector, concepts)
 
 
 def learn_concept(
@@ -188,9 +184,8 @@ def learn_concept(
     """
     check_name(name)
     backbone = open_denoiser(opened, request.backbone)
-    projectors = find_projectors(opened, backbone, request.projector) if config.loss == "lead" else []
-    projector = projectors[0].projector if projectors else None
-    vector = Inverter(backbone, config, projector).learn([exemplar])[0]
+    attached = open_projector(opened, backbone.autoencoder, request.projector) if config.loss == "lead" else None
+    vector = Inverter(backbone, config, None if attached is None else attached.projector).learn([exemplar])[0]
     about = {
         "backbone": request.backbone,
         "latent": backbone.autoencoder.fingerprint,
@@ -218,27 +213,23 @@ def read_exemplar(opened: Opened, paths: Sequence[Path], word: str) -> Exemplar:
 
 
 def find_projectors(
-    opened: Opened, backbone: Backbone, specification: str = "auto", variants: tuple[str, ...] = ()
+    opened: Opened, backbone: Backbone, specification: str = AUTO, variants: tuple[str, ...] = ()
 ) -> list[AttachedProjector]:
-    """Whole projectors that a user names, and the wanted variants of the backbone's latent space.
+    """Projectors that a user names, and the wanted variants of the backbone's latent space.
 
     Raises:
+        LatentMismatchError: one belongs to another latent space.
         WeightsError: a projector or a variant is not there.
     """
-    models = opened.models
-    names = models.projectors(backbone.autoencoder.fingerprint)
-    whole = [name for name in names if not name.endswith(tuple(f"-{v}" for v in PROJECTOR_VARIANTS))]
-    found: list[AttachedProjector] = []
-    if whole:
-        chosen = min(whole, key=lambda name: (name != "projector", name))
-        path = models.path(chosen)
-        found.append(AttachedProjector("lead", "LEAD", None, models.projector(chosen), sha256_file(path), path))
+    found = open_projectors(opened, backbone.autoencoder, specification)
+    for attached in found:
+        realign(attached.projector, backbone.autoencoder)
     for variant in variants:
-        fitting = [name for name in names if name.endswith(f"-{variant}")]
-        if not fitting:
+        fitting = open_variant(opened, backbone.autoencoder, variant)
+        if fitting is None:
             raise WeightsError(
-                f"models {models.folder}: no projector {variant!r} of this latent space (leadbench ablate projector)"
+                f"models {opened.models.folder}: no projector {variant!r} of this latent space "
+                f"(leadbench ablate projector)"
             )
-        path = models.path(fitting[0])
-        found.append(AttachedProjector("lead", "LEAD", variant, models.projector(fitting[0]), sha256_file(path), path))
+        found.append(fitting)
     return found

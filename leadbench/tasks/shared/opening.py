@@ -46,7 +46,7 @@ def open_entries(opened: Opened, request: RunRequest) -> OpenedEntries:
     opened.models.dtype = DTYPES[request.dtype]
     backbones = [_backbone(opened.plugins, name, opened.models) for name in request.backbones]
     samplings = [_samplings(r, b, request) for r, b in zip(registrations, backbones, strict=True)]
-    lent = Realigners(request, opened.dataset, opened.models, [backbone.autoencoder for backbone in backbones])
+    lent = Realigners(request, opened, [backbone.autoencoder for backbone in backbones])
     entries = tuple(
         Entry(registration.name, backbone, chosen, tuple(lent.edits(backbone)))
         for registration, backbone, chosen in zip(registrations, backbones, samplings, strict=True)
@@ -61,27 +61,18 @@ def open_evaluator(opened: Opened, name: str) -> Evaluator:
     """An evaluator by its registered name.
 
     Raises:
-        ConfigError: its factory returns no Evaluator.
+        UnknownNameError, PluginError: there is none, or its factory returns something else.
     """
-    evaluator = opened.plugins.create("evaluator", name, opened.models, where="--evaluator")
-    if not isinstance(evaluator, Evaluator):
-        raise ConfigError(f"evaluator {name!r}: its factory returned {type(evaluator).__name__}, which is no Evaluator")
-    return evaluator
+    return opened.plugins.evaluator(name, opened.models)
 
 
 def open_metrics(opened: Opened, names: Sequence[str]) -> dict[str, MotionMetric]:
     """Metrics of single motions by their registered names.
 
     Raises:
-        ConfigError: a factory returns nothing that can be called.
+        UnknownNameError, PluginError: there is none, or its factory returns nothing that can be called.
     """
-    found: dict[str, MotionMetric] = {}
-    for name in names:
-        metric = opened.plugins.create("metric", name, where="--metric")
-        if not callable(metric):
-            raise ConfigError(f"metric {name!r}: its factory returned {type(metric).__name__}, which cannot be called")
-        found[name] = metric
-    return found
+    return {name: opened.plugins.metric(name) for name in names}
 
 
 def _registration(plugins: Plugins, name: str) -> BackboneRegistration:
@@ -91,9 +82,7 @@ def _registration(plugins: Plugins, name: str) -> BackboneRegistration:
 
 
 def _backbone(plugins: Plugins, name: str, models: ModelStore) -> Backbone:
-    backbone = plugins.create("backbone", name, models, where="--backbone")
-    if not isinstance(backbone, Backbone):
-        raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
+    backbone = plugins.backbone(name, models)
     if getattr(backbone, "dtype", torch.float32) is not models.dtype:
         raise ConfigError(f"--dtype: backbone {name!r} computes in float32 alone")
     return backbone

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from leadbench.core.config import StructureConfig
-from leadbench.core.contracts import Backbone, MotionAutoencoder
-from leadbench.core.errors import ConfigError, WeightsError
-from leadbench.core.presets import PROJECTOR_VARIANTS
-from leadbench.core.provenance import sha256_file
+from leadbench.core.contracts import MotionAutoencoder
+from leadbench.core.errors import WeightsError
 from leadbench.generate.pipeline import realign
 from leadbench.tasks.structure.task import StructureTask
 from leadbench.zoo.assets import Opened
-from leadbench.zoo.projectors import AttachedProjector
-from leadbench.zoo.store import load_projector
+from leadbench.zoo.projectors import AttachedProjector, open_projector
 
 
 @dataclass(frozen=True)
@@ -53,26 +49,15 @@ def open_structure(opened: Opened, request: StructureRequest) -> StructureTask:
 def _latent_space(opened: Opened, name: str | None) -> MotionAutoencoder:
     if name is None:
         return opened.models.autoencoder()
-    backbone = opened.plugins.create("backbone", name, opened.models, where="--backbone")
-    if not isinstance(backbone, Backbone):
-        raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
-    return backbone.autoencoder
+    return opened.plugins.backbone(name, opened.models).autoencoder
 
 
 def _projector(opened: Opened, autoencoder: MotionAutoencoder, named: str) -> AttachedProjector:
-    path = Path(named)
-    models = opened.models
-    if named == "auto":
-        names = models.projectors(autoencoder.fingerprint)
-        whole = [name for name in names if not any(name.endswith(f"-{variant}") for variant in PROJECTOR_VARIANTS)]
-        if not whole:
-            raise WeightsError(
-                f"models {models.folder}: no projector of latent space {autoencoder.fingerprint[:12]} "
-                f"(run: leadbench train projector, or name one with --projector FILE)"
-            )
-        path = models.path(min(whole, key=lambda name: (name != "projector", name)))
-    elif not path.is_file():
-        raise WeightsError(f"--projector {path}: no such file (allowed: auto, or a .safetensors file)")
-    projector = load_projector(path)
-    realign(projector, autoencoder)
-    return AttachedProjector("lead", "LEAD", None, projector, sha256_file(path), path)
+    found = open_projector(opened, autoencoder, named)
+    if found is None:
+        raise WeightsError(
+            f"models {opened.models.folder}: no projector of latent space {autoencoder.fingerprint[:12]} "
+            f"(run: leadbench train projector, or name one with --projector)"
+        )
+    realign(found.projector, autoencoder)
+    return found

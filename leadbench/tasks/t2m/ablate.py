@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from leadbench.core.contracts import Backbone
-from leadbench.core.errors import ConfigError
 from leadbench.core.presets import PROJECTOR_VARIANTS, Preset
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.training.loop import Progress
-from leadbench.training.stages import Workshop, projector_name, train_projector
+from leadbench.training.stages import ProjectorJob, Workshop, projector_name, train_projector
 from leadbench.zoo.assets import Opened
+from leadbench.zoo.projectors import LEAD
 
 
 def train_variants(
@@ -26,23 +25,23 @@ def train_variants(
     """Train every variant of the projector that the backbone ``name`` has none of yet; returns the files written.
 
     Raises:
-        ConfigError: no such backbone, or it keeps no contract.
+        UnknownNameError, PluginError: no such backbone, or its factory returns something else.
     """
-    backbone = opened.plugins.create("backbone", name, opened.models, where="--backbone")
-    if not isinstance(backbone, Backbone):
-        raise ConfigError(f"backbone {name!r}: its factory returned {type(backbone).__name__}, which is no Backbone")
-    # the folder's own autoencoder names no backbone in its projectors' files
+    backbone = opened.plugins.backbone(name, opened.models)
+    space = backbone.autoencoder.fingerprint
+    # projectors of the folder's own latent space belong to no single backbone
     owner = None if opened.models.has("autoencoder") else name
-    there = opened.models.projectors(backbone.autoencoder.fingerprint)
     shop = Workshop(opened.dataset, preset, opened.models, report=report)
     written = []
     for variant in PROJECTOR_VARIANTS:
-        file = projector_name(owner, variant)
-        if file in there:
-            say(f"{file}: is there")
+        there = opened.models.catalog.projectors(space, LEAD, None if variant == "full" else variant)
+        if there:
+            say(f"{there[0].name}: is there")
             continue
+        file = projector_name(owner, variant)
         say(f"{file}: training")
-        written.append(train_projector(shop, encoder, variant, (owner, backbone) if owner else None))
+        job = ProjectorJob(encoder, variant, (owner, backbone) if owner else None)
+        written.append(train_projector(shop, opened.plugins, job))
     return written
 
 
