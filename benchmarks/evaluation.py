@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 from leadbench.core.provenance import hardware
-from leadbench.results.store import Record, RunStore
+from leadbench.results.records import Record
+from leadbench.results.store import RunStore
 
 ROOT = Path(__file__).resolve().parent.parent
 FLIPS = 0.002

@@ -41,24 +41,23 @@ import json, sys, time
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from leadbench.cli.options import choose
-from leadbench.tasks.t2m.request import T2MRequest
+from leadbench import T2MConfig, open_dataset
 from leadbench.tasks.latency.timing import peak_memory
-from leadbench.tasks.shared.workers import Recipe, execute
-from leadbench.core.config import T2MConfig
+from leadbench.tasks.shared.registry import open_task
+from leadbench.tasks.shared.request import RunRequest
+from leadbench.tasks.shared.runner import run_task
 import torch
 count, chunk = int(sys.argv[1]), int(sys.argv[2])
 config = T2MConfig(replications=1, multimodality_replications=0, chunk=chunk)
-request = T2MRequest(("mld",), {"mld": (10,)}, self_test=False, config=config)
+request = RunRequest(("mld",), {"mld": (10,)}, self_test=False, config=config)
 with TemporaryDirectory() as out:
-    recipe = Recipe(request, choose(None, None), Path(out))
-    assembled, models = recipe.assemble()
+    task = open_task("t2m", open_dataset(), request)
     loaded = peak_memory(torch.device("cpu"))
-    samples = assembled.benchmark.samples
+    samples = task.samples
     copies = [replace(s, id=f"{s.id}-{i}") for i in range(-(-count // len(samples))) for s in samples][:count]
-    assembled = replace(assembled, benchmark=replace(assembled.benchmark, samples=copies))
+    task = replace(task, samples=copies)
     began = time.perf_counter()
-    execute(assembled, recipe, models, 1, lambda *_: None)
+    run_task(task, Path(out))
     peak = peak_memory(torch.device("cpu"))
     print(json.dumps({"seconds": time.perf_counter() - began, "memory": peak, "before": loaded}))
 """

@@ -18,7 +18,7 @@ from leadbench.core.config import InversionConfig
 from leadbench.core.contracts import DenoisingBackbone
 from leadbench.core.presets import get_preset
 from leadbench.core.tensors import MotionSample, MotionSpec
-from leadbench.generate.inversion import Exemplar, Inverter
+from leadbench.generation.inversion import Exemplar, Inverter
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.projector import LeadProjector

@@ -1,0 +1,138 @@
+"""Leadbench: a benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.
+
+What ``__all__`` lists is public and stays; everything else may move. Names are imported when they are used, so that
+``import leadbench`` and plugins' registrations do not wait for torch.
+
+>>> import leadbench
+>>> round(leadbench.fid([[0.0], [2.0]], [[1.0], [3.0]]), 6)
+1.0
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leadbench.api.generation import generate
+    from leadbench.api.models import load_backbone, load_projector, open_dataset
+    from leadbench.api.results import Results, load_results, run
+    from leadbench.api.training import train_projector
+    from leadbench.core.config import T2MConfig
+    from leadbench.core.contracts import (
+        Backbone,
+        DenoisingBackbone,
+        Evaluator,
+        GeneratedMotions,
+        MotionAutoencoder,
+        MotionDataset,
+        Projector,
+        ProjectorContext,
+        TextEncoder,
+        TrainableBackbone,
+        TrainableProjector,
+    )
+    from leadbench.core.errors import LeadbenchError
+    from leadbench.core.random import NoiseSource
+    from leadbench.core.tensors import Condition, Latent, LatentSpec, MotionBatch, MotionSpec, Prediction, Projection
+    from leadbench.metrics.functional import diversity, fid, mm_dist, multimodality, r_precision
+    from leadbench.plugins.hookspecs import (
+        BackboneRegistration,
+        ProjectorRegistration,
+        Registration,
+        TaskRegistration,
+        TextEncoderRegistration,
+        hookimpl,
+    )
+    from leadbench.results.records import Record
+    from leadbench.results.rows import Row
+    from leadbench.tasks.shared.units import Task, Unit
+
+    __version__: str
+
+__all__ = [
+    "Backbone",
+    "BackboneRegistration",
+    "Condition",
+    "DenoisingBackbone",
+    "Evaluator",
+    "GeneratedMotions",
+    "Latent",
+    "LatentSpec",
+    "LeadbenchError",
+    "MotionAutoencoder",
+    "MotionBatch",
+    "MotionDataset",
+    "MotionSpec",
+    "NoiseSource",
+    "Prediction",
+    "Projection",
+    "Projector",
+    "ProjectorContext",
+    "ProjectorRegistration",
+    "Record",
+    "Registration",
+    "Results",
+    "Row",
+    "T2MConfig",
+    "Task",
+    "TaskRegistration",
+    "TextEncoder",
+    "TextEncoderRegistration",
+    "TrainableBackbone",
+    "TrainableProjector",
+    "Unit",
+    "__version__",
+    "diversity",
+    "fid",
+    "generate",
+    "hookimpl",
+    "load_backbone",
+    "load_projector",
+    "load_results",
+    "mm_dist",
+    "multimodality",
+    "open_dataset",
+    "r_precision",
+    "run",
+    "train_projector",
+]
+
+_MODULES = {
+    "leadbench.api.generation": "generate",
+    "leadbench.api.models": "load_backbone load_projector open_dataset",
+    "leadbench.api.results": "Results load_results run",
+    "leadbench.api.training": "train_projector",
+    "leadbench.core.config": "T2MConfig",
+    "leadbench.core.contracts": (
+        "Backbone DenoisingBackbone Evaluator GeneratedMotions MotionAutoencoder MotionDataset Projector "
+        "ProjectorContext TextEncoder TrainableBackbone TrainableProjector"
+    ),
+    "leadbench.core.errors": "LeadbenchError",
+    "leadbench.core.random": "NoiseSource",
+    "leadbench.core.tensors": "Condition Latent LatentSpec MotionBatch MotionSpec Prediction Projection",
+    "leadbench.metrics.functional": "diversity fid mm_dist multimodality r_precision",
+    "leadbench.plugins.hookspecs": (
+        "BackboneRegistration ProjectorRegistration Registration TaskRegistration TextEncoderRegistration hookimpl"
+    ),
+    "leadbench.results.records": "Record",
+    "leadbench.results.rows": "Row",
+    "leadbench.tasks.shared.units": "Task Unit",
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("leadbench")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'leadbench' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

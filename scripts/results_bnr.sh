@@ -41,7 +41,7 @@ mkdir -p runs/bnr/cards && cp "${DATA}"/models/*.json runs/bnr/cards/
 
 # MLD with its own head, for comparison, on the same autoencoder
 PLAIN="$DATA/plain"
-mkdir -p "$PLAIN/cache" && cp -n "$DATA"/models/{autoencoder,evaluator,projector,projector-no-align}.{safetensors,json} "$PLAIN/"
+mkdir -p "$PLAIN/cache" && cp -n "$DATA"/models/{autoencoder,evaluator,projector,projector.no-align}.{safetensors,json} "$PLAIN/"
 cp -n "$DATA"/models/cache/* "$PLAIN/cache/"
 train diffusion --preset small-plain-head --models "$PLAIN"
 run --models "$PLAIN" --backbone mld --guidance 1,2.5,7.5 --controls --replications 3 --multimodality-replications 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from leadbench.report.tables.diagnostics import render_diagnostics
+from leadbench.report.tables.diagnostics import has_diagnostics, render_diagnostics
 from leadbench.results.store import RunStore
 from leadbench.tasks.stored import render_run
 
@@ -39,11 +39,11 @@ def main() -> None:
     folder, introduction, *rest = sys.argv[1:]
     parts = [Path(introduction).read_text().strip(), models_table(Path(folder) / "cards")]
     for run, command, seconds in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-        records = RunStore(Path(folder) / run).records()
+        stored = RunStore(Path(folder) / run).load()
         minutes, left = divmod(round(float(seconds)), 60)
-        parts += [f"## `{command}`", f"{minutes} min {left} s; records in [{run}]({run}).", render_run(records)]
-        if any("skating_ratio" in record.details for record in records):
-            parts += ["Latent norm and foot skating (`leadbench tables --diagnostics`):", render_diagnostics(records)]
+        parts += [f"## `{command}`", f"{minutes} min {left} s; records in [{run}]({run}).", render_run(stored)]
+        if has_diagnostics(stored):
+            parts += ["Latent norm and foot skating (`leadbench tables --diagnostics`):", render_diagnostics(stored)]
     (Path(folder) / "README.md").write_text("\n\n".join(parts) + "\n")
 
 

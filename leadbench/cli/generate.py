@@ -11,8 +11,8 @@ import typer
 from leadbench.cli.console import note
 from leadbench.cli.options import AssetOptions, ProjectorOption, SeedOption, complete_backbones, grouped
 from leadbench.core.skeleton import get_skeleton
-from leadbench.generate.concepts import find_concepts
-from leadbench.generate.generation import GenerateRequest, write_motions
+from leadbench.generation.concepts import find_concepts
+from leadbench.generation.generator import GenerateRequest, write_motions
 from leadbench.report.figures.strips import draw_strip
 from leadbench.tasks.mti.assemble import open_generator
 from leadbench.zoo.assets import open_assets

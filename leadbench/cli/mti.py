@@ -26,7 +26,7 @@ from leadbench.cli.options import (
 from leadbench.cli.running import run_and_print
 from leadbench.core.config import InversionConfig, InversionLoss, MTIConfig
 from leadbench.core.errors import unknown_name
-from leadbench.generate.concepts import check_name, save_concept
+from leadbench.generation.concepts import check_name, save_concept
 from leadbench.tasks.mti.assemble import MTIRequest, learn_concept, read_exemplar
 from leadbench.tasks.mti.strips import draw_words
 from leadbench.tasks.mti.task import MTITask

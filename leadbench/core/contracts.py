@@ -173,7 +173,8 @@ class ProjectorContext:
         latent_fingerprint: of the autoencoder; the projector carries it.
         text_encoder: name of the text space to align to; the projector carries it.
         text_width: C of that space.
-        stage: the preset's values for this stage, with variant and ``--set`` applied; a plugin uses what it needs.
+        stage: the preset's values for this stage, with variant and ``--set`` applied and the widths above filled in; a
+            plugin uses what it needs. They are stored in the card, as ``config``.
     """
 
     latent: LatentSpec
@@ -188,8 +189,7 @@ class TrainableProjector(Projector, Protocol):
     """Optional: lets ``leadbench train projector --projector NAME`` train a plugin's projector.
 
     ``network`` is what is trained and stored; ``training_loss`` must read it from that attribute, because validation
-    and moving average put a copy in its place. An optional attribute ``config``, a pydantic model, is written into the
-    card in place of the preset's values.
+    and moving average put a copy in its place.
     """
 
     network: torch.nn.Module

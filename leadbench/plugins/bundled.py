@@ -147,7 +147,7 @@ def leadbench_tasks() -> Sequence[TaskRegistration]:
         TaskRegistration(
             "latency",
             "seconds per prompt, by stage (section 5.3)",
-            "leadbench.tasks.latency.assemble:open_latency",
+            "leadbench.tasks.latency.assemble:open_latency_task",
             table="leadbench.tasks.latency.table:render",
             command="leadbench latency",
         ),

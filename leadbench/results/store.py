@@ -23,6 +23,8 @@ from leadbench.core.errors import ResultsError
 from leadbench.results.records import SCHEMA_VERSION, Record, Run
 
 OLDER = "an older version wrote it (leadbench results migrate FOLDER brings it up to date)"
+HEADER = "run.json"
+
 
 class RunStore:
     """Reads and extends the records of one run folder.
@@ -43,7 +45,7 @@ class RunStore:
 
     @property
     def _header(self) -> Path:
-        return self.folder / "run.json"
+        return self.folder / HEADER
 
     def start(
         self, task: str, identity: Mapping[str, Any], names: Mapping[str, str], provenance: Mapping[str, Any]
@@ -208,3 +210,17 @@ def _differing(stored: Any, wanted: Any, where: str = "") -> list[str]:
             )
         ]
     return [] if stored == wanted else [where or "configuration"]
+
+
+def load_runs(folder: Path) -> list[Run]:
+    """Every stored run in a folder or below it, by path.
+
+    Raises:
+        ResultsError: there is none, or one cannot be read.
+    """
+    if not folder.is_dir():
+        raise ResultsError(f"{folder}: no such folder")
+    headers = sorted(path.parent for path in folder.rglob(HEADER))
+    if not headers:
+        raise ResultsError(f"{folder}: no stored run here or below (leadbench run writes one)")
+    return [RunStore(found).load() for found in headers]

@@ -8,7 +8,13 @@
 from leadbench.testing.backbones import check_backbone
 from leadbench.testing.data import check_dataset, check_metric
 from leadbench.testing.findings import Finding, assert_conforms
-from leadbench.testing.spaces import check_evaluator, check_projector, check_text_encoder
+from leadbench.testing.spaces import (
+    check_evaluator,
+    check_projector,
+    check_projector_training,
+    check_text_encoder,
+)
+from leadbench.testing.tasks import check_task
 
 __all__ = [
     "Finding",
@@ -18,5 +24,7 @@ __all__ = [
     "check_evaluator",
     "check_metric",
     "check_projector",
+    "check_projector_training",
+    "check_task",
     "check_text_encoder",
 ]

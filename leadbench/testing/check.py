@@ -7,12 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leadbench.core.config import T2MConfig
+from leadbench.core.contracts import ProjectorContext
 from leadbench.core.errors import LeadbenchError, unknown_name
+from leadbench.core.presets import get_preset
+from leadbench.plugins.hookspecs import ProjectorRegistration, TaskRegistration
 from leadbench.plugins.manager import KINDS, Plugins
+from leadbench.tasks.shared.registry import open_task
+from leadbench.tasks.shared.request import RunRequest
 from leadbench.testing.backbones import check_backbone
 from leadbench.testing.data import check_dataset, check_metric
 from leadbench.testing.findings import Finding
-from leadbench.testing.spaces import check_evaluator, check_projector, check_text_encoder
+from leadbench.testing.spaces import (
+    check_evaluator,
+    check_projector,
+    check_projector_training,
+    check_text_encoder,
+)
+from leadbench.testing.tasks import check_task
+from leadbench.zoo.assets import FOLDER, Opened
 from leadbench.zoo.store import ModelStore
 
 
@@ -43,6 +56,10 @@ def check_plugin(name: str, plugins: Plugins, context: CheckContext) -> dict[str
 
 
 def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> list[Finding]:
+    if kind == "task":
+        return _task(name, plugins, context)
+    if kind == "projector" and context.path is None:
+        return _untrained_projector(name, plugins, context)
     needs_path = kind in ("dataset", "projector")
     if kind == "command" or (needs_path and context.path is None):
         why = "a command group: nothing to check" if kind == "command" else f"not opened: give --path to a {kind}"
@@ -68,3 +85,35 @@ def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> lis
         "metric": check_metric,
     }
     return checks[kind](name, subject)
+
+
+def _task(name: str, plugins: Plugins, context: CheckContext) -> list[Finding]:
+    """A task of ``leadbench run`` on a dataset; others are opened by their own commands."""
+    registration = plugins.get("task", name)
+    if isinstance(registration, TaskRegistration) and registration.command:
+        return [Finding("registers", True, f"opened by {registration.command}")]
+    if context.path is None:
+        return [Finding("registers", True, "not opened: give --path to a dataset")]
+    try:
+        dataset = plugins.dataset(FOLDER, context.path)
+        opened = Opened(dataset, context.path, context.models, plugins)
+        request = RunRequest(("motionlcm",), {None: [1]}, self_test=False, config=T2MConfig(replications=1))
+        return check_task(name, open_task(name, opened, request))
+    except LeadbenchError as exc:
+        return [Finding("factory", False, str(exc))]
+
+
+def _untrained_projector(name: str, plugins: Plugins, context: CheckContext) -> list[Finding]:
+    """What ``leadbench train projector`` would train; where that is not offered, a file must be given."""
+    registration = plugins.get("projector", name)
+    if not isinstance(registration, ProjectorRegistration) or registration.create is None:
+        return [Finding("registers", True, "not opened: give --path to a projector")]
+    space = context.models.autoencoder()
+    stage = get_preset("tiny").projector
+    made = ProjectorContext(space.latent, space.fingerprint, "minilm", 384, stage)
+    try:
+        projector = plugins.new_projector(name, made)
+    except LeadbenchError as exc:
+        return [Finding("factory", False, str(exc))]
+    projector.network.eval()
+    return [*check_projector(name, projector, space.latent), *check_projector_training(name, projector, made)]

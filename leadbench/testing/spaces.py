@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from leadbench.core.contracts import Evaluator, InvertibleTextEncoder, Projector, TextEncoder
+from leadbench.core.contracts import (
+    Evaluator,
+    InvertibleTextEncoder,
+    Projector,
+    ProjectorContext,
+    TextEncoder,
+    TrainableProjector,
+)
 from leadbench.core.tensors import Latent, LatentSpec, MotionBatch, TextSample, lengths_to_mask
 from leadbench.testing.findings import (
     Finding,
@@ -119,6 +127,52 @@ def check_projector(name: str, projector: Projector, latent: LatentSpec) -> list
             "identity": identity,
         }
     )
+
+
+def check_projector_training(name: str, projector: TrainableProjector, context: ProjectorContext) -> list[Finding]:
+    """Whether an untrained projector implements ``TrainableProjector`` for a context: a loss that training lowers."""
+    generator = torch.Generator().manual_seed(0)
+    latent = torch.randn(16, context.latent.tokens, context.latent.width, generator=generator)
+    text = torch.randn(16, context.text_width, generator=generator)
+
+    def loss() -> None:
+        terms = projector.training_loss(latent, text)
+        need(isinstance(terms, Mapping) and "loss" in terms, f"{name}.training_loss: needs a mapping with 'loss' in it")
+        for key, term in terms.items():
+            need(term.ndim == 0, f"{name}.training_loss: {key!r} has shape {list(term.shape)}, needs a scalar")
+            need(bool(torch.isfinite(term)), f"{name}.training_loss: {key!r} is not finite")
+
+    def training() -> None:
+        network = projector.network.train().requires_grad_(True)
+        optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+        before = float(projector.training_loss(latent, text)["loss"])
+        for _ in range(30):
+            optimizer.zero_grad()
+            projector.training_loss(latent, text)["loss"].backward()
+            optimizer.step()
+        after = float(projector.training_loss(latent, text)["loss"])
+        need(after < before, f"{name}.training_loss: 30 steps of Adam do not lower it ({before:.3g} to {after:.3g})")
+
+    def copies() -> None:
+        kept = projector.network
+        projector.network = copy.deepcopy(kept)
+        try:
+            with torch.no_grad():
+                for parameter in projector.network.parameters():
+                    parameter.zero_()
+                other = float(projector.training_loss(latent, text)["loss"])
+        finally:
+            projector.network = kept
+        same = float(projector.training_loss(latent, text)["loss"]) == other
+        need(not same, f"{name}.training_loss: does not read the attribute network (validation puts a copy there)")
+
+    def identity() -> None:
+        need(
+            projector.latent_fingerprint == context.latent_fingerprint, f"{name}: latent_fingerprint not the context's"
+        )
+        need(projector.text_encoder == context.text_encoder, f"{name}: other text_encoder than asked")
+
+    return run_checks({"loss": loss, "training": training, "network copies": copies, "identity": identity})
 
 
 def check_evaluator(name: str, evaluator: Evaluator) -> list[Finding]:

@@ -52,12 +52,12 @@ class TrainableLead(LoadedProjector):
             "latent_width": context.latent.width,
         }
         architecture = context.stage.architecture.model_copy(update=widths)
-        self.config = context.stage.model_copy(update={"architecture": architecture})
+        self._stage = context.stage.model_copy(update={"architecture": architecture})
         super().__init__(LeadProjector(architecture), context.latent_fingerprint, context.text_encoder)
 
     def training_loss(self, latent: Tensor, text: Tensor) -> Mapping[str, Tensor]:
         """Weighted sum of alignment, reconstruction and variance losses (Eq. 7), and the three."""
-        stage = self.config
+        stage = self._stage
         tokens = self.network.project(latent)
         back = self.network.reproject(tokens)
         terms = {

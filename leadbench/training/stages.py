@@ -281,13 +281,15 @@ def train_projector(shop: Workshop, plugins: Plugins, job: ProjectorJob = Projec
     encoder = job.encoder or teacher
     latents = shop.latents(encoder, space)
     width = shop.store.text_encoder(encoder).dim
+    widths = {"text_width": width, "latent_tokens": space.latent.tokens, "latent_width": space.latent.width}
+    stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
     context = ProjectorContext(space.latent, space.fingerprint, encoder, width, stage)
     projector = plugins.new_projector(job.kind, context)
     task = ProjectorTask(stage, latents, projector, projector_name(owner, job.variant, job.kind))
     state = shop.train(task, stage)
     links = {"latent": space.fingerprint, "text_encoder": encoder}
     fields = CardFields("projector", job.kind, None if job.variant == "full" else job.variant, owner)
-    return shop.save(task, getattr(projector, "config", stage), state, links, fields)
+    return shop.save(task, stage, state, links, fields)
 
 
 def train_evaluator(shop: Workshop, kind: str = "guo") -> Path:

@@ -115,6 +115,20 @@ def attach(opened: Assets, kind: str, path: Path) -> AttachedProjector:
     return AttachedProjector(kind, display or kind, variant, projector, sha256_file(path), path)
 
 
+def content_named(specification: str) -> str:
+    """A specification with the hash of every file in its place: the same where files were only moved.
+
+    >>> content_named("auto, mine")
+    'auto,mine'
+    """
+    found = []
+    for item in _items(specification):
+        match = _NAMED_FILE.match(item)
+        kind, path = (f"{match[1]}=", Path(match[2])) if match and not Path(item).exists() else ("", Path(item))
+        found.append(f"{kind}{sha256_file(path)}" if path.is_file() else item)
+    return ",".join(found)
+
+
 def _items(specification: str) -> Sequence[str]:
     items = [item.strip() for item in specification.split(",")]
     if not all(items):

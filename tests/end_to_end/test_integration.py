@@ -11,6 +11,8 @@ import pytest
 from bvh_files import write_bnr_like
 
 from leadbench.cli.main import main
+from leadbench.results.details import T2MDetails
+from leadbench.results.records import Record
 from leadbench.results.store import RunStore
 
 STAGES = (
@@ -45,6 +47,11 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def _t2m(record: Record) -> T2MDetails:
+    assert isinstance(record.details, T2MDetails)
+    return record.details
+
+
 @pytest.fixture(scope="module")
 def finished(chain: Path) -> Path:
     """Folder of a finished run."""
@@ -60,27 +67,27 @@ def test_the_table_has_the_papers_rows(finished: Path, capsys: pytest.CaptureFix
         assert f"| {row}" in printed
     assert "layout of Table 5" in printed
     assert call("tables", finished, "--diagnostics", "--format", "json") == 0
-    shown = json.loads(capsys.readouterr().out)
+    shown = json.loads(capsys.readouterr().out)["rows"]
     assert {"MLD", "LEAD (MLD)", "Reconstruction"} <= {entry["row"] for entry in shown}
     assert all(entry["latent_norm"] > 0 and 0 <= entry["skating_ratio"] <= 1 for entry in shown)
     records = RunStore(finished).records()
-    steps = {(record.backbone, record.steps) for record in records if record.backbone}
+    steps = {(record.row.backbone, record.row.steps) for record in records if record.row.steps}
     assert steps == {("mld", 3), ("motionlcm", 1), ("motionlcm", 2)}
     assert all(np.isfinite(r.metrics["fid"]) for r in records if r.metrics["fid"] is not None)
-    assert all(record.details["latent_norm"] > 0 for record in records if record.backbone)
+    assert all((_t2m(record).latent_norm or 0.0) > 0 for record in records if record.row.steps)
 
 
 def test_where_the_time_went_is_told_of_a_run_and_of_its_records(
     chain: Path, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call("tables", finished, "--profile", "--format", "json") == 0
-    shown = {entry["stage"]: entry for entry in json.loads(capsys.readouterr().out)}
+    shown = {entry["stage"]: entry for entry in json.loads(capsys.readouterr().out)["rows"]}
     assert {"text", "denoise", "project", "decode", "embed", "measure", "score", "reference"} <= shown.keys()
     stages = [entry for name, entry in shown.items() if name != "all"]
-    assert sum(entry["thread seconds"] for entry in stages) == pytest.approx(shown["all"]["thread seconds"])
-    assert sum(entry["%"] for entry in stages) == pytest.approx(100)
+    assert sum(entry["seconds"] for entry in stages) == pytest.approx(shown["all"]["seconds"])
+    assert sum(entry["share"] for entry in stages) == pytest.approx(100)
     spent = sum(sum(record.seconds.values()) for record in RunStore(finished).records())
-    assert shown["all"]["thread seconds"] == pytest.approx(spent)
+    assert shown["all"]["seconds"] == pytest.approx(spent)
     assert call("run", "--dataset", chain / "bnr", *RUN, "--out", chain / "results", "--profile") == 0
     told = capsys.readouterr()
     assert "thread seconds" in told.out
@@ -94,11 +101,11 @@ def test_bfloat16_is_another_run_near_the_first(chain: Path, finished: Path, tmp
     exact = {record.key: record for record in RunStore(finished).records()}
     differing = 0
     for record in RunStore(run).records():
-        assert "denoisers in bf16, everything else in float32" in record.details["notes"]
+        assert "denoisers in bf16, everything else in float32" in record.details.notes
         fid, expected = record.metrics["fid"], exact[record.key].metrics["fid"]
         assert fid == pytest.approx(expected, rel=0.05)
         differing += fid != expected
-        if record.backbone is None:  # nothing was denoised
+        if record.row.steps is None:  # nothing was denoised
             assert fid == expected
     assert differing > 0
 

@@ -18,6 +18,8 @@ from official_layouts import write_assets, write_backbone
 from leadbench.cli.main import main
 from leadbench.core.config import SelfTestSettings
 from leadbench.doctor.dataset import PUBLISHED_COUNTS
+from leadbench.report.names import row_name
+from leadbench.results.details import T2MDetails
 from leadbench.results.store import RunStore
 from leadbench.tasks.shared.selftest import PUBLISHED_IDS, run_self_test
 from leadbench.zoo.assets import Choice, open_assets
@@ -64,10 +66,10 @@ def test_a_skipped_self_test_stamps_table_and_records(assets: Path, tmp_path: Pa
     common = ("--dataset", "humanml3d", "--root", assets / "humanml3d", "--skip-self-test", "--out", tmp_path)
     done = lead(assets, "run", *common, "--backbone", "mld,motionlcm", *FEW)
     stored = records(done).records()
-    assert {"MLD", "MotionLCM", "Real", "Reconstruction"} <= {record.row for record in stored}
+    assert {"MLD", "MotionLCM", "Real", "Reconstruction"} <= {row_name(record.row) for record in stored}
     assert "WARNING: the self-test on real motions was skipped" in done.stdout
     assert "left out: 2 motions with NaN or infinity (007975, M007975)" in done.stdout
-    assert all("--skip-self-test" in record.details["stamps"][0] for record in stored)
+    assert all("--skip-self-test" in record.details.warnings[0] for record in stored)
     # the published rows stand beside ours, unranked
     line = next(line for line in done.stdout.splitlines() if "LEAD (MLD) (paper)" in line)
     assert "0.109" in line
@@ -96,9 +98,11 @@ def test_a_projector_of_mlds_space_is_attached_to_motionlcm(assets: Path, golden
     common = ("--dataset", "humanml3d", "--skip-self-test", *FEW[:4], "--out", tmp_path / "runs")
     for chosen in (("--projector", file), ("--models", models)):
         done = lead(assets, "run", *common, *chosen, "--backbone", "motionlcm", "--steps", "1")
-        realigned = [record for record in records(done).records() if record.row == "LEAD (MotionLCM)"]
+        realigned = [record for record in records(done).records() if row_name(record.row) == "LEAD (MotionLCM)"]
         assert realigned
-        assert {record.projector for record in realigned} == {"aligned clip, driven t5"}
+        assert {(r.details.aligned, r.details.driven) for r in realigned if isinstance(r.details, T2MDetails)} == {
+            ("clip", "t5")
+        }
         assert "aligned clip, driven t5" in done.stdout
     assert all(path.read_bytes() == content for path, content in before.items())
     write_backbone(tmp_path / "other.ckpt", golden, "motionlcm_v1_humanml3d", seed=9)
@@ -110,7 +114,7 @@ def test_a_projector_of_mlds_space_is_attached_to_motionlcm(assets: Path, golden
     assert "WARNING: the projector was trained on another latent space" in done.stdout
     both = ("--models", models, "--backbone", "mld,motionlcm", "--steps", "1;mld=2", *other[-2:])
     done = lead(assets, "run", *common, *both)
-    rows = {record.row for record in records(done).records()}
+    rows = {row_name(record.row) for record in records(done).records()}
     assert {"Reconstruction (MLD)", "Reconstruction (MotionLCM)", "LEAD (MLD)"} <= rows
     assert "LEAD (MotionLCM)" not in rows
     assert "no projector for the latent space of some backbones" in done.stdout
@@ -121,7 +125,7 @@ def test_version_two_of_motionlcm_from_its_checkpoint(assets: Path, golden: Path
     common = ("--dataset", "humanml3d", "--skip-self-test", *FEW[:4], "--out", tmp_path)
     v2 = ("--backbone", "motionlcm-v2", "--checkpoint", f"motionlcm-v2={tmp_path / 'v2.ckpt'}")
     stored = records(lead(assets, "run", *common, *v2, "--steps", "1,2")).records()
-    assert {(r.steps, r.guidance) for r in stored if r.row == "MotionLCM-v2"} == {(1, 8.0), (2, 12.5)}
+    assert {(r.row.steps, r.row.guidance) for r in stored if r.row.backbone == "motionlcm-v2"} == {(1, 8.0), (2, 12.5)}
     refused = lead(assets, "run", *common, *v2, "--steps", "3")
     assert "does not support 3 steps" in refused.stderr
     assert "no checkpoint" in lead(assets, "run", *common, *v2[:2], "--steps", "1").stderr

@@ -24,6 +24,7 @@ from leadbench.core.random import NoiseSource
 from leadbench.core.tensors import Condition, MotionSpec, lengths_to_mask
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.plugins.manager import load_plugins
+from leadbench.report.names import row_name
 from leadbench.results.store import RunStore
 from leadbench.testing import assert_conforms, check_backbone
 from leadbench.text.cache import CachedTextEncoder
@@ -192,13 +193,14 @@ def test_it_runs_beside_mld(folder: Path, tmp_path: Path, capsys: pytest.Capture
     run = ("run", "--dataset", folder, "--backbone", "motionclip,mld", "--plugin", PLUGIN, "--steps", "mld=2")
     assert call(*run, "--quick", "--replications", "1", "--out", tmp_path) == 0
     (stored,) = (tmp_path / "walks").iterdir()
-    records = {record.row: record for record in RunStore(stored).records()}
+    loaded = RunStore(stored).load()
+    records = {row_name(record.row, loaded.names): record for record in loaded.records}
     assert {"MotionCLIP", "MLD", "LEAD (MLD)"} <= records.keys()
     assert {"Reconstruction (MotionCLIP)", "Reconstruction (MLD)"} <= records.keys()
     assert "LEAD (MotionCLIP)" not in records
     assert records["MotionCLIP"].metrics["multimodality"] == 0.0
     assert (records["MLD"].metrics["multimodality"] or 0.0) > 0
-    assert (records["MotionCLIP"].steps, records["MotionCLIP"].guidance) == (1, None)
+    assert (records["MotionCLIP"].row.steps, records["MotionCLIP"].row.guidance) == (1, None)
     capsys.readouterr()
     assert call(*run[:-1], "motionclip=2", "--out", tmp_path / "no") == 2
     assert "'motionclip' does not support 2 steps" in capsys.readouterr().err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 
 from leadbench.core.errors import ConfigError, DataError, UnknownNameError
 from leadbench.data.synthetic.options import SynthesisOptions
+from leadbench.results.details import T2MDetails
+from leadbench.results.store import load_runs
 from leadbench.scaffold.write import KINDS, write_plugin
 from leadbench.training.build import build
 
@@ -59,7 +63,7 @@ from leadbench.cli.main import main
 
 kinds, models, data = sys.argv[1].split(","), sys.argv[2], sys.argv[3]
 for kind in kinds:
-    path = ["--path", data] if kind == "dataset" else []
+    path = ["--path", data] if kind in ("dataset", "task") else []
     sys.argv = ["leadbench", "plugins", "check", f"my-{kind}", "--models", models, *path]
     try:
         main()
@@ -84,28 +88,71 @@ def test_their_own_tests_pass(written: Path, site: Path) -> None:
     assert f"{len(KINDS)} passed" in done.stdout
 
 
-def test_a_strangers_backbone_is_trained_realigned_and_scored(site: Path, models: Path, tmp_path: Path) -> None:
-    common = ("--dataset", models / "data", "--models", models / "models")
-    trained = run(
-        "-m",
-        "leadbench.cli.main",
-        "train",
-        "diffusion",
-        "--backbone",
-        "my-backbone",
-        "--preset",
-        "tiny",
-        *common,
-        site=site,
+def leadbench(*arguments: object, site: Path) -> str:
+    done = run("-m", "leadbench", *arguments, site=site)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_kind_ends_in_the_table(site: Path, models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models"  # trained models are added to it
+    shutil.copytree(models / "models", folder, ignore=shutil.ignore_patterns("checkpoints"))
+    common = ("--dataset", "my-dataset", "--root", models / "data", "--models", folder)
+    training = (*common, "--preset", "tiny")
+    leadbench("train", "diffusion", "--backbone", "my-backbone", *training, site=site)
+    leadbench(
+        "train", "projector", "--projector", "my-projector", "--align-encoder", "my-text-encoder", *training, site=site
     )
-    assert trained.returncode == 0, trained.stderr
-    assert (models / "models" / "backbone-my-backbone.safetensors").is_file()
-    options = ("--backbone", "my-backbone", "--steps", "my-backbone=2", "--replications", "1", "--out", tmp_path)
-    others = ("--evaluator", "my-evaluator", "--metric", "my-metric")
-    scored = run("-m", "leadbench.cli.main", "run", *common, *options, *others, site=site)
-    assert scored.returncode == 0, scored.stderr
-    assert "| my-metric" in scored.stdout
-    assert "| LEAD (MyBackbone)" in scored.stdout
+    leadbench("train", "diffusion", "--text-encoder", "my-text-encoder", *training, site=site)
+    card = json.loads((folder / "my-projector.projector.json").read_text())
+    assert (card["stage"], card["kind"], card["text_encoder"]) == ("projector", "my-projector", "my-text-encoder")
+    options = (
+        "--backbone",
+        "mld,my-backbone",
+        "--steps",
+        "my-backbone=2;mld=2",
+        "--replications",
+        "1",
+        "--text-encoder",
+    )
+    chosen = ("mld=my-text-encoder", "--out", tmp_path / "runs", "--projector", "auto")
+    others = ("--evaluator", "my-evaluator", "--metric", "my-metric", "--full")
+    table = leadbench("run", *common, *options, *chosen, *others, site=site)
+    assert "| my-metric" in table
+    for model in ("MyBackbone", "MLD"):
+        assert f"| LEAD ({model})" in table
+        assert f"| MyProjector ({model})" in table
+    (stored,) = load_runs(tmp_path / "runs")
+    assert {r.row.projector for r in stored.records if r.row.backbone == "mld"} >= {"lead", "my-projector"}
+    assert any(isinstance(r.details, T2MDetails) and r.details.driven == "my-text-encoder" for r in stored.records)
+    measured = leadbench("run", "--task", "my-task", *common, *options, *chosen, site=site)
+    assert "| MyProjector (MyBackbone)" in measured
+    assert "latent_norm" in measured
+    assert "Best model" in leadbench("my-command", "best", tmp_path / "runs", site=site)
+
+
+def test_a_projector_of_a_plugin_in_every_command(site: Path, models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    shutil.copytree(models / "models", folder, ignore=shutil.ignore_patterns("checkpoints"))
+    common = ("--dataset", models / "data", "--models", folder)
+    leadbench("train", "projector", "--projector", "my-projector", *common, "--preset", "tiny", site=site)
+    file = tmp_path / "any.safetensors"  # no file name says what it is
+    (folder / "my-projector.projector.safetensors").rename(file)
+    (folder / "my-projector.projector.json").rename(file.with_suffix(".json"))
+    named = ("--projector", f"my-projector={file}")
+    out = ("--out", tmp_path / "out")
+    few = ("--backbone", "motionlcm", "--steps", "1")
+    scored = leadbench("run", *common, *few, "--projector", f"auto,{file}", "--replications", "1", *out, site=site)
+    assert "| LEAD (MotionLCM)" in scored
+    assert "| MyProjector (MotionLCM)" in scored
+    generated = ("a person walks", "--backbone", "motionlcm", "--out", tmp_path / "generated")
+    leadbench("generate", *generated, *common, *named, site=site)
+    assert "MyProjector" in leadbench("structure", "--split", "train", *common, *named, *out, site=site)
+    fast = ("--preset", "tiny", "--rounds", "1", "--batch", "1", "--backbone", "motionlcm", "--steps", "1")
+    assert "MyProjector" in leadbench("latency", *fast, "--projector", "auto,my-projector", *out, site=site)
+    refused = run("-m", "leadbench", "run", *common, *few, "--projector", "my-projecter", *out, site=site)
+    assert refused.returncode == 2
+    assert "my-projector" in refused.stderr
 
 
 def test_what_cannot_be_trained_is_told(models: Path) -> None:

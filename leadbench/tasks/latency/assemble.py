@@ -15,7 +15,7 @@ from leadbench.plugins.hookspecs import BackboneRegistration, ProjectorRegistrat
 from leadbench.plugins.manager import Plugins
 from leadbench.tasks.latency.subjects import RandomModels
 from leadbench.tasks.latency.task import LatencyConfig, LatencyTask, Subject
-from leadbench.zoo.assets import model_store
+from leadbench.zoo.assets import Opened, model_store
 from leadbench.zoo.embedded import DEFAULT, shipped
 from leadbench.zoo.projectors import AUTO, LEAD, NONE, AttachedProjector, open_projectors
 
@@ -62,6 +62,11 @@ def open_latency(plugins: Plugins, request: LatencyRequest) -> LatencyTask:
         projectors = tuple(_projectors(assets, backbone, request.projector))
         subjects.append(Subject(backbone, display or name, steps, projectors, timed_text=timed))
     return LatencyTask(subjects, config)
+
+
+def open_latency_task(opened: Opened, request: LatencyRequest) -> LatencyTask:
+    """The task as the registry opens tasks; it reads no dataset."""
+    return open_latency(opened.plugins, request)
 
 
 def check_device(device: str, preset: str) -> None:

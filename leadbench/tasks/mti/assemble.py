@@ -17,10 +17,10 @@ from leadbench.core.tensors import MotionSample
 from leadbench.data.exemplars import read_motion
 from leadbench.data.humanml3d import UNIT, HumanML3DFolder, draw
 from leadbench.data.labels import label_of, load_labels
-from leadbench.generate.concepts import Concept, check_name, make_concept
-from leadbench.generate.generation import Generator
-from leadbench.generate.inversion import Exemplar, Inverter, invertible
-from leadbench.generate.pipeline import realign
+from leadbench.generation.concepts import Concept, check_name, make_concept
+from leadbench.generation.generator import Generator
+from leadbench.generation.inversion import Exemplar, Inverter, invertible
+from leadbench.generation.pipeline import realign
 from leadbench.tasks.mti.styles import (
     StyledMotions,
     fit_style_classifier,

@@ -10,7 +10,7 @@ from leadbench.core.contracts import Projector
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import Latent, MotionBatch
 from leadbench.data.humanml3d import collate
-from leadbench.generate.pipeline import decode_latents, realign
+from leadbench.generation.pipeline import decode_latents, realign
 from leadbench.motion.features import features_to_joints
 from leadbench.report.figures.strips import draw_strip
 from leadbench.report.names import row_name

@@ -23,8 +23,8 @@ from leadbench.core.contracts import DenoisingBackbone, Evaluator, MotionDataset
 from leadbench.core.random import NoiseSource, stream
 from leadbench.core.tensors import Latent, lengths_to_mask
 from leadbench.data.humanml3d import collate
-from leadbench.generate.inversion import TEMPLATES, Exemplar, Inverter, coarse_word, embed_words, initial_vectors
-from leadbench.generate.pipeline import decode_latents, realign
+from leadbench.generation.inversion import TEMPLATES, Exemplar, Inverter, coarse_word, embed_words, initial_vectors
+from leadbench.generation.pipeline import decode_latents, realign
 from leadbench.results.details import MTIDetails
 from leadbench.results.records import Record, record_key
 from leadbench.results.rows import REAL, Row

@@ -15,7 +15,7 @@ from torch import Tensor
 from leadbench.core.contracts import MotionAutoencoder
 from leadbench.core.random import NoiseSource, stream
 from leadbench.core.tensors import Latent, MotionBatch, MotionSample
-from leadbench.generate.pipeline import LatentMap
+from leadbench.generation.pipeline import LatentMap
 from leadbench.training.autoencoder import encode_samples
 
 

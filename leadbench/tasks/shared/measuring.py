@@ -14,7 +14,7 @@ from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import Latent, lengths_to_mask
 from leadbench.data.humanml3d import DrawnSample
-from leadbench.generate.pipeline import LatentMap, decode_latents
+from leadbench.generation.pipeline import LatentMap, decode_latents
 from leadbench.motion.features import features_to_joints
 from leadbench.results.rows import Row
 from leadbench.tasks.shared.chunks import Chunk

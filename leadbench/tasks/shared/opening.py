@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from leadbench.core.contracts import Backbone, Evaluator, MotionMetric
 from leadbench.core.errors import ConfigError, unknown_name
+from leadbench.core.provenance import sha256_file
 from leadbench.plugins.hookspecs import BackboneRegistration
 from leadbench.plugins.manager import Plugins
 from leadbench.tasks.shared.realigners import Realigners
 from leadbench.tasks.shared.request import DTYPES, RunRequest
 from leadbench.tasks.shared.units import Entry, Sampling
 from leadbench.zoo.assets import Opened
+from leadbench.zoo.projectors import content_named
 from leadbench.zoo.store import ModelStore
 
 
@@ -55,6 +58,21 @@ def open_entries(opened: Opened, request: RunRequest) -> OpenedEntries:
     names |= {e.projector: e.display for entry in entries for e in entry.edits if e.projector is not None}
     dtypes = () if request.dtype == "float32" else (f"denoisers in {request.dtype}, everything else in float32",)
     return OpenedEntries(entries, names, lent.stamps, (*lent.notes, *opened.models.notes, *dtypes))
+
+
+def request_identity(opened: Opened, request: RunRequest, found: OpenedEntries) -> dict[str, Any]:
+    """What makes two runs of a request the same: protocol, samplings, data and the weights in use."""
+    return {
+        "config": request.config.model_dump(mode="json"),
+        "samplings": [vars(sampling) for entry in found.entries for sampling in entry.samplings],
+        "projector": content_named(request.projector),
+        "controls": request.controls,
+        "metrics": list(request.metrics),
+        "variants": list(request.variants),
+        "dtype": request.dtype,
+        "dataset": {"name": opened.dataset.name, "identity": opened.dataset.identity},
+        "weights": {name: sha256_file(path) for name, path in opened.models.used.items()},
+    }
 
 
 def open_evaluator(opened: Opened, name: str) -> Evaluator:

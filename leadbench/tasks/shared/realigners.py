@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from leadbench.core.contracts import Backbone, MotionAutoencoder
 from leadbench.core.errors import WeightsError
 from leadbench.core.presets import PROJECTOR_VARIANTS
-from leadbench.generate.pipeline import LatentMap, realign
+from leadbench.generation.pipeline import LatentMap, realign
 from leadbench.tasks.shared.controls import clamp_to_train, latent_statistics, rescale_to_train
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.zoo.assets import Opened

@@ -15,7 +15,7 @@ from leadbench.core.tensors import MotionSample
 from leadbench.data.labels import FILE, load_labels
 from leadbench.data.synthetic.generate import first_action
 from leadbench.data.synthetic.options import VERSION
-from leadbench.generate.inversion import coarse_word
+from leadbench.generation.inversion import coarse_word
 
 _SEGMENT = re.compile(r"(.*_\d{3})_\d+$")  # of the Bandai-Namco clips that were cut: 2_walk_normal_001_2
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from leadbench.core.config import StructureConfig
 from leadbench.core.contracts import MotionAutoencoder
 from leadbench.core.errors import WeightsError
-from leadbench.generate.pipeline import realign
+from leadbench.generation.pipeline import realign
 from leadbench.tasks.structure.task import StructureTask
 from leadbench.zoo.assets import Opened
 from leadbench.zoo.projectors import AttachedProjector, open_projector

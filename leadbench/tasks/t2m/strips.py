@@ -11,7 +11,7 @@ from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import Latent, MotionBatch
 from leadbench.data.humanml3d import DrawnSample, collate, draw
-from leadbench.generate.pipeline import decode_latents, sample_latents
+from leadbench.generation.pipeline import decode_latents, sample_latents
 from leadbench.motion.features import features_to_joints
 from leadbench.report.figures.strips import draw_strip
 from leadbench.report.names import model_name, row_name

@@ -17,7 +17,7 @@ from records import named
 from leadbench.data.labels import MotionLabel, write_labels
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
-from leadbench.generate.concepts import load_concept
+from leadbench.generation.concepts import load_concept
 from leadbench.results.store import RunStore
 from leadbench.zoo.embedded import shipped
 

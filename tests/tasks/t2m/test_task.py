@@ -13,7 +13,7 @@ from leadbench.core.config import T2MConfig
 from leadbench.core.errors import LatentMismatchError, NonFiniteError
 from leadbench.core.tensors import Latent, MotionBatch
 from leadbench.data.humanml3d import HumanML3DFolder, draw
-from leadbench.generate.pipeline import realign
+from leadbench.generation.pipeline import realign
 from leadbench.results.details import T2MDetails
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row

@@ -19,9 +19,9 @@ from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import Condition, lengths_to_mask
 from leadbench.data.humanml3d import UNIT
-from leadbench.generate.concepts import Concept
-from leadbench.generate.inversion import invertible
-from leadbench.generate.pipeline import decode_latents, realign
+from leadbench.generation.concepts import Concept
+from leadbench.generation.inversion import invertible
+from leadbench.generation.pipeline import decode_latents, realign
 from leadbench.motion.features import features_to_joints
 from leadbench.text.placeholders import split_caption
 from leadbench.zoo.files import write_text_atomic

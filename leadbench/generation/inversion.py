@@ -19,7 +19,7 @@ from leadbench.core.errors import ConfigError
 from leadbench.core.random import stream
 from leadbench.core.tensors import Condition, Latent, MotionBatch, MotionSample
 from leadbench.data.humanml3d import UNIT, collate
-from leadbench.generate.pipeline import realign
+from leadbench.generation.pipeline import realign
 from leadbench.text.cache import CachedTextEncoder
 
 PLACEHOLDER = "*"

@@ -18,7 +18,7 @@ from leadbench.core.random import NoiseSource
 from leadbench.core.tensors import MotionSample, lengths_to_mask
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
-from leadbench.generate.inversion import (
+from leadbench.generation.inversion import (
     TEMPLATES,
     Exemplar,
     Inverter,
@@ -27,7 +27,7 @@ from leadbench.generate.inversion import (
     initial_vectors,
     invertible,
 )
-from leadbench.generate.pipeline import decode_latents, sample_latents
+from leadbench.generation.pipeline import decode_latents, sample_latents
 from leadbench.tasks.mti.assemble import find_projectors, open_denoiser
 from leadbench.zoo.assets import Choice, Opened, open_assets
 from leadbench.zoo.embedded import embedded_dataset, shipped
@@ -47,7 +47,7 @@ def mld(opened: Opened) -> DenoisingBackbone:
 
 @pytest.fixture(scope="module")
 def projector(opened: Opened, mld: DenoisingBackbone) -> Projector:
-    return find_projectors(opened.models, mld)["full"]
+    return find_projectors(opened, mld)[0].projector
 
 
 @pytest.fixture(scope="module")

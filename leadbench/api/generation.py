@@ -1,0 +1,46 @@
+"""Motions of captions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leadbench.core.contracts import Backbone, Projector
+from leadbench.generation.generator import GeneratedMotion, GenerateRequest, Generator
+
+
+def generate(
+    backbone: Backbone,
+    captions: str | Sequence[str],
+    *,
+    projector: Projector | None = None,
+    frames: int = 120,
+    count: int = 1,
+    steps: int | None = None,
+    guidance: float | None = None,
+    seed: int = 0,
+) -> list[GeneratedMotion]:
+    """Motions of captions, the same that ``leadbench generate`` writes.
+
+    Args:
+        captions: one or several.
+        projector: realigns the latents before they are decoded; None: they stay as sampled.
+        frames: length of every motion, a multiple of 4 from 4 to 196.
+        count: motions of each caption.
+        steps, guidance: None: the backbone's defaults.
+        seed: of the noise.
+
+    Returns:
+        Motions with raw features [F, D] and joints [F, J, 3] in metres, Y up.
+
+    Raises:
+        ConfigError: a length, or steps, that do not fit.
+        LatentMismatchError: the projector belongs to another latent space.
+
+    >>> from leadbench import generate, load_backbone
+    >>> (motion,) = generate(load_backbone("motionlcm"), "a person walks forward", frames=40, steps=1)
+    >>> tuple(motion.joints.shape)
+    (40, 22, 3)
+    """
+    texts = (captions,) if isinstance(captions, str) else tuple(captions)
+    request = GenerateRequest(texts, frames=frames, count=count, steps=steps, guidance=guidance, seed=seed)
+    return Generator(backbone, projector).generate(request)

@@ -1,0 +1,127 @@
+"""Running tasks, and reading what they stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leadbench.api.models import open_dataset
+from leadbench.core.config import T2MConfig
+from leadbench.core.errors import ConfigError
+from leadbench.report.names import row_name
+from leadbench.results.records import Record, Run
+from leadbench.results.store import load_runs
+from leadbench.tasks.shared.registry import open_task
+from leadbench.tasks.shared.request import RunRequest
+from leadbench.tasks.shared.runner import run_task
+from leadbench.tasks.stored import render_run
+from leadbench.zoo.assets import Opened
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Stored runs.
+
+    Attributes:
+        runs: in the order of their folders.
+    """
+
+    runs: tuple[Run, ...]
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Of all runs."""
+        return tuple(record for run in self.runs for record in run.records)
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """A flat dictionary of each record: task, dataset, row's identity and name, replication, metrics."""
+        return [_flat(record, run.names) for run in self.runs for record in run.records]
+
+    def frame(self) -> Any:
+        """:meth:`dicts` as a pandas DataFrame.
+
+        Raises:
+            ConfigError: pandas is not installed.
+        """
+        try:
+            import pandas  # type: ignore[import-untyped,unused-ignore]
+        except ImportError as exc:
+            raise ConfigError("Results.frame needs pandas (pip install pandas); Results.dicts does not") from exc
+        return pandas.DataFrame(self.dicts())
+
+    def table(self, form: str = "github") -> str:
+        """Tables of all runs.
+
+        Args:
+            form: ``github``, ``latex``, ``csv``, ``json`` or ``plain``.
+
+        Raises:
+            UnknownNameError: no such format.
+        """
+        return "\n\n".join(render_run(run, form) for run in self.runs)
+
+
+def load_results(folder: str | Path) -> Results:
+    """Every stored run in a folder or below it.
+
+    Raises:
+        ResultsError: there is none, or one cannot be read.
+    """
+    return Results(tuple(load_runs(Path(folder))))
+
+
+def run(
+    backbones: str | Sequence[str],
+    opened: Opened | None = None,
+    *,
+    task: str = "t2m",
+    steps: Mapping[str, Sequence[int]] | Sequence[int] = (),
+    projector: str = "auto",
+    config: T2MConfig | None = None,
+    out: str | Path = "runs",
+) -> Results:
+    """Start or resume a task, as ``leadbench run`` does.
+
+    Args:
+        backbones: registered names.
+        opened: of :func:`leadbench.open_dataset`; None: the embedded dataset and models.
+        task: ``t2m``, or the name of a plugin's task.
+        steps: of few-step backbones, or by backbone; empty: their defaults.
+        projector: as the option ``--projector``.
+        config: protocol; None: the full one, or the quick one on the embedded dataset.
+        out: folder that the records go to.
+
+    Raises:
+        LeadbenchError: something does not fit; nothing is written then.
+    """
+    names = (backbones,) if isinstance(backbones, str) else tuple(backbones)
+    chosen = T2MConfig.quick() if config is None and opened is None else config or T2MConfig()
+    wanted: dict[str | None, Sequence[int]] = {}
+    if isinstance(steps, Mapping):
+        wanted.update(steps)
+    elif steps:
+        wanted[None] = tuple(steps)
+    request = RunRequest(names, wanted, projector=projector, config=chosen)
+    assets = open_dataset() if opened is None else opened
+    return Results((run_task(open_task(task, assets, request), Path(out)),))
+
+
+def _flat(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "task": record.task,
+        "dataset": record.dataset,
+        "protocol": record.protocol,
+        "name": row_name(record.row, names),
+        "source": record.row.source,
+        "backbone": record.row.backbone,
+        "projector": record.row.projector,
+        "variant": record.row.variant,
+        "control": record.row.control,
+        "steps": record.row.steps,
+        "guidance": record.row.guidance,
+        **record.row.setting,
+        "replication": record.replication,
+        **record.metrics,
+    }
