@@ -9,7 +9,7 @@ import typer
 
 @dataclass
 class Volume:
-    """What the root command was told."""
+    """What the root command was given."""
 
     quiet: bool = False
     verbose: bool = False

@@ -64,7 +64,7 @@ def check(
         for kind in dict.fromkeys(problem.kind for problem in found.problems):
             members = [problem for problem in found.problems if problem.kind == kind]
             for problem in members[:most]:
-                typer.echo(f"{kind}: {problem.where}: {problem.what}; {problem.mend}")
+                typer.echo(f"{kind}: {problem.where}: {problem.what}; {problem.fix}")
             if len(members) > most:
                 typer.echo(f"{kind}: and {len(members) - most} more")
     if found.problems:

@@ -10,9 +10,9 @@ import typer
 
 from leadbench.cli.options import EvaluatorOption, PluginOption, RootOption, complete_datasets, evaluator_and_folder
 from leadbench.cli.progress import progress
-from leadbench.core.entry import Entry
 from leadbench.core.errors import ConfigError
 from leadbench.doctor.dataset import examine_dataset
+from leadbench.doctor.diagnosis import Diagnosis
 from leadbench.doctor.machine import examine
 from leadbench.plugins.manager import load_plugins
 from leadbench.zoo.assets import Choice
@@ -52,15 +52,15 @@ def doctor(
     name, folder = evaluator_and_folder(evaluator)
     choice = Choice(dataset, root=root, models=models, evaluator=folder, plugins=tuple(plugin or ()))
     with progress() as reporter:
-        entries = examine_dataset(choice, name, lambda what, done, total: reporter.show("doctor", done, total, what))
-    _print(entries)
+        diagnoses = examine_dataset(choice, name, lambda what, done, total: reporter.show("doctor", done, total, what))
+    _print(diagnoses)
 
 
-def _print(entries: Sequence[Entry]) -> None:
-    width = max(len(entry.what) for entry in entries)
-    for entry in entries:
-        mend = f"  -> {entry.mend}" if entry.mend else ""
-        typer.echo(f"{'!' if entry.mend else ' '} {entry.what:<{width}}  {entry.found}{mend}")
-    wrong = [entry for entry in entries if entry.mend]
+def _print(diagnoses: Sequence[Diagnosis]) -> None:
+    width = max(len(entry.what) for entry in diagnoses)
+    for entry in diagnoses:
+        fix = f"  -> {entry.fix}" if entry.fix else ""
+        typer.echo(f"{'!' if entry.fix else ' '} {entry.what:<{width}}  {entry.found}{fix}")
+    wrong = [entry for entry in diagnoses if entry.fix]
     if wrong:
-        raise ConfigError(f"doctor: {len(wrong)} found; first: {wrong[0].what}: {wrong[0].mend}")
+        raise ConfigError(f"doctor: {len(wrong)} found; first: {wrong[0].what}: {wrong[0].fix}")

@@ -15,7 +15,7 @@ CONTEXT = {"help_option_names": [*_HELP]}
 
 
 @dataclass(frozen=True)
-class Entry:
+class LazyCommand:
     """A command that is not imported yet.
 
     Attributes:
@@ -33,14 +33,14 @@ class Group:
     """A group of commands, or of further groups, below a command; ``default`` is called where none is named."""
 
     summary: str
-    entries: Mapping[str, Entry | Group]
+    entries: Mapping[str, LazyCommand | Group]
     default: str | None = None
 
 
 class LazyGroup(TyperGroup):
     """A group that imports a command's module when the command is looked up; its own commands come first."""
 
-    entries: Mapping[str, Entry | Group] = {}
+    entries: Mapping[str, LazyCommand | Group] = {}
     default: str | None = None
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -69,7 +69,7 @@ class LazyGroup(TyperGroup):
             formatter.write_dl(rows)
 
 
-def load(name: str, entry: Entry | Group) -> Any:
+def load(name: str, entry: LazyCommand | Group) -> Any:
     """The click command of an entry; a group is made of its entries, which stay unimported."""
     if isinstance(entry, Group):
         return typer.main.get_group(typer_group(name, entry))

@@ -13,50 +13,60 @@ from typing import Annotated
 import typer
 
 from leadbench.cli.console import VOLUME
-from leadbench.cli.groups import Entry, Group, typer_group
+from leadbench.cli.groups import Group, LazyCommand, typer_group
 from leadbench.core.errors import LeadbenchError, PluginError
 
 COMMANDS = Group(
     "Benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.",
     {
-        "run": Entry("leadbench.cli.run", "run", "Text-to-motion: generate, score, and print Tables 1 and 5."),
-        "score": Entry("leadbench.cli.score", "score", "Score a folder of motions beside the Real row."),
+        "run": LazyCommand("leadbench.cli.run", "run", "Text-to-motion: generate, score, and print Tables 1 and 5."),
+        "score": LazyCommand("leadbench.cli.score", "score", "Score a folder of motions beside the Real row."),
         "mti": Group(
             "Motion textual inversion: learn a word from a motion.",
             {
-                "run": Entry("leadbench.cli.mti", "run", "Tables 3 and 4: words learnt from single test motions."),
-                "styles": Entry("leadbench.cli.mti", "styles", "Figure 7 in numbers: words of unseen styles."),
-                "learn": Entry("leadbench.cli.mti", "learn", "Learn a word from motions and keep it as a small file."),
+                "run": LazyCommand(
+                    "leadbench.cli.mti", "run", "Tables 3 and 4: words learnt from single test motions."
+                ),
+                "styles": LazyCommand("leadbench.cli.mti", "styles", "Figure 7 in numbers: words of unseen styles."),
+                "learn": LazyCommand(
+                    "leadbench.cli.mti", "learn", "Learn a word from motions and keep it as a small file."
+                ),
             },
         ),
-        "structure": Entry("leadbench.cli.structure", "structure", "Figure 3: latents before and after the projector."),
-        "latency": Entry("leadbench.cli.latency", "latency", "Seconds per prompt, stage by stage."),
+        "structure": LazyCommand(
+            "leadbench.cli.structure", "structure", "Figure 3: latents before and after the projector."
+        ),
+        "latency": LazyCommand("leadbench.cli.latency", "latency", "Seconds per prompt, stage by stage."),
         "ablate": Group(
             "The paper's ablations.",
             {
-                "projector": Entry(
+                "projector": LazyCommand(
                     "leadbench.cli.ablate", "projector", "Table 6: architectures and losses of the projector."
                 ),
             },
         ),
-        "claims": Entry("leadbench.cli.claims", "claims", "Judge the paper's claims on stored records."),
-        "tables": Entry("leadbench.cli.tables", "tables", "Render the tables of any stored run again."),
-        "published": Entry("leadbench.cli.tables", "show_published", "Print one of the paper's tables."),
+        "claims": LazyCommand("leadbench.cli.claims", "claims", "Judge the paper's claims on stored records."),
+        "tables": LazyCommand("leadbench.cli.tables", "tables", "Render the tables of any stored run again."),
+        "published": LazyCommand("leadbench.cli.tables", "show_published", "Print one of the paper's tables."),
         "results": Group(
             "Stored results.",
-            {"migrate": Entry("leadbench.cli.results", "migrate", "Bring stored runs to the current schema.")},
+            {"migrate": LazyCommand("leadbench.cli.results", "migrate", "Bring stored runs to the current schema.")},
         ),
-        "generate": Entry("leadbench.cli.generate", "generate", "Generate motions of captions, as .npy files."),
-        "strips": Entry("leadbench.cli.strips", "strips", "Draw a test motion real, generated and realigned."),
+        "generate": LazyCommand("leadbench.cli.generate", "generate", "Generate motions of captions, as .npy files."),
+        "strips": LazyCommand("leadbench.cli.strips", "strips", "Draw a test motion real, generated and realigned."),
         "train": Group(
             "Train a stage. Interrupt freely: the same command goes on where it stopped.",
             {
-                "autoencoder": Entry("leadbench.cli.train", "autoencoder", "Stage 1: the motion autoencoder."),
-                "diffusion": Entry("leadbench.cli.train", "diffusion", "Stage 2: the latent denoiser."),
-                "consistency": Entry("leadbench.cli.train", "consistency", "Distil a denoiser to few steps."),
-                "projector": Entry("leadbench.cli.train", "projector", "Stage 3: a projector; all else stays frozen."),
-                "evaluator": Entry("leadbench.cli.train", "evaluator", "An evaluator: the space of the metrics."),
-                "motionclip": Entry("leadbench.cli.train", "motionclip", "MotionCLIP: an autoencoder of its own."),
+                "autoencoder": LazyCommand("leadbench.cli.train", "autoencoder", "Stage 1: the motion autoencoder."),
+                "diffusion": LazyCommand("leadbench.cli.train", "diffusion", "Stage 2: the latent denoiser."),
+                "consistency": LazyCommand("leadbench.cli.train", "consistency", "Distil a denoiser to few steps."),
+                "projector": LazyCommand(
+                    "leadbench.cli.train", "projector", "Stage 3: a projector; all else stays frozen."
+                ),
+                "evaluator": LazyCommand("leadbench.cli.train", "evaluator", "An evaluator: the space of the metrics."),
+                "motionclip": LazyCommand(
+                    "leadbench.cli.train", "motionclip", "MotionCLIP: an autoencoder of its own."
+                ),
             },
         ),
         "data": Group(
@@ -65,42 +75,50 @@ COMMANDS = Group(
                 "prepare": Group(
                     "Convert public motion capture.",
                     {
-                        "bnr": Entry("leadbench.cli.prepare", "bnr", "The Bandai-Namco Research motion dataset."),
-                        "100style": Entry("leadbench.cli.prepare", "hundred_style", "The 100STYLE dataset."),
+                        "bnr": LazyCommand("leadbench.cli.prepare", "bnr", "The Bandai-Namco Research motion dataset."),
+                        "100style": LazyCommand("leadbench.cli.prepare", "hundred_style", "The 100STYLE dataset."),
                     },
                 ),
-                "synthesize": Entry("leadbench.cli.data", "synthesize", "The embedded corpus, made by kinematics."),
-                "check": Entry("leadbench.cli.data", "check", "Check a dataset folder."),
-                "list": Entry("leadbench.cli.data", "list_datasets", "Dataset formats, and dataset folders here."),
+                "synthesize": LazyCommand(
+                    "leadbench.cli.data", "synthesize", "The embedded corpus, made by kinematics."
+                ),
+                "check": LazyCommand("leadbench.cli.data", "check", "Check a dataset folder."),
+                "list": LazyCommand(
+                    "leadbench.cli.data", "list_datasets", "Dataset formats, and dataset folders here."
+                ),
             },
         ),
         "zoo": Group(
             "Models that ship with leadbench, and official files.",
             {
-                "list": Entry("leadbench.cli.zoo", "list_models", "Shipped model sets with their files."),
-                "verify": Entry("leadbench.cli.zoo", "verify", "Check the files of a shipped set."),
-                "build": Entry("leadbench.cli.zoo", "build", "Make a shipped set from nothing."),
-                "inspect": Entry("leadbench.cli.zoo", "inspect", "Say what a file is; nothing of it is executed."),
-                "import": Entry("leadbench.cli.zoo", "import_file", "Convert an official file once."),
+                "list": LazyCommand("leadbench.cli.zoo", "list_models", "Shipped model sets with their files."),
+                "verify": LazyCommand("leadbench.cli.zoo", "verify", "Check the files of a shipped set."),
+                "build": LazyCommand("leadbench.cli.zoo", "build", "Make a shipped set from nothing."),
+                "inspect": LazyCommand(
+                    "leadbench.cli.zoo", "inspect", "Say what a file is; nothing of it is executed."
+                ),
+                "import": LazyCommand("leadbench.cli.zoo", "import_file", "Convert an official file once."),
             },
         ),
         "plugins": Group(
             "Plugins: list, check, or start a new one.",
             {
-                "list": Entry("leadbench.cli.plugin_commands", "list_plugins", "Plugins with what they offer."),
-                "check": Entry("leadbench.cli.plugin_commands", "check", "Run the conformance suite."),
-                "new": Entry("leadbench.cli.plugin_commands", "new", "Write a complete plugin to start from."),
+                "list": LazyCommand("leadbench.cli.plugin_commands", "list_plugins", "Plugins with what they offer."),
+                "check": LazyCommand("leadbench.cli.plugin_commands", "check", "Run the conformance suite."),
+                "new": LazyCommand("leadbench.cli.plugin_commands", "new", "Write a complete plugin to start from."),
             },
             default="list",
         ),
         "config": Group(
             "Settings: leadbench.toml and the environment; and presets.",
             {
-                "show": Entry("leadbench.cli.config_commands", "show", "Every setting, and where it came from."),
-                "preset": Entry("leadbench.cli.config_commands", "preset", "Print a preset as TOML to start from."),
+                "show": LazyCommand("leadbench.cli.config_commands", "show", "Every setting, and where it came from."),
+                "preset": LazyCommand(
+                    "leadbench.cli.config_commands", "preset", "Print a preset as TOML to start from."
+                ),
             },
         ),
-        "doctor": Entry("leadbench.cli.doctor_command", "doctor", "What is here, what is missing, what helps."),
+        "doctor": LazyCommand("leadbench.cli.doctor_command", "doctor", "What is here, what is missing, what helps."),
     },
 )
 
@@ -156,7 +174,7 @@ def mount_plugin_commands(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script.
+    """LazyCommand point of the console script.
 
     Exit codes: 0 done; 1 a bug (traceback); 2 bad input, reported in one line; 130 interrupted.
     """

@@ -74,7 +74,7 @@ def inspect(
 ) -> None:
     """Say what a file is; nothing of it is executed.
 
-    It is told by what is in it, not by its name.
+    Its content decides, not its name.
 
     Example: leadbench zoo inspect 1222_mld_humanml3d_FID041.ckpt
 

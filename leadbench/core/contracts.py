@@ -132,7 +132,7 @@ class DenoisingBackbone(Backbone, Protocol):
 
 @runtime_checkable
 class TrainableBackbone(DenoisingBackbone, Protocol):
-    """Optional: lets ``leadbench train diffusion --backbone NAME`` train a stranger's backbone.
+    """Optional: lets ``leadbench train diffusion --backbone NAME`` train a plugin's backbone.
 
     ``network`` is what is trained; ``training_loss`` must read it from that attribute, because validation and moving
     average put a copy in its place.

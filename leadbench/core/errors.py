@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 
 class LeadbenchError(Exception):
-    """Base class: bad input or a broken promise of a plugin, told in one line."""
+    """Base class: bad input or a broken promise of a plugin, reported in one line."""
 
 
 class ConfigError(LeadbenchError):
@@ -31,7 +31,7 @@ class NonFiniteError(LeadbenchError):
 
 
 class PluginError(LeadbenchError):
-    """A plugin failed to import, to register, or to keep its contract."""
+    """A plugin failed to import, to register, or to implement its contract."""
 
 
 class UnknownNameError(LeadbenchError):

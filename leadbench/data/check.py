@@ -1,4 +1,4 @@
-"""What is wrong with a dataset folder, where, and how to mend it."""
+"""What is wrong with a dataset folder, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIT = 0.5  # how far mean and deviation of normalised features may be from 0 an
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: its kind, where, what, and how to mend it.
+    """One thing that is wrong: its kind, where, what, and how to fix it.
 
     ``harmless`` ones are left out by every reader; HumanML3D and KIT-ML are published with them.
     """
@@ -27,7 +27,7 @@ class Problem:
     kind: str
     where: str
     what: str
-    mend: str
+    fix: str
     harmless: bool = False
 
 
@@ -157,11 +157,11 @@ def _motion(root: Path, identifier: str, width: int | None) -> tuple[NDArray[np.
     if width is not None and features.shape[1] != width:
         wrong.append(Problem("motions", where, f"has {features.shape[1]} features, Mean.npy {width}", "write it again"))
     if not np.isfinite(features).all():
-        mend = "take it out of its split, or run with --skip-bad-motions"
-        wrong.append(Problem("motions", where, "holds NaN or infinity", mend))
+        fix = "take it out of its split, or run with --skip-bad-motions"
+        wrong.append(Problem("motions", where, "holds NaN or infinity", fix))
     if len(features) < 24:
-        mend = "official code drops such clips: so should you"
-        wrong.append(Problem("motions", where, f"has {len(features)} frames", mend, harmless=True))
+        fix = "official code drops such clips: so should you"
+        wrong.append(Problem("motions", where, f"has {len(features)} frames", fix, harmless=True))
     return features, wrong
 
 

@@ -153,7 +153,7 @@ class HumanML3DFolder:
         if unexpected and not skip_bad:
             raise NonFiniteError(
                 f"dataset {self.root}: {len(unexpected)} motion(s) of split {split!r} hold NaN or infinity: "
-                f"{', '.join(unexpected[:5])} (mend or remove them, or pass --skip-bad-motions)"
+                f"{', '.join(unexpected[:5])} (fix or remove them, or pass --skip-bad-motions)"
             )
         if not samples:
             raise DataError(

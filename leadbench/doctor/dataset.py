@@ -7,11 +7,11 @@ from pathlib import Path
 
 from leadbench.core.config import T2MConfig
 from leadbench.core.contracts import Evaluator
-from leadbench.core.entry import Entry
 from leadbench.core.errors import LeadbenchError
 from leadbench.core.settings import settings
 from leadbench.data.check import Inspection, check_folder
 from leadbench.data.humanml3d import HUMANML3D_NAN
+from leadbench.doctor.diagnosis import Diagnosis
 from leadbench.plugins.manager import load_plugins
 from leadbench.tasks.shared.chunks import ChunkedWork
 from leadbench.tasks.shared.scoring import make_reference, score
@@ -27,8 +27,8 @@ _NOTES = {"kit": "the release holds 6,278 captions, the paper counts 6,353"}
 Report = Callable[[str, int, int], None]
 
 
-def examine_dataset(choice: Choice, evaluator: str, report: Report) -> list[Entry]:
-    """Entries on a dataset and on an evaluator of it; those with a ``mend`` are problems.
+def examine_dataset(choice: Choice, evaluator: str, report: Report) -> list[Diagnosis]:
+    """Entries on a dataset and on an evaluator of it; those with a ``fix`` are problems.
 
     Raises:
         LeadbenchError: the dataset cannot be found or opened at all.
@@ -37,43 +37,46 @@ def examine_dataset(choice: Choice, evaluator: str, report: Report) -> list[Entr
     report("files", 0, 3)
     found = check_folder(root)
     known = {f"new_joint_vecs/{bad}.npy" for bad in HUMANML3D_NAN} if name == "humanml3d" else set()
-    entries = [*_files(root, found, known, published=name in PUBLISHED_COUNTS), *_counts(name, found)]
+    diagnoses = [*_files(root, found, known, published=name in PUBLISHED_COUNTS), *_counts(name, found)]
     report("evaluator", 1, 3)
     try:
         opened = open_assets(choice)
         judge = opened.plugins.create("evaluator", evaluator, opened.models, where="--evaluator")
     except LeadbenchError as exc:
-        return [*entries, Entry("evaluator", "cannot be opened", str(exc))]
+        return [*diagnoses, Diagnosis("evaluator", "cannot be opened", str(exc))]
     if not isinstance(judge, Evaluator):
-        return [*entries, Entry("evaluator", f"{type(judge).__name__} is no Evaluator", "ask the plugin's author")]
-    entries.append(Entry("evaluator", f"{judge.name}, identity {judge.identity[:12]}"))
-    entries += [Entry("weights", str(file)) for file in opened.models.used.values()]
+        return [
+            *diagnoses,
+            Diagnosis("evaluator", f"{type(judge).__name__} is no Evaluator", "ask the plugin's author"),
+        ]
+    diagnoses.append(Diagnosis("evaluator", f"{judge.name}, identity {judge.identity[:12]}"))
+    diagnoses += [Diagnosis("weights", str(file)) for file in opened.models.used.values()]
     report("real motions", 2, 3)
-    entries += _self_test(opened, judge)
+    diagnoses += _self_test(opened, judge)
     report("real motions", 3, 3)
-    return entries
+    return diagnoses
 
 
-def _files(root: Path, found: Inspection, known: set[str], published: bool) -> Iterator[Entry]:
+def _files(root: Path, found: Inspection, known: set[str], published: bool) -> Iterator[Diagnosis]:
     """What is wrong in the folder, by kind; ``known`` places, and what is harmless in ``published`` data, are so."""
-    yield Entry("folder", f"{root}: {found.motions:,} motions, {found.frames:,} frames")
+    yield Diagnosis("folder", f"{root}: {found.motions:,} motions, {found.frames:,} frames")
     problems = [problem for problem in found.problems if problem.where not in known]
     if published:
         harmless = [problem for problem in problems if problem.harmless]
         for kind in dict.fromkeys(problem.kind for problem in harmless):
             alike = [problem for problem in harmless if problem.kind == kind]
             more = f", and {len(alike) - 1} more such" if len(alike) > 1 else ""
-            yield Entry("left out", f"{alike[0].where}: {alike[0].what}{more}; the releases have such")
+            yield Diagnosis("left out", f"{alike[0].where}: {alike[0].what}{more}; the releases have such")
         problems = [problem for problem in problems if not problem.harmless]
     for kind in dict.fromkeys(problem.kind for problem in problems):
         members = [problem for problem in problems if problem.kind == kind]
         first = members[0]
-        yield Entry(kind, f"{len(members)} problems, first: {first.where}: {first.what}", first.mend)
+        yield Diagnosis(kind, f"{len(members)} problems, first: {first.where}: {first.what}", first.fix)
     if not problems:
-        yield Entry("content", "every file, caption and statistic is as it should be")
+        yield Diagnosis("content", "every file, caption and statistic is as it should be")
 
 
-def _counts(name: str, found: Inspection) -> Iterator[Entry]:
+def _counts(name: str, found: Inspection) -> Iterator[Diagnosis]:
     expected = PUBLISHED_COUNTS.get(name)
     if expected is None:
         return
@@ -82,30 +85,30 @@ def _counts(name: str, found: Inspection) -> Iterator[Entry]:
     wanted |= {f"ids of {split}": count for split, count in PUBLISHED_IDS.get(name, {}).items()}
     counted |= {f"ids of {split}": count for split, count in found.ids.items()}
     for what, count in wanted.items():
-        mend = "" if counted[what] == count else f"{count:,} are published: unpack or process the dataset again"
+        fix = "" if counted[what] == count else f"{count:,} are published: unpack or process the dataset again"
         note = f" ({_NOTES[name]})" if what == "captions" and name in _NOTES else ""
-        yield Entry(what, f"{counted[what]:,}{note}", mend)
+        yield Diagnosis(what, f"{counted[what]:,}{note}", fix)
 
 
-def _self_test(opened: Opened, evaluator: Evaluator) -> Iterator[Entry]:
+def _self_test(opened: Opened, evaluator: Evaluator) -> Iterator[Diagnosis]:
     config = T2MConfig()
     try:
         samples, report = opened.dataset.load(config.split, skip_bad=True)
         chunks = ChunkedWork(config.chunk)
         reference = make_reference(evaluator, samples, config, 0, chunks)
     except LeadbenchError as exc:
-        yield Entry("real motions", "cannot be scored", str(exc))
+        yield Diagnosis("real motions", "cannot be scored", str(exc))
         return
     measured = score(reference.as_real, reference.motion, config)
     names = {"r_precision_3": "R@3", "fid": "FID", "mm_dist": "MM-Dist", "diversity": "Diversity"}
     shown = ", ".join(f"{names[k]} {v:.3f}" for k, v in measured.items() if k in names and v is not None)
-    yield Entry("real motions", f"{len(samples):,} samples: {shown}")
-    yield from (Entry("real motions", note) for note in report.notes)
+    yield Diagnosis("real motions", f"{len(samples):,} samples: {shown}")
+    yield from (Diagnosis("real motions", note) for note in report.notes)
     tested = run_self_test(opened.dataset, evaluator, samples, measured, settings().self_test)
     if tested is None:
-        yield Entry("self-test", "nobody published what real motions must score here")
+        yield Diagnosis("self-test", "nobody published what real motions must score here")
         return
     for check in tested.checks:
-        yield Entry("self-test", f"{check} ({tested.source})", "" if check.passed else "see the likely causes")
+        yield Diagnosis("self-test", f"{check} ({tested.source})", "" if check.passed else "see the likely causes")
     for number, cause in enumerate(tested.causes, 1):
-        yield Entry(f"likely cause {number}", cause, "mend it, and run this again")
+        yield Diagnosis(f"likely cause {number}", cause, "fix it, and run this again")

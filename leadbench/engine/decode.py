@@ -27,7 +27,7 @@ class DecodeEngine:
         self.shift, self.scale = module.latent_shift.clone(), module.latent_scale.clone()
 
     def decode(self, latent: Tensor, mask: Tensor) -> Tensor:
-        """Normalised features [B, F, D] of standardised latents [B, 1, M], for lengths told by a mask [B, F] whose
+        """Normalised features [B, F, D] of standardised latents [B, 1, M], for lengths given by a mask [B, F] whose
         rows are True up to their length; other frames are 0."""
         lengths: list[int] = mask_lengths(mask).tolist()
         features = latent.new_empty(len(latent), mask.shape[1], self.config.features)

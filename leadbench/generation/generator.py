@@ -14,6 +14,7 @@ from torch import Tensor
 
 from leadbench.core.contracts import Backbone, Projector
 from leadbench.core.errors import ConfigError, unknown_name
+from leadbench.core.files import write_text_atomic
 from leadbench.core.provenance import collect_provenance
 from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
@@ -24,7 +25,6 @@ from leadbench.generation.inversion import invertible
 from leadbench.generation.pipeline import decode_latents, realign
 from leadbench.motion.features import features_to_joints
 from leadbench.text.placeholders import split_caption
-from leadbench.zoo.files import write_text_atomic
 
 MOST_FRAMES = 196
 

@@ -221,7 +221,7 @@ def _load_one(plugins: Plugins, name: str, source: str, origin: EntryPoint | Pat
     try:
         module = _import(origin)
         offers = _collect(plugins, name, module)
-    except Exception as exc:  # a stranger's module may raise anything; it is listed, or fatal with --strict-plugins
+    except Exception as exc:  # a plugin's module may raise anything; it is listed, or fatal with --strict-plugins
         if strict:
             raise PluginError(f"plugin {name!r} ({source}): {exc}") from exc
         plugins.infos.append(PluginInfo(name, source, error=f"{type(exc).__name__}: {exc}"))

@@ -6,13 +6,13 @@ Version 1 is frozen: the strings here are those that it wrote.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from leadbench.core.files import write_text_atomic
 from leadbench.core.errors import ResultsError
 from leadbench.results.records import SCHEMA_VERSION, Record
 from leadbench.results.rows import Row
@@ -90,8 +90,8 @@ def _migrate(folder: Path) -> bool:
         "provenance": header.get("provenance", {}),
     }
     text = "".join(json.dumps(record.model_dump(), allow_nan=False) + "\n" for record in records)
-    _replace(folder / "records.jsonl", text)
-    _replace(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+    write_text_atomic(folder / "records.jsonl", text)
+    write_text_atomic(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
     return True
 
 
@@ -208,8 +208,3 @@ _ROWS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, str]], Row]] = {
     "latency": _latency_row,
 }
 
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

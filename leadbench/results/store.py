@@ -9,7 +9,6 @@ file, so that a killed process leaves none behind; it needs a POSIX system.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -17,13 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock
 from pydantic import ValidationError
 
+from leadbench.core.files import write_text_atomic
 from leadbench.core.errors import ResultsError
 from leadbench.results.records import SCHEMA_VERSION, Record, Run
 
 OLDER = "an older version wrote it (leadbench results migrate FOLDER brings it up to date)"
 HEADER = "run.json"
+LOCK = ".lock"
 
 
 class RunStore:
@@ -171,8 +173,7 @@ class RunStore:
     def _locked(self) -> Iterator[BinaryIO]:
         """The record file, open for appending, while no other process writes."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._file.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with FileLock(self.folder / LOCK), self._file.open("ab") as file:
             yield file
 
     def _create_header(self, text: str) -> None:
@@ -180,9 +181,7 @@ class RunStore:
         with self._locked():
             if self._header.is_file():
                 return
-            temporary = self.folder / "run.json.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, self._header)
+            write_text_atomic(self._header, text)
 
 
 def _reason(line: bytes, error: ValueError) -> str:

@@ -26,7 +26,7 @@ _FEW_STEPS = (1, 2, 4)
 
 
 def check_backbone(name: str, backbone: Backbone) -> list[Finding]:
-    """Whether a backbone keeps ``Backbone``, and ``DenoisingBackbone`` and ``TrainableBackbone`` if it claims them."""
+    """Whether a backbone implements ``Backbone``, and the further contracts of backbones that it claims."""
     missing = [
         a for a in ("name", "text_encoder", "autoencoder", "default_steps", "sample") if not hasattr(backbone, a)
     ]

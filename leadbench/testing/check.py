@@ -73,7 +73,7 @@ def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> lis
         subject: Any = plugins.create(kind, name, *arguments)
     except LeadbenchError as exc:
         return [Finding("factory", False, str(exc))]
-    except Exception as exc:  # a stranger's factory may raise anything
+    except Exception as exc:  # a plugin's factory may raise anything
         return [Finding("factory", False, f"{name}: its factory raised {type(exc).__name__}: {exc}")]
     if kind == "projector":
         return check_projector(name, subject, context.models.autoencoder().latent)

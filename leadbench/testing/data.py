@@ -14,7 +14,7 @@ SPLITS = ("train", "val", "test")
 
 
 def check_dataset(name: str, dataset: MotionDataset) -> list[Finding]:
-    """Whether a dataset keeps ``MotionDataset``."""
+    """Whether a dataset implements ``MotionDataset``."""
 
     def splits() -> None:
         seen: dict[str, str] = {}

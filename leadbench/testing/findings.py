@@ -29,7 +29,7 @@ class Finding:
 
 
 def run_checks(checks: Mapping[str, Callable[[], None]]) -> list[Finding]:
-    """Run checks in order; any exception is a finding, for a stranger's code may raise anything."""
+    """Run checks in order; any exception is a finding, for a plugin's code may raise anything."""
     findings = []
     for name, check in checks.items():
         try:

@@ -37,7 +37,7 @@ _TOKENS = (
 
 
 def check_text_encoder(name: str, encoder: TextEncoder) -> list[Finding]:
-    """Whether a text encoder keeps ``TextEncoder``, and ``InvertibleTextEncoder`` if it claims it."""
+    """Whether a text encoder implements ``TextEncoder``, and ``InvertibleTextEncoder`` if it claims it."""
 
     def shape() -> None:
         condition = encoder.encode(CAPTIONS)
@@ -83,7 +83,7 @@ def _inversion(name: str, encoder: InvertibleTextEncoder) -> None:
 
 
 def check_projector(name: str, projector: Projector, latent: LatentSpec) -> list[Finding]:
-    """Whether a projector keeps ``Projector`` on latents [B, N, M] of ``latent``."""
+    """Whether a projector implements ``Projector`` on latents [B, N, M] of ``latent``."""
     values = torch.randn(3, latent.tokens, latent.width, generator=torch.Generator().manual_seed(0))
 
     @torch.no_grad()
@@ -176,7 +176,7 @@ def check_projector_training(name: str, projector: TrainableProjector, context: 
 
 
 def check_evaluator(name: str, evaluator: Evaluator) -> list[Finding]:
-    """Whether an evaluator keeps ``Evaluator``."""
+    """Whether an evaluator implements ``Evaluator``."""
     samples = [TextSample(caption, tokens) for caption, tokens in zip(CAPTIONS, _TOKENS, strict=True)]
     lengths = torch.tensor([40, 60, 52])
     features = torch.randn(3, 60, evaluator.motion.width, generator=torch.Generator().manual_seed(0))

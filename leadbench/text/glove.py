@@ -18,7 +18,7 @@ GLOVE_FILES = ("our_vab_data.npy", "our_vab_words.pkl", "our_vab_idx.pkl")
 
 
 class GloveVectors:
-    """Word vectors of the official evaluators; keeps ``WordVectors``.
+    """Word vectors of the official evaluators; implements ``WordVectors``.
 
     A word of the list has the row that the index file gives it, which is not its place in the list.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from leadbench.core.files import replacing
 
 
 class KeptEmbeddings:
@@ -47,10 +48,9 @@ class KeptEmbeddings:
         """Keep these rows and no others; the file is never half-written. Raises OSError where it cannot be."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lengths = torch.tensor([len(row) for row in rows.values()])
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         tensors = {"rows": torch.cat(list(rows.values())), "lengths": lengths}
-        save_file(tensors, temporary, metadata={"captions": json.dumps(list(rows))})
-        os.replace(temporary, self.path)
+        with replacing(self.path) as temporary:
+            save_file(tensors, temporary, metadata={"captions": json.dumps(list(rows))})
 
     def add(self, rows: Mapping[str, Tensor]) -> None:
         """Keep these rows too; of two processes that add at the same time, one may lose what it added."""

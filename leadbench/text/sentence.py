@@ -52,7 +52,7 @@ class SentenceEncoder:
 
         # leadbench has its own progress bars; this one would also stand between an error and its single line
         logging.disable_progress_bar()
-        # transformers 5 loads weights in the precision of the file unless told otherwise, and names the option anew
+        # transformers 5 loads weights in the precision of the file unless asked otherwise, and names the option anew
         dtype = "torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"
         try:
             with torch.inference_mode(False):  # pseudo-words need gradients later

@@ -110,7 +110,7 @@ class _Block:
 
 
 def is_sentence_bert(folder: Path) -> bool:
-    """Whether a folder holds a model of exactly this layout, its files told by sentence-transformers' own names."""
+    """Whether a folder holds a model of exactly this layout, its files named by sentence-transformers' own names."""
     needed = ("modules.json", "config.json", "sentence_bert_config.json", "model.safetensors", "tokenizer.json")
     if not all((folder / name).is_file() for name in needed):
         return False

@@ -83,7 +83,7 @@ def build(
         out: folder for the packed files.
         jobs: trainings at a time; 1: in this process.
         corpus: what is generated; default: the embedded corpus.
-        say: told of every step that is reached.
+        say: called with every step that is reached.
 
     Raises:
         UnknownNameError: no such preset.

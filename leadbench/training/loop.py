@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from leadbench.core.config import LoopConfig, OptimizerConfig
 from leadbench.core.errors import NonFiniteError
+from leadbench.core.files import replacing
 from leadbench.core.random import stream
 
 
@@ -163,9 +163,8 @@ class Trainer:
             "state": vars(state),
         }
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(payload, temporary)
-        os.replace(temporary, self.checkpoint)
+        with replacing(self.checkpoint) as temporary:
+            torch.save(payload, temporary)
 
     def _resume(self, task: Task, optimizer: torch.optim.Optimizer, average: nn.Module | None) -> TrainState:
         if self.checkpoint is None or not self.checkpoint.is_file():

@@ -208,10 +208,10 @@ def train_diffusion(shop: Workshop, encoder: str) -> Path:
 
 
 def train_backbone(shop: Workshop, name: str, backbone: object) -> Path:
-    """Stage 2 for a stranger's backbone, whose registered name is ``name``: writes ``backbone-NAME.safetensors``.
+    """Stage 2 for a plugin's backbone, whose registered name is ``name``: writes ``backbone-NAME.safetensors``.
 
     Raises:
-        ConfigError: the backbone does not keep ``TrainableBackbone``.
+        ConfigError: the backbone does not implement ``TrainableBackbone``.
     """
     if not isinstance(backbone, TrainableBackbone) or not isinstance(backbone.network, nn.Module):
         raise ConfigError(

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from leadbench.core.errors import DataError, WeightsError, unknown_name
+from leadbench.core.files import write_text_atomic
 from leadbench.core.provenance import sha256_file
 from leadbench.core.settings import settings
 from leadbench.data.synthetic.options import VERSION, SynthesisOptions
-from leadbench.zoo.files import write_text_atomic
 
 WEIGHTS = Path(__file__).parent / "weights"
 MANIFEST = "manifest.json"
@@ -34,10 +36,7 @@ class Shipped:
 
 def cache_folder() -> Path:
     """Where generated data is kept: ``cache`` of the settings (``LEADBENCH_CACHE``), or ``leadbench`` in the user's."""
-    named = settings().cache
-    if named:
-        return named
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "leadbench"
+    return settings().cache or user_cache_path("leadbench", appauthor=False)
 
 
 def embedded_dataset(report: Callable[[int, int], None] | None = None) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from leadbench.core.config import FrozenModel
 from leadbench.core.errors import WeightsError
+from leadbench.core.files import replacing, write_text_atomic
 
 
 class ModelCard(FrozenModel):
@@ -58,7 +58,7 @@ class ModelCard(FrozenModel):
 def upgraded(card: dict[str, Any]) -> dict[str, Any]:
     """An older card with the fields that tell what a model is."""
     links, config = card.get("links") or {}, card.get("config") or {}
-    found = {**card, "text_encoder": links.get("text_encoder"), "latent": links.get("latent")}
+    found = {"text_encoder": links.get("text_encoder"), "latent": links.get("latent"), **card}
     stage = card.get("stage")
     if stage == "projector":
         found |= {"kind": "lead", "variant": projector_variant(config)}
@@ -84,13 +84,6 @@ def projector_variant(config: Mapping[str, Any]) -> str | None:
     return None
 
 
-def write_text_atomic(path: Path, text: str) -> None:
-    """Write a file so that a reader never sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def card_path(weights: Path) -> Path:
     """Where the card of a weights file lies."""
     return weights.with_suffix(".json")
@@ -99,10 +92,9 @@ def card_path(weights: Path) -> Path:
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file in one step, so that a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file({name: _own(tensor) for name, tensor in tensors.items()}, temporary, metadata)
-    temporary.chmod(0o644)  # safetensors writes files that nobody else may read
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        save_file({name: _own(tensor) for name, tensor in tensors.items()}, temporary, metadata)
+        temporary.chmod(0o644)  # safetensors writes files that nobody else may read
 
 
 def save_model(path: Path, tensors: Mapping[str, Tensor], card: ModelCard) -> None:

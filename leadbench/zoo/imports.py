@@ -92,7 +92,7 @@ def _import_backbone(path: Path, kind: str, folder: Path, motion: MotionSpec, te
         },
         metrics={"parameters": found.parameters},
         provenance=_provenance(
-            path, {"left_out": dict(found.left_out), "text_encoder": "as told" if text_encoder else found.reason}
+            path, {"left_out": dict(found.left_out), "text_encoder": "as given" if text_encoder else found.reason}
         ),
     )
     return _save(folder / f"{kind}.safetensors", with_statistics(tensors, motion), card)

@@ -108,7 +108,7 @@ def _evaluator(checkpoint: Mapping[str, Mapping[str, object]]) -> Facts:
 def _backbone(checkpoint: object, path: Path) -> Facts:
     found = official_backbone(state_dict_of(checkpoint, path), str(path))
     config = found.autoencoder
-    MotionVAE(config)  # a configuration that cannot be built is told here, not at use
+    MotionVAE(config)  # a configuration that cannot be built is reported here, not at use
     return {
         "is": f"checkpoint of {KINDS[found.kind]}",
         "features a frame": f"{config.features} ({_dataset(config.features)})",

@@ -1,4 +1,4 @@
-"""Networks together with what makes them usable: statistics, names of spaces, word vectors. They keep the contracts."""
+"""Networks with what makes them usable: statistics, names of spaces, word vectors; each implements a contract."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from leadbench.text.word_vectors import MAX_TOKENS, WordVectors, vectorize
 
 
 class LoadedAutoencoder:
-    """A :class:`MotionVAE` with the statistics that it was trained with; keeps ``MotionAutoencoder``."""
+    """A :class:`MotionVAE` with the statistics that it was trained with; implements ``MotionAutoencoder``."""
 
     concurrent = True
 
@@ -48,7 +48,7 @@ class LoadedAutoencoder:
 
 
 class LoadedProjector:
-    """A :class:`LeadProjector` with the space that it was aligned to; keeps ``Projector``."""
+    """A :class:`LeadProjector` with the space that it was aligned to; implements ``Projector``."""
 
     def __init__(self, network: LeadProjector, latent_fingerprint: str, text_encoder: str) -> None:
         self.network = network.eval().requires_grad_(False)
@@ -83,7 +83,7 @@ class TextPipeline:
 
 
 class LoadedEvaluator:
-    """:class:`EvaluatorNetworks` with statistics and word vectors; keeps ``Evaluator``.
+    """:class:`EvaluatorNetworks` with statistics and word vectors; implements ``Evaluator``.
 
     ``official`` tells that it is the published one. ``real_row`` holds metrics that real motions reached when the
     evaluator was trained, and ``dataset`` the identity of their dataset; both are empty where nothing is known.
@@ -116,7 +116,7 @@ class LoadedEvaluator:
 
 
 class LoadedTmr:
-    """:class:`TmrNetworks` with statistics and the frozen encoder that reads its captions; keeps ``Evaluator``."""
+    """:class:`TmrNetworks` with statistics and the frozen encoder that reads its captions; implements ``Evaluator``."""
 
     concurrent = True
 

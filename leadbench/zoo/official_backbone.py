@@ -1,6 +1,6 @@
 """Whole checkpoints of MLD and MotionLCM: which of them a file is, and its two networks in our names.
 
-Every tensor is used, or left out for a reason that is told; anything else is an error that lists it.
+Every tensor is used, or left out for a reason that is reported; anything else is an error that lists it.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ _Networks = tuple[tuple[AutoencoderConfig, dict[str, Tensor]], tuple[DenoiserCon
 
 
 def _networks(used: Mapping[str, Tensor], heads: int) -> _Networks:
-    """Both networks; what is wrong with either is told together."""
+    """Both networks; what is wrong with either is reported together."""
     problems = []
     autoencoder: tuple[AutoencoderConfig, dict[str, Tensor]] | None = None
     denoiser: tuple[DenoiserConfig, dict[str, Tensor]] | None = None

@@ -156,7 +156,7 @@ _FOLDER = {"humanml3d": "t2m", "kit": "kit"}
 
 
 def find_evaluator(folder: Path, skeleton: str) -> EvaluatorFiles:
-    """The three files below ``folder``, or below its ``t2m`` or ``kit``; whether they exist is told on reading.
+    """The three files below ``folder``, or below its ``t2m`` or ``kit``; whether they exist is checked on reading.
 
     >>> find_evaluator(Path("deps"), "kit").mean.as_posix()
     'deps/Comp_v6_KLD005/meta/mean.npy'

@@ -103,9 +103,9 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     entries = {entry.what: entry for entry in examine(load_plugins())}
     assert entries["encoder wordllama"].found == "can be used offline"
     assert entries["cache"].found == str(tmp_path)
-    assert all(not entry.mend for entry in entries.values())
+    assert all(not entry.fix for entry in entries.values())
     broken = load_plugins()
     broken.infos.append(PluginInfo("bad", "bad.py", error="ImportError: no module"))
-    assert any(entry.mend and "bad" in entry.what for entry in examine(broken))
+    assert any(entry.fix and "bad" in entry.what for entry in examine(broken))
     assert call(monkeypatch, "doctor") == 0
     assert "models micro" in capsys.readouterr().out

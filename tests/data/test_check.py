@@ -78,7 +78,7 @@ BREAKS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("message", BREAKS)
 def test_what_is_broken_is_named(folder: Path, message: str) -> None:
     BREAKS[message](folder)
-    lines = [f"{problem.where}: {problem.what}; {problem.mend}" for problem in check_folder(folder).problems]
+    lines = [f"{problem.where}: {problem.what}; {problem.fix}" for problem in check_folder(folder).problems]
     assert any(message in line for line in lines), lines
 
 

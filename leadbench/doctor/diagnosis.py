@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of ``leadbench doctor``; ``mend`` says what to do where something is wrong, else it is empty."""
+class Diagnosis:
+    """One line of ``leadbench doctor``; ``fix`` says what to do where something is wrong, else it is empty."""
 
     what: str
     found: str
-    mend: str = ""
+    fix: str = ""
