@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 DATA ?= data/bnr
 MODELS ?= $(DATA)/models
 
-.PHONY: setup demo lint test results-bnr clean
+.PHONY: help setup demo lint test docs lock results-bnr clean
+
+help:  ## What can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -13,24 +16,29 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	touch $@
 
-setup: $(VENV)/.ready
+setup: $(VENV)/.ready  ## A virtual environment in .venv, with everything
 
-# Real numbers from shipped models on generated motions; no dataset, no network.
-demo: setup
+demo: setup  ## Real numbers from shipped models on generated motions; no dataset, no network
 	$(BIN)/leadbench run --backbone motionlcm --steps 1,2,4
 
-lint: setup
+lint: setup  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
-	$(BIN)/python -m pytest -q
+test: lint  ## lint, then all tests, with coverage
+	$(BIN)/python -m pytest -q --cov --cov-report=term
+
+docs: setup  ## The documentation as a site in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+lock: setup  ## Write requirements-dev.lock anew
+	$(BIN)/python -m pip freeze --exclude-editable > requirements-dev.lock
 
 # SOURCE is a checkout of the public Bandai-Namco Research motion dataset.
-results-bnr: setup
+results-bnr: setup  ## results/bnr, from SOURCE
 	scripts/results_bnr.sh $(SOURCE) $(DATA)
 
-clean:
+clean:  ## Remove what can be made again
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from leadbench.results.records import Record
     from leadbench.results.rows import Row
+    from leadbench.tasks.shared.models import ModelTask, Trial
     from leadbench.tasks.shared.units import Task, Unit
 
     __version__: str
@@ -60,6 +61,7 @@ __all__ = [
     "Latent",
     "LatentSpec",
     "LeadbenchError",
+    "ModelTask",
     "MotionAutoencoder",
     "MotionBatch",
     "MotionDataset",
@@ -81,6 +83,7 @@ __all__ = [
     "TextEncoderRegistration",
     "TrainableBackbone",
     "TrainableProjector",
+    "Trial",
     "Unit",
     "__version__",
     "diversity",
@@ -117,6 +120,7 @@ _MODULES = {
     ),
     "leadbench.results.records": "Record",
     "leadbench.results.rows": "Row",
+    "leadbench.tasks.shared.models": "ModelTask Trial",
     "leadbench.tasks.shared.units": "Task Unit",
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -26,7 +26,8 @@ def generate(
         projector: realigns the latents before they are decoded; None: they stay as sampled.
         frames: length of every motion, a multiple of 4 from 4 to 196.
         count: motions of each caption.
-        steps, guidance: None: the backbone's defaults.
+        steps: None: the backbone's default.
+        guidance: scale; None: the backbone's default.
         seed: of the noise.
 
     Returns:

@@ -25,7 +25,7 @@ def examine(plugins: Plugins) -> list[Diagnosis]:
 def _machine() -> list[Diagnosis]:
     found = hardware()
     device = f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB, torch uses {found['threads']} threads"
-    if torch.cuda.is_available():
+    if torch.cuda.is_available():  # pragma: cuda
         bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16"
         cuda = f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}, {bf16}"
     else:

@@ -98,7 +98,7 @@ class DenoiseEngine:
         times = self._times(plan, guide, latents.device)
         start = self.positions[: latents.shape[1]].to(self.dtype)
         network: Network = lambda given: self._network(given, mask)  # noqa: E731
-        if graph and latents.is_cuda:
+        if graph and latents.is_cuda:  # pragma: cuda
             sequences, network = self._graphed(sequences, mask)
         elif compile_wanted(sequences.rows, mask):
             network = self._compiled_for(sequences)

@@ -14,7 +14,7 @@ Network = Callable[[TokenSequences], Tensor]
 WARM_UP = 3
 
 
-def replayed(network: Network, static: TokenSequences) -> Network:
+def replayed(network: Network, static: TokenSequences) -> Network:  # pragma: cuda
     """The network as a graph that reads ``static``; the returned function must be given those very sequences.
 
     Its output is overwritten by the next call. Raises ValueError for others.

@@ -40,7 +40,8 @@ def r_precision(
     """R-precision at 1 to ``top_k`` over pools of ``pool`` rows (Guo et al. 2022).
 
     Args:
-        text, motion: embeddings [N, E]; row i of both belongs together.
+        text: embeddings [N, E].
+        motion: embeddings [N, E]; row i of both belongs together.
         seed: of the permutation that fills the pools; rows beyond the last full pool are left out.
         order: the permutation itself.
 

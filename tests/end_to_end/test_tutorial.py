@@ -50,3 +50,34 @@ def test_the_tutorial_runs(tmp_path: Path) -> None:
     assert "FAIL" not in printed
     assert re.search(r"\| +(\d+) \| Mine|\| Mine +\|", printed)
     assert "LEAD (Mine)" in printed
+    assert "Affine (Mine)" in printed
+    assert "latent_norm" in printed
+
+
+def test_the_python_page_runs(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "| LEAD (MotionLCM)" in done.stdout
+
+
+def test_every_command_in_the_documents_exists() -> None:
+    """Each line that begins with leadbench is one that the command line can parse."""
+    import typer
+
+    from leadbench.cli.main import app
+
+    root = typer.main.get_command(app)
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    lines = [line for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
+    found = [match[1] for line in lines if (match := re.match(r"(?:    |\$ )leadbench ((?:[a-z0-9-]+ ?)+)", line))]
+    assert len(found) > 40
+    for words in found:
+        command, context = root, typer.Context(root)
+        for word in words.split():
+            if not hasattr(command, "get_command"):
+                break
+            below = command.get_command(context, word)
+            assert below is not None, f"leadbench {words}: no command {word!r}"
+            command = below

@@ -122,7 +122,7 @@ class ChunkedWork:
                     raise ConfigError(f"out of memory with one motion at a time: {reason}") from exc
                 self.size = half = (len(chunk.rows) + 1) // 2
                 pending[:0] = [Chunk(chunk.rows[:half]), Chunk(chunk.rows[half:])]
-                if torch.cuda.is_available():
+                if torch.cuda.is_available():  # pragma: cuda
                     torch.cuda.empty_cache()
 
 
