@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from leadbench.cli.tables import FormatOption
-from leadbench.report.claims.gather import judge_results
+from leadbench.report.claims.gather import LEAD, judge_results
 from leadbench.report.claims.judge import overall
 from leadbench.report.claims.render import render_claims
 from leadbench.report.tables.engine import check_format
@@ -17,6 +17,9 @@ from leadbench.report.tables.engine import check_format
 def claims(
     results: Annotated[Path, typer.Argument(help="Folder with run folders below it, such as runs or results/bnr.")],
     format: FormatOption = "github",
+    projector: Annotated[
+        str, typer.Option("--projector", help="Judge a plugin's projector in LEAD's place, by its name.")
+    ] = LEAD,
 ) -> None:
     """Judge the paper's claims on stored records.
 
@@ -28,6 +31,6 @@ def claims(
     Example: leadbench claims results/bnr --format json
     """
     check_format(format)
-    judgements = judge_results(results)
+    judgements = judge_results(results, projector)
     typer.echo(render_claims(judgements, format))
     raise typer.Exit(overall([judged for judgement in judgements for judged in judgement.judged]))

@@ -128,6 +128,10 @@ def test_every_kind_ends_in_the_table(site: Path, models: Path, tmp_path: Path) 
     measured = leadbench("run", "--task", "my-task", *common, *options, *chosen, site=site)
     assert "| MyProjector (MyBackbone)" in measured
     assert "latent_norm" in measured
+    judged = run("-m", "leadbench", "claims", tmp_path / "runs", "--projector", "my-projector", site=site)
+    assert judged.returncode in (0, 3, 4), judged.stderr
+    unknown = run("-m", "leadbench", "claims", tmp_path / "runs", "--projector", "my-projecter", site=site)
+    assert "did you mean 'my-projector'" in unknown.stderr
     assert "Best model" in leadbench("my-command", "best", tmp_path / "runs", site=site)
 
 
@@ -147,7 +151,12 @@ def test_a_projector_of_a_plugin_in_every_command(site: Path, models: Path, tmp_
     assert "| MyProjector (MotionLCM)" in scored
     generated = ("a person walks", "--backbone", "motionlcm", "--out", tmp_path / "generated")
     leadbench("generate", *generated, *common, *named, site=site)
-    assert "MyProjector" in leadbench("structure", "--split", "train", *common, *named, *out, site=site)
+    larger = tmp_path / "data"  # each action needs ten motions of a split
+    leadbench("data", "synthesize", "--clips", "486", "--workers", "1", "--out", larger, site=site)
+    split = ("--dataset", larger, "--models", folder, "--split", "train")
+    assert "| Projected" in leadbench("structure", *split, *named, "--out", tmp_path / "structure", site=site)
+    (structure,) = load_runs(tmp_path / "structure")
+    assert "my-projector" in {record.row.projector for record in structure.records}
     fast = ("--preset", "tiny", "--rounds", "1", "--batch", "1", "--backbone", "motionlcm", "--steps", "1")
     assert "MyProjector" in leadbench("latency", *fast, "--projector", "auto,my-projector", *out, site=site)
     refused = run("-m", "leadbench", "run", *common, *few, "--projector", "my-projecter", *out, site=site)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from leadbench.core.errors import ResultsError
+from leadbench.core.errors import ResultsError, unknown_name
 from leadbench.metrics.statistics import PairedTest, holm, interval_test, t_test
 from leadbench.report.claims.judge import Claim, Comparison, Finding, Judged, Values, paired_values
 from leadbench.report.claims.paper import claims
 from leadbench.results.details import LatencyDetails, StructureDetails
-from leadbench.results.records import Record
+from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row
 from leadbench.results.store import RunStore
 
@@ -21,6 +21,9 @@ _WITH_EVALUATOR = ("t2m", "mti", "styles")
 
 PAPER = ("humanml3d", "kit")  # on these, a claim is judged only where the paper makes it
 DIAGNOSTICS = ("skating_ratio",)  # measured in every run, beside its metrics
+
+
+LEAD = "lead"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +53,21 @@ class Judgement:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-def judge_results(root: Path) -> list[Judgement]:
+def judge_results(root: Path, projector: str = LEAD) -> list[Judgement]:
     """Judge all claims on every dataset whose runs lie below ``root``.
+
+    Args:
+        projector: registered name of the one that stands in LEAD's place.
 
     Raises:
         ResultsError: there is no run, or one that cannot be read.
+        UnknownNameError: no record is of that projector.
     """
-    runs = [_stored(path.parent) for path in sorted(root.rglob("records.jsonl"))]
+    stored = [RunStore(path.parent).load() for path in sorted(root.rglob("records.jsonl"))]
+    there = {record.row.projector for run in stored for record in run.records if record.row.projector}
+    if projector != LEAD and projector not in there:
+        raise unknown_name("projector", projector, there, where="--projector")
+    runs = [_stored(in_leads_place(run, projector)) for run in stored]
     found = [run for run in runs if run is not None]
     if not found:
         raise ResultsError(f"{root}: no run with records below it (leadbench run writes them)")
@@ -88,9 +99,22 @@ def _groups(found: Sequence[StoredRun]) -> dict[tuple[str, str], list[StoredRun]
     return groups
 
 
-def _stored(folder: Path) -> StoredRun | None:
+def in_leads_place(run: Run, projector: str) -> Run:
+    """A run in which the rows of a projector are those that claims name, and LEAD's own are not there."""
+    if projector == LEAD:
+        return run
+    records = []
+    for record in run.records:
+        if record.row.projector == projector:
+            records.append(record.model_copy(update={"row": record.row.model_copy(update={"projector": LEAD})}))
+        elif record.row.projector is None:
+            records.append(record)
+    names = {**run.names, LEAD: run.names.get(projector, projector)}
+    return replace(run, records=tuple(records), names=names)
+
+
+def _stored(run: Run) -> StoredRun | None:
     """A run; None for one that is empty, sweeps guidance, or has records with a warning: not the paper's settings."""
-    run = RunStore(folder).load()
     records = run.records
     rows = {record.row for record in records}
     if not records or len({_open(row) for row in rows}) < len(rows):
@@ -100,7 +124,7 @@ def _stored(folder: Path) -> StoredRun | None:
         return None
     described = run.identity.get("dataset", {})
     return StoredRun(
-        name=folder.name,
+        name=run.folder.name,
         dataset=first.dataset,
         identity=str(described.get("identity", "")) if isinstance(described, dict) else "",
         evaluator=first.evaluator if run.task in _WITH_EVALUATOR else "",

@@ -147,7 +147,7 @@ def _layout(table: Table, form: str) -> str:
     whole = [_whole_numbers(table, column) for column in table.columns]
     # numbers are text already: read again, they would lose their trailing zeros; whole ones are only aligned
     texts = [index for index, numeric in enumerate(whole) if not numeric]
-    return head + tabulate(body, titles, _STYLES[form], disable_numparse=texts)
+    return head + tabulate(body, titles, _STYLES[form], disable_numparse=texts if body else True)
 
 
 def _whole_numbers(table: Table, column: Column) -> bool:

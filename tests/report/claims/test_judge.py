@@ -25,6 +25,7 @@ from leadbench.report.claims.render import _paper, _published_value, render_clai
 from leadbench.report.published import published
 from leadbench.results.records import Record
 from leadbench.results.rows import REAL, Row
+from leadbench.results.store import RunStore
 from leadbench.tasks.mti.task import MTITask
 from leadbench.tasks.shared.realigners import Edit
 from leadbench.tasks.shared.units import Entry, Sampling
@@ -64,7 +65,7 @@ def verdict(tmp_path: Path, records: list[Record], *comparisons: Comparison) -> 
     claim = Claim("made", "", "", "t2m", comparisons)
     reports = judge_results(run.parent)
     assert reports[0].dataset == "made"
-    stored = _stored(run)
+    stored = _stored(RunStore(run).load())
     assert stored is not None
     return judge([claim], [stored])[0].verdict
 
@@ -288,7 +289,7 @@ def test_overhead_is_judged_round_by_round(tmp_path: Path) -> None:
 
 def test_one_question_is_one_test(tmp_path: Path) -> None:
     """Claims that share a comparison do not make each other's p-values larger."""
-    run = _stored(write_run(tmp_path / "run", pairs(-0.0006, 0.001)))
+    run = _stored(RunStore(write_run(tmp_path / "run", pairs(-0.0006, 0.001))).load())
     assert run is not None
     comparison = Comparison("fid", FIRST, SECOND, "below")
     once = judge([Claim("a", "", "", "t2m", (comparison,))], [run])

@@ -67,3 +67,9 @@ def test_every_format_renders_and_others_are_errors() -> None:
         assert render(DOCUMENT, form)
     with pytest.raises(UnknownNameError, match="did you mean 'latex'"):
         render(DOCUMENT, "latx")
+
+
+def test_a_table_without_lines_has_its_head() -> None:
+    empty = Table("Nothing", COLUMNS, [])
+    for form in FORMATS:
+        assert "FID" in render(Document([empty], empty), form) or form in ("csv", "json")
