@@ -36,7 +36,9 @@ def test_from_import_to_a_table(tmp_path: Path) -> None:
     assert again.table() == results.table()
     rows = again.dicts()
     assert {row["name"] for row in rows} >= {"Real", "MotionLCM", "LEAD (MotionLCM)"}
-    assert all(np.isfinite(row["fid"]) for row in rows if row["source"] is None)
+    found = [row["fid"] for row in rows if row["source"] == "generated"]
+    assert len(found) == 2
+    assert np.isfinite(found).all()
 
 
 def test_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
