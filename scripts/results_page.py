@@ -1,11 +1,13 @@
 """Write README.md of a results folder: cards of the models, then the tables of each run as they are stored.
 
 Usage: results_page.py FOLDER INTRODUCTION.md RUN COMMAND SECONDS [RUN COMMAND SECONDS ...]
+       results_page.py FOLDER              render the tables of an existing page again
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -34,16 +36,37 @@ def models_table(cards: Path) -> str:
     return tabulate(rows, ("model", "parameters", "steps", "training", "revision"), "github")
 
 
+def tables(folder: Path, run: str) -> str:
+    """The tables of a stored run, as ``leadbench tables`` prints them."""
+    stored = RunStore(folder / run).load()
+    parts = [render_run(stored)]
+    if has_diagnostics(stored):
+        parts += ["Latent norm and foot skating (`leadbench tables --diagnostics`):", render_diagnostics(stored)]
+    return "\n\n".join(parts)
+
+
+def refreshed(folder: Path) -> str:
+    """The page with each run's tables as they are rendered now, line for line; everything else stays."""
+    lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        marker = re.search(r"records in \[([\w-]+)\]\(\1\)\.$", line)
+        if marker is not None:
+            rendered = tables(folder, marker[1]).splitlines()
+            lines[number + 2 : number + 2 + len(rendered)] = rendered
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Write the page."""
-    folder, introduction, *rest = sys.argv[1:]
+    folder, *rest = sys.argv[1:]
+    if not rest:
+        (Path(folder) / "README.md").write_text(refreshed(Path(folder)), encoding="utf-8")
+        return
+    introduction, *rest = rest
     parts = [Path(introduction).read_text().strip(), models_table(Path(folder) / "cards")]
     for run, command, seconds in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-        stored = RunStore(Path(folder) / run).load()
         minutes, left = divmod(round(float(seconds)), 60)
-        parts += [f"## `{command}`", f"{minutes} min {left} s; records in [{run}]({run}).", render_run(stored)]
-        if has_diagnostics(stored):
-            parts += ["Latent norm and foot skating (`leadbench tables --diagnostics`):", render_diagnostics(stored)]
+        parts += [f"## `{command}`", f"{minutes} min {left} s; records in [{run}]({run}).", tables(Path(folder), run)]
     (Path(folder) / "README.md").write_text("\n\n".join(parts) + "\n")
 
 

@@ -36,7 +36,7 @@ def render_diagnostics(run: Run, form: str = "github") -> str:
             values = [value for details in group if (value := getattr(details, name)) is not None]
             cells[name] = estimate(values).mean if values else None
         lines.append(Line(cells))
-    columns = [Column(name, name) for name in ("row", "steps", "guidance", *_FIGURES)]
+    columns = [Column(name, name, absent="") for name in ("row", "steps", "guidance", *_FIGURES)]
     table = Table("", columns, lines)
     return render(Document([table], table), form)
 

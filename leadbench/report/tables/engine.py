@@ -47,12 +47,14 @@ class Column:
         title: above them.
         better: +1 where higher is better, -1 lower, 0 nearest to the reference line; None: not ranked.
         digits: of numbers.
+        absent: shown where there is no value.
     """
 
     key: str
     title: str
     better: int | None = None
     digits: int = 3
+    absent: str = MISSING
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def _whole_numbers(table: Table, column: Column) -> bool:
 
 def _written(cell: Cell, column: Column, mark: str | None, form: str) -> str:
     if cell is None:
-        return "" if column.key == "steps" else "--" if form == "latex" else MISSING
+        return "--" if form == "latex" and column.absent == MISSING else column.absent
     if isinstance(cell, str):
         return in_format(cell, form)
     if isinstance(cell, int):

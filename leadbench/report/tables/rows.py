@@ -10,7 +10,7 @@ from leadbench.results.aggregate import Measured
 from leadbench.results.records import Run
 from leadbench.results.rows import REAL
 
-MODEL, STEPS = Column("row", "Model"), Column("steps", "Steps")
+MODEL, STEPS = Column("row", "Model"), Column("steps", "Steps", absent="")
 METRICS = (
     Column("fid", "FID ↓", -1),
     Column("r_precision_1", "R@1 ↑", 1),
