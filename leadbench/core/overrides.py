@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,7 @@ from pydantic import ValidationError
 
 from leadbench.core.errors import ConfigError, nearest
 from leadbench.core.presets import Preset
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from leadbench.core.toml import flat, parse_value, read_toml
 
 _FIXED = ("name", "overrides")  # of a preset, which nobody sets
 
@@ -61,30 +56,15 @@ def preset_toml(preset: Preset) -> str:
 def _of_file(file: Path | None) -> Iterator[tuple[str, Any, str]]:
     if file is None:
         return
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigError(f"--config {file}: not a readable TOML file ({exc})") from exc
-    yield from ((key, value, f"--config {file}: {key}") for key, value in _flat(content))
-
-
-def _flat(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
+    content = read_toml(file, f"--config {file}")
+    yield from ((key, value, f"--config {file}: {key}") for key, value in flat(content))
 
 
 def _assignment(text: str) -> tuple[str, Any, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {text}: must be KEY=VALUE, such as loop.steps=500")
-    try:
-        parsed = tomllib.loads(f"value = {value.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    return key.strip(), parsed, f"--set {key.strip()}"
+    return key.strip(), parse_value(value.strip()), f"--set {key.strip()}"
 
 
 def _full_key(key: str, stage: str, content: Mapping[str, Any]) -> str:

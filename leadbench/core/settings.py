@@ -7,7 +7,6 @@ for. A key ``datasets.humanml3d.root`` is ``LEADBENCH_DATASETS__HUMANML3D__ROOT`
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from leadbench.core.config import DatasetSettings, Settings
 from leadbench.core.errors import ConfigError, nearest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from leadbench.core.toml import flat, read_toml
 
 FILE = "leadbench.toml"
 PREFIX = "LEADBENCH_"
@@ -37,7 +32,7 @@ class Resolved:
 
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """(key, value, source) of every key, defaults included."""
-        for key, value in _flat(self.settings.model_dump(mode="json")):
+        for key, value in flat(self.settings.model_dump(mode="json")):
             yield key, "" if value is None else str(value), self.sources.get(key, "default")
 
 
@@ -55,7 +50,7 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     if path.is_file():
-        for key, value in _flat(_toml(path)):
+        for key, value in flat(read_toml(path)):
             _put(values, key, _from_file(key, value, path.resolve().parent))
             sources[key] = str(path)
     for name, value in environ.items():
@@ -73,21 +68,6 @@ def settings() -> Settings:
 def dataset_settings(name: str) -> DatasetSettings:
     """Settings of a dataset by name; empty ones if nothing is set."""
     return settings().datasets.get(name, DatasetSettings())
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: not TOML ({exc})") from exc
-
-
-def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{name}.")
-        else:
-            yield f"{before}{name}", value
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:

@@ -31,7 +31,7 @@ KIT_ML = DatasetCard(name="kit", skeleton="kit", fps=12.5, min_frames=24)
 HUMANML3D_NAN = ("007975", "M007975")  # published with NaN in them
 SPLITS = ("train", "val", "test")
 HELD_OUT = "held_out"  # motions of styles kept out of the three splits; few datasets have it
-UNIT = 4  # lengths are multiples of this many frames
+FRAME_STEP = 4  # lengths are multiples of this many frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +249,7 @@ def parse_caption(line: str, where: str) -> tuple[TextSample, float, float]:
 
 
 def draw(samples: Sequence[MotionSample], seed: int, replication: int) -> list[DrawnSample]:
-    """Draw one caption and one crop per sample by the official rules (DESIGN: counter-based, by id).
+    """Draw one caption and one crop per sample by the official rules, keyed by seed, replication and id.
 
     Lengths are cut to multiples of 4; one time in three one more unit of 4 is dropped; the crop starts
     anywhere.
@@ -258,10 +258,10 @@ def draw(samples: Sequence[MotionSample], seed: int, replication: int) -> list[D
     for sample in samples:
         rng = stream(seed, "draw", replication, sample.id)
         caption = sample.captions[int(rng.integers(len(sample.captions)))]
-        units = sample.frames // UNIT
+        units = sample.frames // FRAME_STEP
         if rng.integers(3) == 2 and units > 1:
             units -= 1
-        length = units * UNIT
+        length = units * FRAME_STEP
         start = int(rng.integers(sample.frames - length + 1))
         drawn.append(DrawnSample(sample, caption, start, length))
     return drawn

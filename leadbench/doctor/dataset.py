@@ -24,10 +24,10 @@ PUBLISHED_COUNTS = {
     "kit": {"motions": 3_911, "captions": 6_278},
 }
 _NOTES = {"kit": "the release holds 6,278 captions, the paper counts 6,353"}
-Report = Callable[[str, int, int], None]
+Reporter = Callable[[str, int, int], None]
 
 
-def examine_dataset(choice: Choice, evaluator: str, report: Report) -> list[Diagnosis]:
+def examine_dataset(choice: Choice, evaluator: str, report: Reporter) -> list[Diagnosis]:
     """Entries on a dataset and on an evaluator of it; those with a ``fix`` are problems.
 
     Raises:

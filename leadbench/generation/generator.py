@@ -19,7 +19,7 @@ from leadbench.core.provenance import collect_provenance
 from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import Condition, lengths_to_mask
-from leadbench.data.humanml3d import UNIT
+from leadbench.data.humanml3d import FRAME_STEP
 from leadbench.generation.concepts import Concept
 from leadbench.generation.inversion import invertible
 from leadbench.generation.pipeline import decode_latents, realign
@@ -49,8 +49,10 @@ class GenerateRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.frames % UNIT or not UNIT <= self.frames <= MOST_FRAMES:
-            raise ConfigError(f"frames {self.frames}: must be a multiple of {UNIT}, from {UNIT} to {MOST_FRAMES}")
+        if self.frames % FRAME_STEP or not FRAME_STEP <= self.frames <= MOST_FRAMES:
+            raise ConfigError(
+                f"frames {self.frames}: must be a multiple of {FRAME_STEP}, from {FRAME_STEP} to {MOST_FRAMES}"
+            )
 
 
 @dataclass(frozen=True, eq=False)

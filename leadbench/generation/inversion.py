@@ -18,7 +18,7 @@ from leadbench.core.contracts import DenoisingBackbone, InvertibleTextEncoder, P
 from leadbench.core.errors import ConfigError
 from leadbench.core.random import stream
 from leadbench.core.tensors import Condition, Latent, MotionBatch, MotionSample
-from leadbench.data.humanml3d import UNIT, collate
+from leadbench.data.humanml3d import FRAME_STEP, collate
 from leadbench.generation.pipeline import realign
 from leadbench.text.cache import CachedTextEncoder
 
@@ -212,9 +212,9 @@ class _Drawn:
 
 def _segment(sample: MotionSample, rng: np.random.Generator, config: InversionConfig) -> Tensor:
     """A random crop of 40 to 64 frames (a multiple of 4), or as much as there is."""
-    most = min(config.longest, sample.frames // UNIT * UNIT)
+    most = min(config.longest, sample.frames // FRAME_STEP * FRAME_STEP)
     least = min(config.shortest, most)
-    length = int(rng.integers(least // UNIT, most // UNIT + 1)) * UNIT
+    length = int(rng.integers(least // FRAME_STEP, most // FRAME_STEP + 1)) * FRAME_STEP
     start = int(rng.integers(sample.frames - length + 1))
     return sample.features[start : start + length]
 

@@ -12,7 +12,7 @@ from torch.distributions import Normal
 from leadbench.core.config import AutoencoderStage, ReconstructionStage
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionBatch, MotionSample, MotionSpec
-from leadbench.data.humanml3d import UNIT, collate
+from leadbench.data.humanml3d import FRAME_STEP, collate
 from leadbench.motion.features import features_to_joints
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.training.batches import LengthBatches
@@ -123,7 +123,8 @@ def whole_clips(samples: Sequence[MotionSample], batch: int = 32) -> list[tuple[
     order = sorted(range(len(samples)), key=lambda i: (samples[i].frames, samples[i].id))
     chunks = [order[start : start + batch] for start in range(0, len(order), batch)]
     return [
-        (chunk, collate([samples[i].features[: samples[i].frames // UNIT * UNIT] for i in chunk])) for chunk in chunks
+        (chunk, collate([samples[i].features[: samples[i].frames // FRAME_STEP * FRAME_STEP] for i in chunk]))
+        for chunk in chunks
     ]
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from leadbench.core.random import stream
-from leadbench.data.humanml3d import UNIT
+from leadbench.data.humanml3d import FRAME_STEP
 
 
 class LengthBatches:
@@ -38,7 +38,7 @@ class LengthBatches:
     def draw(self, step: int) -> tuple[Tensor, list[int]]:
         """The same batch, and which of the given clips each row is cut from."""
         rng = stream(self._seed, "length-batch", step)
-        length = int(self._lengths[rng.integers(len(self._lengths))]) // UNIT * UNIT
+        length = int(self._lengths[rng.integers(len(self._lengths))]) // FRAME_STEP * FRAME_STEP
         low, high = np.searchsorted(self._lengths, [length, 2 * length + 1])
         count = min(high - low, max(1, self._frames // length))
         places = low + rng.choice(high - low, count, replace=False)

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from leadbench.core.config import EvaluatorStage
 from leadbench.core.random import stream
 from leadbench.core.tensors import MotionSample, MotionSpec
-from leadbench.data.humanml3d import UNIT, collate
+from leadbench.data.humanml3d import FRAME_STEP, collate
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.text.word_vectors import WORD_VECTORS, WordBatch, vectorize
 from leadbench.training.loop import epoch_batch
@@ -80,9 +80,9 @@ class EvaluatorTask:
         picks = uniform((len(samples), 3))
         clips, rows, labels = [], [], []
         for sample, (which, crop, start) in zip(samples, picks, strict=True):
-            units = sample.frames // UNIT - (1 if crop > 2 / 3 else 0)
-            begin = int(start * (sample.frames - units * UNIT + 1))
-            clips.append((sample.features[begin : begin + units * UNIT] - self._spec.mean) / self._spec.std)
+            units = sample.frames // FRAME_STEP - (1 if crop > 2 / 3 else 0)
+            begin = int(start * (sample.frames - units * FRAME_STEP + 1))
+            clips.append((sample.features[begin : begin + units * FRAME_STEP] - self._spec.mean) / self._spec.std)
             caption = sample.captions[int(which * len(sample.captions))]
             rows.append(self._row[caption])
             labels.append(self._label[caption.caption])

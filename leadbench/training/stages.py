@@ -52,7 +52,7 @@ from leadbench.zoo.loaded import latent_fingerprint
 from leadbench.zoo.projectors import LEAD
 from leadbench.zoo.store import ModelStore, with_statistics
 
-Report = Callable[[Progress], None]
+Reporter = Callable[[Progress], None]
 AnyStage = (
     AutoencoderStage | DiffusionStage | ConsistencyStage | ProjectorStage | EvaluatorStage | TmrStage | MotionClipStage
 )
@@ -85,7 +85,7 @@ class Workshop:
     dataset: MotionDataset
     preset: Preset
     store: ModelStore
-    report: Report | None = None
+    report: Reporter | None = None
     skip_bad: bool = False
     _splits: dict[str, list[MotionSample]] = field(default_factory=dict)
     _latents: dict[tuple[str, str], tuple[LatentSet, LatentSet]] = field(default_factory=dict)

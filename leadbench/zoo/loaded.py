@@ -146,7 +146,7 @@ class LoadedTmr:
 
 
 def latent_fingerprint(network: MotionVAE, motion: MotionSpec) -> str:
-    """Identity of a latent space: the autoencoder's tensors, its statistics and latent shape (DESIGN, section 3)."""
+    """Identity of a latent space: the autoencoder's tensors, its statistics and latent shape."""
     return space_fingerprint(network.state_dict(), network.config, motion)
 
 

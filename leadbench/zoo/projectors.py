@@ -111,7 +111,7 @@ def attach(opened: Assets, kind: str, path: Path) -> AttachedProjector:
     display = registration.display if isinstance(registration, ProjectorRegistration) else ""
     opened.models.note_use(path.stem if kind == LEAD else f"{kind}={path.stem}", path)
     card = _card(path)
-    variant = card.variant if card is not None and kind == LEAD else None
+    variant = None if card is None else card.variant
     return AttachedProjector(kind, display or kind, variant, projector, sha256_file(path), path)
 
 

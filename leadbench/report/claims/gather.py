@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leadbench.core.errors import ResultsError, unknown_name
 from leadbench.metrics.statistics import PairedTest, holm, interval_test, t_test
-from leadbench.report.claims.judge import Claim, Comparison, Finding, Judged, Values, paired_values
+from leadbench.report.claims.judge import Claim, Comparison, Evidence, Judged, Values, paired_values
 from leadbench.report.claims.paper import claims
 from leadbench.results.details import LatencyDetails, StructureDetails
 from leadbench.results.records import Record, Run
@@ -192,9 +192,9 @@ def judge(wanted: Sequence[Claim], runs: Sequence[StoredRun]) -> tuple[Judged, .
     keys = [(item.comparison.question, chosen[name][1]) for name, item in flat]
     p_values = dict(zip(keys, (item.test.p_value for _, item in flat), strict=True))
     adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
-    findings: dict[str, list[Finding]] = {}
+    findings: dict[str, list[Evidence]] = {}
     for key, (name, item) in zip(keys, flat, strict=True):
-        found = Finding(item.comparison, item.first, item.second, item.test, adjusted[key])
+        found = Evidence(item.comparison, item.first, item.second, item.test, adjusted[key])
         findings.setdefault(name, []).append(found)
     return tuple(Judged(claim, tuple(findings.get(claim.name, ())), chosen[claim.name][1]) for claim in wanted)
 

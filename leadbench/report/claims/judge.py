@@ -78,7 +78,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Evidence:
     """A comparison with what the records show; ``adjusted`` is its p-value after Holm's adjustment."""
 
     comparison: Comparison
@@ -107,7 +107,7 @@ class Judged:
     """A claim with its findings; none where the records do not hold its rows. ``run`` is the folder that tells."""
 
     claim: Claim
-    findings: tuple[Finding, ...]
+    findings: tuple[Evidence, ...]
     run: str = ""
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from leadbench.report.claims.gather import Judgement
-from leadbench.report.claims.judge import Comparison, Finding, Judged
+from leadbench.report.claims.judge import Comparison, Evidence, Judged
 from leadbench.report.names import row_name
 from leadbench.report.published import published
 from leadbench.report.tables.engine import Column, Document, Line, Table, check_format, in_format, render
@@ -78,7 +78,7 @@ def _lines(judged: Judged, names: Mapping[str, str]) -> list[list[str]]:
     return lines
 
 
-def _cells(finding: Finding, table: int | None, names: Mapping[str, str]) -> list[str]:
+def _cells(finding: Evidence, table: int | None, names: Mapping[str, str]) -> list[str]:
     comparison, test = finding.comparison, finding.test
     kind = " (distance to Real)" if comparison.to_real else " (share)" if comparison.relative else ""
     rows = " → ".join(_with_steps(row, names) for row in (comparison.first, comparison.second))

@@ -156,10 +156,10 @@ class RandomModels:
         return LoadedProjector(network, self.autoencoder().fingerprint, self.preset.teacher_encoder)
 
 
-Network = TypeVar("Network", bound=nn.Module)
+Module = TypeVar("Module", bound=nn.Module)
 
 
-def still(make: Callable[[], Network], device: torch.device) -> Network:
+def still(make: Callable[[], Module], device: torch.device) -> Module:
     """What ``make`` builds, for inference: the same random weights every time, no dropout, no gradients."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

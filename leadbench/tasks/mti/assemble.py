@@ -15,7 +15,7 @@ from leadbench.core.provenance import sha256_file
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionSample
 from leadbench.data.exemplars import read_motion
-from leadbench.data.humanml3d import UNIT, HumanML3DFolder, draw
+from leadbench.data.humanml3d import FRAME_STEP, HumanML3DFolder, draw
 from leadbench.data.labels import label_of, load_labels
 from leadbench.generation.concepts import Concept, check_name, make_concept
 from leadbench.generation.generator import Generator
@@ -207,8 +207,8 @@ def read_exemplar(opened: Opened, paths: Sequence[Path], word: str) -> Exemplar:
     skeleton = get_skeleton(dataset.motion.skeleton)
     samples = [MotionSample(path.name, read_motion(path, skeleton, mode), ()) for path in paths]
     for sample in samples:
-        if sample.frames < UNIT:
-            raise MotionFileError(f"{sample.id}: {sample.frames} frames; at least {UNIT} are needed")
+        if sample.frames < FRAME_STEP:
+            raise MotionFileError(f"{sample.id}: {sample.frames} frames; at least {FRAME_STEP} are needed")
     return Exemplar(tuple(samples), word)
 
 

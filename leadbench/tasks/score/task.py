@@ -19,7 +19,7 @@ from leadbench.core.settings import settings
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionBatch, MotionSample
 from leadbench.data.exemplars import check_features, read_array
-from leadbench.data.humanml3d import UNIT, DrawnSample, collate
+from leadbench.data.humanml3d import FRAME_STEP, DrawnSample, collate
 from leadbench.motion.features import joints_to_features
 from leadbench.motion.uniform import Mode
 from leadbench.results.details import ScoreDetails
@@ -75,8 +75,8 @@ def _features(path: Path, dataset: MotionDataset, mode: Mode) -> Tensor:
     if motion.ndim == 3 and motion.shape[1:] == (skeleton.n_joints, 3):
         motion = joints_to_features(motion, skeleton, mode=mode).features
     motion = check_features(motion, skeleton, path)
-    if len(motion) < UNIT:
-        raise MotionFileError(f"{path}: {len(motion)} frames; at least {UNIT} are needed")
+    if len(motion) < FRAME_STEP:
+        raise MotionFileError(f"{path}: {len(motion)} frames; at least {FRAME_STEP} are needed")
     return motion
 
 
@@ -228,7 +228,7 @@ def _embed(
         clips = []
         for row in chunk.rows:
             features = motions.features[drawn[row].id]
-            clips.append(features[: min(drawn[row].length, len(features) // UNIT * UNIT)])
+            clips.append(features[: min(drawn[row].length, len(features) // FRAME_STEP * FRAME_STEP)])
         batch: MotionBatch = collate(clips)
         out[list(chunk.rows)] = embed_checked(evaluator, batch)
 

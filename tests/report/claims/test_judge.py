@@ -19,7 +19,7 @@ from leadbench.core.errors import DataError, ResultsError
 from leadbench.core.presets import PROJECTOR_VARIANTS
 from leadbench.metrics.statistics import PairedTest, holm, t_test
 from leadbench.report.claims.gather import _stored, judge, judge_results
-from leadbench.report.claims.judge import Claim, Comparison, Finding, Judged, overall
+from leadbench.report.claims.judge import Claim, Comparison, Evidence, Judged, overall
 from leadbench.report.claims.paper import LATENTS_PCA, PROJECTED_PCA, claims
 from leadbench.report.claims.render import _paper, _published_value, render_claims
 from leadbench.report.published import published
@@ -352,7 +352,7 @@ def test_exit_status() -> None:
 
     def judged(mean: float, p_value: float) -> Judged:
         test = PairedTest(mean, mean - 0.1, mean + 0.1, p_value, 20)
-        return Judged(claim, (Finding(claim.comparisons[0], 1.0, 1.0 + mean, test, p_value),))
+        return Judged(claim, (Evidence(claim.comparisons[0], 1.0, 1.0 + mean, test, p_value),))
 
     good, bad, unclear = judged(-1.0, 0.001), judged(1.0, 0.001), judged(-1.0, 0.5)
     assert overall([good, Judged(claim, ())]) == 0
