@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leadbench.api.generation import generate
+    from leadbench.api.generation import draw_motions, generate
     from leadbench.api.models import load_backbone, load_projector, open_dataset
     from leadbench.api.results import Results, load_results, run
     from leadbench.api.training import train_projector
@@ -87,6 +87,7 @@ __all__ = [
     "Unit",
     "__version__",
     "diversity",
+    "draw_motions",
     "fid",
     "generate",
     "hookimpl",
@@ -102,7 +103,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "leadbench.api.generation": "generate",
+    "leadbench.api.generation": "draw_motions generate",
     "leadbench.api.models": "load_backbone load_projector open_dataset",
     "leadbench.api.results": "Results load_results run",
     "leadbench.api.training": "train_projector",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from leadbench.core.contracts import Backbone, Projector
+from leadbench.core.skeleton import get_skeleton
 from leadbench.generation.generator import GeneratedMotion, GenerateRequest, Generator
+from leadbench.report.figures.strips import draw_strip
 
 
 def generate(
@@ -45,3 +48,17 @@ def generate(
     texts = (captions,) if isinstance(captions, str) else tuple(captions)
     request = GenerateRequest(texts, frames=frames, count=count, steps=steps, guidance=guidance, seed=seed)
     return Generator(backbone, projector).generate(request)
+
+
+def draw_motions(motions: Sequence[GeneratedMotion], file: str | Path, *, skeleton: str = "humanml3d") -> Path:
+    """Draw motions below each other as strips of poses, PNG; what ``leadbench generate --strip`` draws.
+
+    Args:
+        skeleton: ``humanml3d`` (22 joints) or ``kit`` (21).
+
+    Raises:
+        UnknownNameError: no such skeleton.
+        DataError: no motions, or motions of another number of joints.
+    """
+    shown = {f"{number}\n{motion.caption}": motion.joints for number, motion in enumerate(motions)}
+    return draw_strip(shown, file, get_skeleton(skeleton))

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
+from leadbench.api.generation import draw_motions
 from leadbench.cli.console import note
 from leadbench.cli.options import AssetOptions, ProjectorOption, SeedOption, complete_backbones, grouped
-from leadbench.core.skeleton import get_skeleton
 from leadbench.generation.concepts import find_concepts
 from leadbench.generation.generator import GenerateRequest, write_motions
-from leadbench.report.figures.strips import draw_strip
 from leadbench.tasks.mti.assemble import open_generator
 from leadbench.zoo.assets import open_assets
 
@@ -68,6 +67,4 @@ def generate(
     for path in write_motions(motions, request, generator, out):
         typer.echo(f"wrote {path}")
     if strip is not None:
-        skeleton = get_skeleton(opened.dataset.motion.skeleton)
-        shown = {f"{number}\n{motion.caption}": motion.joints for number, motion in enumerate(motions)}
-        note(f"wrote {draw_strip(shown, strip, skeleton)}")
+        note(f"wrote {draw_motions(motions, strip, skeleton=opened.dataset.motion.skeleton)}")

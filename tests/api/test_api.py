@@ -83,6 +83,7 @@ def test_generation_is_that_of_the_command(tmp_path: Path) -> None:
     options = ["--backbone", "motionlcm", "--steps", "1", "--frames", "40", "--out", str(tmp_path)]
     subprocess.run([sys.executable, "-m", "leadbench", "generate", caption, *options], check=True, capture_output=True)
     written = [np.load(path) for path in sorted(tmp_path.rglob("*.npy"))]
+    assert leadbench.draw_motions([motion], tmp_path / "walk.png").stat().st_size > 1000
     assert any(array.shape == motion.features.shape and np.allclose(array, motion.features) for array in written)
 
 

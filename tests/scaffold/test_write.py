@@ -135,26 +135,21 @@ def test_every_kind_ends_in_the_table(site: Path, models: Path, tmp_path: Path) 
     assert "Best model" in leadbench("my-command", "best", tmp_path / "runs", site=site)
 
 
-def test_a_projector_of_a_plugin_in_every_command(site: Path, models: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "models"
-    shutil.copytree(models / "models", folder, ignore=shutil.ignore_patterns("checkpoints"))
-    common = ("--dataset", models / "data", "--models", folder)
-    leadbench("train", "projector", "--projector", "my-projector", *common, "--preset", "tiny", site=site)
+def test_a_projector_of_a_plugin_by_its_file(site: Path, own: tuple[object, ...], tmp_path: Path) -> None:
+    common, trained = own, Path(str(own[3])) / "my-projector.projector.safetensors"
     file = tmp_path / "any.safetensors"  # no file name says what it is
-    (folder / "my-projector.projector.safetensors").rename(file)
-    (folder / "my-projector.projector.json").rename(file.with_suffix(".json"))
+    shutil.copyfile(trained, file)
+    shutil.copyfile(trained.with_suffix(".json"), file.with_suffix(".json"))
     named = ("--projector", f"my-projector={file}")
     out = ("--out", tmp_path / "out")
     few = ("--backbone", "motionlcm", "--steps", "1")
-    scored = leadbench("run", *common, *few, "--projector", f"auto,{file}", "--replications", "1", *out, site=site)
+    scored = leadbench("run", *common, *few, "--projector", f"lead,{file}", "--replications", "1", *out, site=site)
     assert "| LEAD (MotionLCM)" in scored
     assert "| MyProjector (MotionLCM)" in scored
     generated = ("a person walks", "--backbone", "motionlcm", "--out", tmp_path / "generated")
     leadbench("generate", *generated, *common, *named, site=site)
-    larger = tmp_path / "data"  # each action needs ten motions of a split
-    leadbench("data", "synthesize", "--clips", "486", "--workers", "1", "--out", larger, site=site)
-    split = ("--dataset", larger, "--models", folder, "--split", "train")
-    assert "| Projected" in leadbench("structure", *split, *named, "--out", tmp_path / "structure", site=site)
+    split = ("--split", "train", "--out", tmp_path / "structure")
+    assert "| Projected" in leadbench("structure", *common, *named, *split, site=site)
     (structure,) = load_runs(tmp_path / "structure")
     assert "my-projector" in {record.row.projector for record in structure.records}
     fast = ("--preset", "tiny", "--rounds", "1", "--batch", "1", "--backbone", "motionlcm", "--steps", "1")
@@ -162,6 +157,64 @@ def test_a_projector_of_a_plugin_in_every_command(site: Path, models: Path, tmp_
     refused = run("-m", "leadbench", "run", *common, *few, "--projector", "my-projecter", *out, site=site)
     assert refused.returncode == 2
     assert "my-projector" in refused.stderr
+
+
+@pytest.fixture(scope="module")
+def own(site: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+    """Options that name a dataset and models with a projector of the plugin, trained with another number of steps."""
+    root = tmp_path_factory.mktemp("own")
+    folder = root / "models"
+    shutil.copytree(models / "models", folder, ignore=shutil.ignore_patterns("checkpoints"))
+    data = root / "data"  # larger: a task needs ten motions of an action, or a pool of 32
+    leadbench("data", "synthesize", "--clips", "500", "--workers", "1", "--out", data, site=site)
+    common = ("--dataset", data, "--models", folder)
+    changed = ("--preset", "tiny", "--set", "loop.steps=3")
+    leadbench("train", "projector", "--projector", "my-projector", *changed, *common, site=site)
+    return common
+
+
+def test_what_was_set_is_named_in_the_card(own: tuple[object, ...]) -> None:
+    card = json.loads((Path(str(own[3])) / "my-projector.projector.json").read_text())
+    assert card["overrides"] == {"projector.loop.steps": 3}
+    assert card["config"]["loop"]["steps"] == 3
+    assert card["variant"] is None
+
+
+def test_words_are_learnt_through_a_plugins_projector(site: Path, own: tuple[object, ...], tmp_path: Path) -> None:
+    few = ("--motions", 34, "--replications", 1, "--losses", "lead", "--learning-rates", "0.3")
+    chosen = ("--backbone", "motionlcm", "--projector", "my-projector", "--out", tmp_path)
+    printed = leadbench("mti", "run", *own, *few, *chosen, site=site)
+    assert "project" in printed
+    (stored,) = load_runs(tmp_path)
+    assert {record.row.projector for record in stored.records if record.row.backbone} == {None, "my-projector"}
+
+
+def test_a_plugins_projector_beside_the_ablation(site: Path, own: tuple[object, ...], tmp_path: Path) -> None:
+    few = ("--preset", "tiny", "--steps", 2, "--replications", 2, "--multimodality-replications", 0)
+    printed = leadbench("ablate", "projector", *own, *few, "--projector", "auto", "--out", tmp_path, site=site)
+    for row in ("LEAD mlp (MLD)", "LEAD w/o align (MLD)", "MyProjector (MLD)", "LEAD (MLD)"):
+        assert f"| {row}" in printed
+    assert "MyProjector (MLD): " in printed  # its paired difference
+
+
+def test_a_plugins_projector_is_drawn(site: Path, own: tuple[object, ...], tmp_path: Path) -> None:
+    sample = (Path(str(own[1])) / "test.txt").read_text().split()[0]
+    few = ("--backbone", "motionlcm", "--steps", 1, "--projector", "my-projector", "--out", tmp_path / "strip.png")
+    leadbench("strips", "--id", sample, *own, *few, site=site)
+    assert (tmp_path / "strip.png").stat().st_size > 1000
+
+
+def test_the_only_denoiser_is_used_whatever_its_text_encoder(site: Path, models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    shutil.copytree(models / "models", folder, ignore=shutil.ignore_patterns("checkpoints", "diffusion-minilm*"))
+    common = ("--dataset", models / "data", "--models", folder, "--backbone", "mld", "--steps", "mld=2")
+    leadbench("run", *common, "--replications", "1", "--out", tmp_path / "runs", site=site)
+    (stored,) = load_runs(tmp_path / "runs")
+    assert {r.details.driven for r in stored.records if isinstance(r.details, T2MDetails)} >= {"wordllama"}
+    refused = run("-m", "leadbench", "run", *common, "--text-encoder", "minilm", "--out", tmp_path / "no", site=site)
+    assert refused.returncode == 2
+    assert "no diffusion model of text encoder 'minilm' (there: wordllama" in refused.stderr
+    assert not (tmp_path / "no").exists()
 
 
 def test_what_cannot_be_trained_is_told(models: Path) -> None:
