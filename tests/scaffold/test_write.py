@@ -184,7 +184,7 @@ def test_words_are_learnt_through_a_plugins_projector(site: Path, own: tuple[obj
     few = ("--motions", 34, "--replications", 1, "--losses", "lead", "--learning-rates", "0.3")
     chosen = ("--backbone", "motionlcm", "--projector", "my-projector", "--out", tmp_path)
     printed = leadbench("mti", "run", *own, *few, *chosen, site=site)
-    assert "project" in printed
+    assert "MTI lead + MyProjector" in printed
     (stored,) = load_runs(tmp_path)
     assert {record.row.projector for record in stored.records if record.row.backbone} == {None, "my-projector"}
 
