@@ -10,7 +10,7 @@ from leadbench.core.contracts import ProjectorContext, TrainableProjector
 from leadbench.core.errors import DataError
 from leadbench.core.overrides import override
 from leadbench.core.presets import get_preset
-from leadbench.core.random import stream
+from leadbench.core.random import seeded, stream
 from leadbench.core.tensors import Condition, LatentSpec
 from leadbench.metrics.arrays import ArrayLike, finite_float64
 from leadbench.plugins.manager import load_plugins
@@ -74,7 +74,8 @@ def train_projector(
     )
     spec = LatentSpec(values.shape[1], values.shape[2], standardized=False)
     context = ProjectorContext(spec, latent_fingerprint, text_encoder, embedded.shape[1], stage)
-    projector = load_plugins().new_projector(kind, context)
+    with seeded(stage.loop.seed, "initial:projector"):
+        projector = load_plugins().new_projector(kind, context)
     Trainer(stage.optimizer, stage.loop).run(ProjectorTask(stage, sets, projector), None)
     projector.network.eval().requires_grad_(False)
     return projector

@@ -51,6 +51,9 @@ class TrainOptions:
 
     preset: PresetOption = "small"
     skip_bad_motions: SkipBadOption = False
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew, whatever checkpoint the model folder holds.")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class _Call:
                 opened.models,
                 report=lambda p: reporter.show(p.stage, p.step, p.steps, figures_text(p.figures)),
                 skip_bad=self.options.skip_bad_motions,
+                restart=self.options.restart,
+                say=lambda line: typer.echo(line, err=True),
             )
             path = train(shop, opened)
         typer.echo(f"wrote {path}")
@@ -118,9 +123,7 @@ def diffusion(
         return
     if text_encoder is not None:
         raise ConfigError("--text-encoder: a backbone of a plugin brings its own; leave one of the two options out")
-    call.run(
-        lambda shop, opened: stages.train_backbone(shop, backbone, opened.plugins.backbone(backbone, opened.models))
-    )
+    call.run(lambda shop, opened: stages.train_backbone(shop, opened.plugins, backbone))
 
 
 @grouped

@@ -46,6 +46,10 @@ class LatentMismatchError(LeadbenchError):
     """A projector, or a denoiser, meets a latent space other than the one that it was trained on."""
 
 
+class CheckpointError(LeadbenchError):
+    """A training's checkpoint is damaged, or of another training."""
+
+
 class SelfTestError(LeadbenchError):
     """Real motions do not score as they should: evaluator and dataset do not belong together."""
 

@@ -1,11 +1,23 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files: whole or not at all, one process at a time, and what cannot be written is said first."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from leadbench.core.errors import ConfigError, LeadbenchError
+from leadbench.core.reading import reason
+
+_STALE_SECONDS = 24 * 3600.0
+_UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
 
 
 @contextmanager
@@ -23,8 +35,9 @@ def replacing(path: Path) -> Iterator[Path]:
     ...     [file.name for file in Path(folder).iterdir()]
     ['card.json']
     """
-    # of the same folder, so that the move stays on one disk; of this process, so that two writers do not share it
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # of the same folder, so that the move stays on one disk; of this thread, so that two writers do not share it
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    _remove_stale(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -33,7 +46,85 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def _remove_stale(path: Path) -> None:
+    """Remove what writers of ``path`` that were killed left behind."""
+    for left in path.parent.glob(f".{glob_escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                left.unlink()
+
+
+def glob_escape(name: str) -> str:
+    """A name that a glob pattern matches literally."""
+    return re.sub(r"([*?[])", r"[\1]", name)
+
+
 def write_text_atomic(path: Path, text: str) -> None:
     """Write a text file, in UTF-8, in one step."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock file; a process that finds it held waits. It is free again when its holder ends, however that is.
+
+    Args:
+        path: lock file; its folder is made.
+        waiting: called once where another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        waiting()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def require_output(path: Path, option: str, *, file: bool = False) -> Path:
+    """The path itself, if a folder (or file) can be written there; nothing is left behind.
+
+    Args:
+        path: what will be made, or written into.
+        option: names it in the message.
+        file: whether it is a file.
+
+    Raises:
+        ConfigError: something else is in the way, or the folder cannot be written.
+    """
+    try:
+        if path.is_dir() if file else path.exists() and not path.is_dir():
+            kind = "a folder, needed is a file" if file else "a file, needed is a folder"
+            raise ConfigError(f"{option} {path}: is {kind}")
+        place = path.absolute().parent if file else path.absolute()
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            raise ConfigError(f"{option} {path}: {place} is a file, so nothing can lie below it")
+        with tempfile.TemporaryFile(dir=place) as probe:
+            probe.write(bytes(4096))
+            probe.flush()
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"{option} {path}: cannot be written ({reason(exc)})") from exc
+    return path
+
+
+def require_name(name: str, where: object, error: type[LeadbenchError] = ConfigError) -> str:
+    """The name itself, if a file or folder may be called so on every system, inside the folder that is meant.
+
+    Raises:
+        error: it is empty, too long, or would leave the folder.
+
+    >>> require_name("bnr", "--name")
+    'bnr'
+    """
+    if not name.strip() or name in (".", "..") or name.startswith(("-", "~")) or _UNSAFE.search(name):
+        raise error(f"{where}: {name[:60]!r} cannot be a file's name (allowed: no / \\ : * ? \" < > |, not . or ..)")
+    if len(name.encode("utf-8", "surrogatepass")) > 200:
+        raise error(f"{where}: {name[:30]!r}... is too long for a file's name (at most 200 bytes)")
+    return name

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from leadbench.core.contracts import InvertibleTextEncoder
 from leadbench.core.errors import ConfigError, WeightsError
-from leadbench.zoo.files import save_tensors
+from leadbench.zoo.files import read_tensors, save_tensors
 
 KIND = "leadbench concept"
 _NAME = re.compile(r"[a-zA-Z][\w-]*")
@@ -81,14 +80,12 @@ def load_concept(path: Path) -> Concept:
     Raises:
         WeightsError: the file is missing or holds none.
     """
-    try:
-        with safe_open(path, framework="pt") as stored:
-            about = dict(stored.metadata() or {})
-            if about.pop("kind", None) != KIND:
-                raise WeightsError(f"{path}: holds no concept (leadbench mti learn writes them)")
-            vector, probe = stored.get_tensor("vector"), stored.get_tensor("probe")
-    except (OSError, SafetensorError) as exc:
-        raise WeightsError(f"{path}: not a readable concept file ({exc})") from exc
+    tensors, about = read_tensors(path)
+    if about.pop("kind", None) != KIND or not {"vector", "probe"} <= set(tensors):
+        raise WeightsError(f"{path}: holds no concept (leadbench mti learn writes them)")
+    vector, probe = tensors["vector"], tensors["probe"]
+    if vector.ndim != 1 or not bool(torch.isfinite(vector).all()):
+        raise WeightsError(f"{path}: its vector is no finite [T]")
     if not {"name", "text_encoder"} <= set(about):
         raise WeightsError(f"{path}: its concept has no name or no text encoder")
     return Concept(about.pop("name"), vector, about.pop("text_encoder"), probe, about)

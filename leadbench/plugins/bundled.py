@@ -24,11 +24,13 @@ def leadbench_text_encoders() -> Sequence[Registration]:
             requires=("sentence_transformers",),
             identity="leadbench.text.sources:minilm_identity",
         ),
-        Registration(
+        TextEncoderRegistration(
             "wordllama",
             "WordLlama static sub-token vectors, mean, 256 wide",
             "leadbench.text.static:wordllama",
             requires=("wordllama", "tokenizers"),
+            identity="leadbench.text.sources:wordllama_identity",
+            keep=False,  # a look-up in a table
         ),
         TextEncoderRegistration(
             "clip",

@@ -75,9 +75,12 @@ class TextEncoderRegistration(Registration):
     Args:
         identity: callable, or ``"module:attribute"``, that tells without loading the encoder which weights and code it
             would use, as text that differs wherever an embedding might; it may return None: nothing is kept then.
+            It is part of the identity of runs and trainings; without it a few digits of embeddings stand in its place.
+        keep: whether embeddings are worth keeping between runs.
     """
 
     identity: str | Callable[[], str | None] | None = None
+    keep: bool = True
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ A plugin that fails is listed with its error and does not break what does not ne
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable
@@ -67,12 +68,16 @@ def hook_name(kind: str) -> str:
 
 @dataclass(frozen=True)
 class PluginInfo:
-    """A plugin as listed: what it offers, or why it failed."""
+    """A plugin as listed: what it offers, or why it failed.
+
+    ``code`` is the SHA-256 of its sources; empty for leadbench's own.
+    """
 
     name: str
     source: str
     offers: tuple[str, ...] = ()
     error: str | None = None
+    code: str = ""
 
 
 @dataclass
@@ -83,6 +88,10 @@ class Plugins:
     _registrations: dict[str, dict[str, tuple[str, Registration]]] = field(
         default_factory=lambda: {kind: {} for kind in KINDS}
     )
+
+    def identity(self) -> dict[str, str]:
+        """Hashes of the sources of plugins that are not leadbench's own, by name: part of what numbers depend on."""
+        return {info.name: info.code for info in self.infos if info.code}
 
     def names(self, kind: str) -> list[str]:
         """Registered names of a kind, sorted."""
@@ -226,7 +235,20 @@ def _load_one(plugins: Plugins, name: str, source: str, origin: EntryPoint | Pat
             raise PluginError(f"plugin {name!r} ({source}): {exc}") from exc
         plugins.infos.append(PluginInfo(name, source, error=f"{type(exc).__name__}: {exc}"))
     else:
-        plugins.infos.append(PluginInfo(name, source, offers))
+        plugins.infos.append(PluginInfo(name, source, offers, code=_code(origin, module)))
+
+
+def _code(origin: EntryPoint | Path, module: ModuleType) -> str:
+    """Hash over a plugin's file, or over all files of its package."""
+    own = getattr(getattr(origin, "dist", None), "name", "") == PROJECT
+    if own or not module.__file__:
+        return ""
+    path = Path(module.__file__)
+    files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(path.parent)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def _import(origin: EntryPoint | Path) -> ModuleType:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from filelock import FileLock
 from pydantic import ValidationError
 
+from leadbench.core.differences import differing
 from leadbench.core.files import write_text_atomic
 from leadbench.core.errors import ResultsError
 from leadbench.results.records import SCHEMA_VERSION, Record, Run
@@ -75,11 +76,13 @@ class RunStore:
             }
             self._create_header(json.dumps(content, indent=2, sort_keys=True) + "\n")
         header = self.header()
-        differing = _differing(header["identity"], wanted)
+        differences = differing(header["identity"], wanted)
         if header["task"] != task:
-            differing.insert(0, "task")
-        if differing:
-            raise ResultsError(f"{self.folder}: holds a run with another {', '.join(differing)}; choose another --out")
+            differences.insert(0, "task")
+        if differences:
+            raise ResultsError(
+                f"{self.folder}: holds a run with another {', '.join(differences)}; choose another --out"
+            )
 
     def header(self) -> dict[str, Any]:
         """Content of ``run.json``.
@@ -194,21 +197,6 @@ def _reason(line: bytes, error: ValueError) -> str:
         return f"schema version {version}; {OLDER}"
     found = error.errors()[0] if isinstance(error, ValidationError) else None
     return str(error).splitlines()[0] if found is None else f"{'.'.join(map(str, found['loc']))}: {found['msg']}"
-
-
-def _differing(stored: Any, wanted: Any, where: str = "") -> list[str]:
-    """Dotted names of the entries in which two configurations differ, sorted."""
-    if isinstance(stored, dict) and isinstance(wanted, dict):
-        keys = sorted({*stored, *wanted})
-        missing = object()
-        return [
-            name
-            for key in keys
-            for name in _differing(
-                stored.get(key, missing), wanted.get(key, missing), f"{where}.{key}" if where else key
-            )
-        ]
-    return [] if stored == wanted else [where or "configuration"]
 
 
 def load_runs(folder: Path) -> list[Run]:

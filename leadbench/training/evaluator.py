@@ -50,6 +50,7 @@ class EvaluatorTask:
         self._stage, self._spec = stage, spec
         self._train, self._val = list(train), list(val)
         provider = WORD_VECTORS[stage.word_vectors]()
+        self.words_identity = provider.identity
         captions = {caption: None for sample in [*train, *val] for caption in sample.captions}
         self._row = {caption: row for row, caption in enumerate(captions)}
         self._label = {text: n for n, text in enumerate(sorted({caption.caption for caption in captions}))}

@@ -11,16 +11,15 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from leadbench.core.config import LoopConfig, OptimizerConfig
 from leadbench.core.errors import NonFiniteError
-from leadbench.core.files import replacing
-from leadbench.core.random import stream
+from leadbench.core.random import seeded, stream
+from leadbench.training.checkpoint import CheckpointFile
 
 
 class Task(Protocol):
@@ -76,13 +75,13 @@ class Trainer:
     Args:
         optimizer: AdamW, learning-rate schedule and clipping.
         loop: steps, batch, seed, moving average.
-        checkpoint: file to resume from and to save to; None: no checkpoints.
+        checkpoint: where to resume from and to save to; None: no checkpoints.
         checkpoint_seconds: least time between two checkpoints.
     """
 
     optimizer: OptimizerConfig
     loop: LoopConfig
-    checkpoint: Path | None = None
+    checkpoint: CheckpointFile | None = None
     checkpoint_seconds: float = 60.0
 
     def run(self, task: Task, report: Callable[[Progress], None] | None = None) -> TrainState:
@@ -90,6 +89,7 @@ class Trainer:
 
         Raises:
             NonFiniteError: the loss became NaN or infinite; the message names stage and step.
+            CheckpointError: the checkpoint is of another training, or damaged.
         """
         optimizer = torch.optim.AdamW(
             task.model.parameters(),
@@ -129,11 +129,11 @@ class Trainer:
     def _step(
         self, task: Task, optimizer: torch.optim.Optimizer, average: nn.Module | None, step: int
     ) -> dict[str, float]:
-        torch.manual_seed(int(stream(self.loop.seed, f"train:{task.name}", step).integers(2**31)))
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(self.optimizer, step, self.loop.steps)
         task.model.train()
-        loss, figures = task.loss(step)
+        with seeded(self.loop.seed, f"train:{task.name}", step):
+            loss, figures = task.loss(step)
         if not torch.isfinite(loss):
             raise NonFiniteError(f"training {task.name}: loss is {float(loss.detach())} at step {step}")
         optimizer.zero_grad(set_to_none=True)
@@ -156,20 +156,19 @@ class Trainer:
 
     def _save(self, task: Task, optimizer: torch.optim.Optimizer, average: nn.Module | None, state: TrainState) -> None:
         assert self.checkpoint is not None
-        payload: dict[str, Any] = {
-            "model": task.model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "average": None if average is None else average.state_dict(),
-            "state": vars(state),
-        }
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.checkpoint) as temporary:
-            torch.save(payload, temporary)
+        self.checkpoint.save(
+            {
+                "model": task.model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "average": None if average is None else average.state_dict(),
+                "state": vars(state),
+            }
+        )
 
     def _resume(self, task: Task, optimizer: torch.optim.Optimizer, average: nn.Module | None) -> TrainState:
-        if self.checkpoint is None or not self.checkpoint.is_file():
+        payload = None if self.checkpoint is None else self.checkpoint.load()
+        if payload is None:
             return TrainState()
-        payload = torch.load(self.checkpoint, weights_only=True)
         task.model.load_state_dict(payload["model"])
         optimizer.load_state_dict(payload["optimizer"])
         if average is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -29,19 +30,23 @@ from leadbench.core.contracts import (
     TrainableBackbone,
 )
 from leadbench.core.errors import ConfigError, unknown_name
+from leadbench.core.files import locked
 from leadbench.core.presets import Preset, projector_stage
-from leadbench.core.provenance import collect_provenance
-from leadbench.core.random import stream
+from leadbench.core.provenance import collect_provenance, fingerprint
+from leadbench.core.random import seeded, stream
 from leadbench.core.tensors import MotionSample, MotionSpec
+from leadbench.data.digest import samples_digest
 from leadbench.data.humanml3d import collate, draw
 from leadbench.metrics.retrieval import r_precision
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.plugins.manager import Plugins
 from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error, standardize_latents
 from leadbench.training.backbone import BackboneTask
+from leadbench.training.checkpoint import CheckpointFile
 from leadbench.training.consistency import ConsistencyTask
 from leadbench.training.diffusion import DiffusionTask
 from leadbench.training.evaluator import EvaluatorTask
+from leadbench.training.identity import training_identity
 from leadbench.training.latents import LatentSet, build_latent_set
 from leadbench.training.loop import Progress, Task, Trainer, TrainState
 from leadbench.training.motionclip import MotionClipTask, match_text_length
@@ -80,6 +85,8 @@ class Workshop:
         store: model folder; stages read their predecessors from it and write to it.
         report: called after every step.
         skip_bad: leave out motions with NaN instead of refusing them.
+        restart: begin every training anew, whatever checkpoint there is.
+        say: called with a line that the user should see.
     """
 
     dataset: MotionDataset
@@ -87,6 +94,8 @@ class Workshop:
     store: ModelStore
     report: Reporter | None = None
     skip_bad: bool = False
+    restart: bool = False
+    say: Callable[[str], None] = lambda _: None
     _splits: dict[str, list[MotionSample]] = field(default_factory=dict)
     _latents: dict[tuple[str, str], tuple[LatentSet, LatentSet]] = field(default_factory=dict)
 
@@ -109,10 +118,23 @@ class Workshop:
             self._latents[key] = (train, val)
         return self._latents[key]
 
-    def train(self, task: Task, stage: AnyStage) -> TrainState:
-        """Run the shared loop with a checkpoint under the model folder."""
-        checkpoint = self.store.folder / "checkpoints" / f"{task.name}.pt"
-        state = Trainer(stage.optimizer, stage.loop, checkpoint).run(task, self.report)
+    def initial(self, stage: AnyStage, name: str) -> AbstractContextManager[None]:
+        """Within it a network gets the initial weights that the training ``name`` always begins with."""
+        return seeded(stage.loop.seed, f"initial:{name}")
+
+    def train(self, task: Task, stage: AnyStage, inputs: Mapping[str, str] | None = None) -> TrainState:
+        """Run the shared loop with a checkpoint under the model folder.
+
+        ``inputs`` are the identities of what the training reads beside the dataset.
+        """
+        splits = {name: samples_digest(self.split(name), self.dataset.motion) for name in ("train", "val")}
+        of = training_identity(task.model, stage, splits, inputs or {})
+        file = self.store.folder / "checkpoints" / f"{task.name}.pt"
+        checkpoint = CheckpointFile(file, of, self.restart, self.say)
+        with locked(
+            file.with_suffix(".lock"), lambda: self.say(f"{task.name}: another process trains it here; waiting for it")
+        ):
+            state = Trainer(stage.optimizer, stage.loop, checkpoint).run(task, self.report)
         if self.preset.half:
             round_to_half(task.model)
         return state
@@ -166,7 +188,8 @@ def train_autoencoder(shop: Workshop) -> Path:
     stage = shop.preset.autoencoder
     stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update={"features": width})})
     spec = shop.dataset.motion
-    task = AutoencoderTask(stage, spec, shop.split("train"), shop.split("val"))
+    with shop.initial(stage, "autoencoder"):
+        task = AutoencoderTask(stage, spec, shop.split("train"), shop.split("val"))
     state = shop.train(task, stage)
     assert isinstance(task.model, MotionVAE)
     if stage.standardize:
@@ -185,8 +208,9 @@ def train_motionclip(shop: Workshop, encoder: str) -> Path:
     widths = {"features": spec.width, "latent_width": text.dim}
     stage = shop.preset.motionclip
     stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
-    task = MotionClipTask(stage, spec, text, shop.split("train"), shop.split("val"))
-    state = shop.train(task, stage)
+    with shop.initial(stage, "motionclip"):
+        task = MotionClipTask(stage, spec, text, shop.split("train"), shop.split("val"))
+    state = shop.train(task, stage, {"text encoder": text.identity})
     assert isinstance(task.model, MotionVAE)
     match_text_length(task.model, spec, shop.split("train"))
     return shop.save(task, stage, state, {**_space_links(task.model, spec), "text_encoder": encoder})
@@ -202,17 +226,21 @@ def train_diffusion(shop: Workshop, encoder: str) -> Path:
     stage = shop.preset.diffusion
     architecture = stage.architecture.model_copy(update=_denoiser_widths(shop, encoder))
     stage = stage.model_copy(update={"architecture": architecture})
-    task = DiffusionTask(stage, train, val)
-    state = shop.train(task, stage)
+    with shop.initial(stage, f"diffusion-{encoder}"):
+        task = DiffusionTask(stage, train, val)
+    state = shop.train(task, stage, _latent_inputs(shop, encoder))
     return shop.save(task, stage, state, _latent_links(shop, encoder))
 
 
-def train_backbone(shop: Workshop, name: str, backbone: object) -> Path:
-    """Stage 2 for a plugin's backbone, whose registered name is ``name``: writes ``backbone-NAME.safetensors``.
+def train_backbone(shop: Workshop, plugins: Plugins, name: str) -> Path:
+    """Stage 2 for a plugin's backbone, by its registered name: writes ``backbone-NAME.safetensors``.
 
     Raises:
         ConfigError: the backbone does not implement ``TrainableBackbone``.
     """
+    stage = shop.preset.diffusion
+    with shop.initial(stage, f"backbone-{name}"):
+        backbone = plugins.backbone(name, shop.store)
     if not isinstance(backbone, TrainableBackbone) or not isinstance(backbone.network, nn.Module):
         raise ConfigError(
             f"--backbone {name}: cannot be trained here: it needs training_loss and network, the torch module to train "
@@ -220,9 +248,8 @@ def train_backbone(shop: Workshop, name: str, backbone: object) -> Path:
         )
     encoder = backbone.text_encoder.name
     train, val = shop.latents(encoder)
-    stage = shop.preset.diffusion
     task = BackboneTask(name, backbone, stage, train, val)
-    state = shop.train(task, stage)
+    state = shop.train(task, stage, _latent_inputs(shop, encoder))
     return shop.save(task, stage, state, _latent_links(shop, encoder), CardFields("backbone", kind=name))
 
 
@@ -233,8 +260,10 @@ def train_consistency(shop: Workshop, encoder: str) -> Path:
     stage = shop.preset.consistency
     architecture = stage.architecture.model_copy(update=_denoiser_widths(shop, encoder))
     stage = stage.model_copy(update={"architecture": architecture})
-    task = ConsistencyTask(stage, teacher, train, val)
-    state = shop.train(task, stage)
+    with shop.initial(stage, f"consistency-{encoder}"):
+        task = ConsistencyTask(stage, teacher, train, val)
+    inputs = {**_latent_inputs(shop, encoder), "teacher": fingerprint(dict(teacher.state_dict()))}
+    state = shop.train(task, stage, inputs)
     return shop.save(task, stage, state, _latent_links(shop, encoder))
 
 
@@ -284,9 +313,12 @@ def train_projector(shop: Workshop, plugins: Plugins, job: ProjectorJob = Projec
     widths = {"text_width": width, "latent_tokens": space.latent.tokens, "latent_width": space.latent.width}
     stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
     context = ProjectorContext(space.latent, space.fingerprint, encoder, width, stage)
-    projector = plugins.new_projector(job.kind, context)
-    task = ProjectorTask(stage, latents, projector, projector_name(owner, job.variant, job.kind))
-    state = shop.train(task, stage)
+    name = projector_name(owner, job.variant, job.kind)
+    with shop.initial(stage, name):
+        projector = plugins.new_projector(job.kind, context)
+    task = ProjectorTask(stage, latents, projector, name)
+    text_identity = shop.store.text_encoder(encoder).identity
+    state = shop.train(task, stage, {"latent space": space.fingerprint, "text encoder": text_identity})
     links = {"latent": space.fingerprint, "text_encoder": encoder}
     fields = CardFields("projector", job.kind, None if job.variant == "full" else job.variant, owner)
     return shop.save(task, stage, state, links, fields)
@@ -309,8 +341,9 @@ def _train_guo(shop: Workshop) -> Path:
     stage = shop.preset.evaluator
     architecture = stage.architecture.model_copy(update={"features": shop.dataset.motion.width})
     stage = stage.model_copy(update={"architecture": architecture})
-    task = EvaluatorTask(stage, shop.dataset.motion, shop.split("train"), shop.split("val"))
-    state = shop.train(task, stage)
+    with shop.initial(stage, "evaluator"):
+        task = EvaluatorTask(stage, shop.dataset.motion, shop.split("train"), shop.split("val"))
+    state = shop.train(task, stage, {"word vectors": task.words_identity})
     return shop.save(task, stage, state, _evaluator_links(shop, "guo"), CardFields("evaluator", "guo"))
 
 
@@ -319,8 +352,9 @@ def _train_tmr(shop: Workshop) -> Path:
     stage = shop.preset.tmr
     widths = {"features": shop.dataset.motion.width, "text_width": encoder.dim}
     stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
-    task = TmrTask(stage, shop.dataset.motion, encoder, shop.split("train"), shop.split("val"))
-    state = shop.train(task, stage)
+    with shop.initial(stage, "evaluator-tmr"):
+        task = TmrTask(stage, shop.dataset.motion, encoder, shop.split("train"), shop.split("val"))
+    state = shop.train(task, stage, {"text encoder": encoder.identity})
     return shop.save(
         task,
         stage,
@@ -357,6 +391,13 @@ def _denoiser_widths(shop: Workshop, encoder: str) -> dict[str, int]:
         "latent_tokens": latent.tokens,
         "latent_width": latent.width,
         "text_width": shop.store.text_encoder(encoder).dim,
+    }
+
+
+def _latent_inputs(shop: Workshop, encoder: str) -> dict[str, str]:
+    return {
+        "latent space": shop.store.autoencoder().fingerprint,
+        "text encoder": shop.store.text_encoder(encoder).identity,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from leadbench.core.config import DatasetSettings
@@ -12,7 +13,7 @@ from leadbench.core.errors import ConfigError, DataError, nearest, unknown_name
 from leadbench.core.settings import dataset_settings, settings
 from leadbench.plugins.hookspecs import TextEncoderRegistration, imported
 from leadbench.plugins.manager import Plugins, load_plugins
-from leadbench.text.kept import KeptEmbeddings
+from leadbench.text.encoder_sources import EncoderSources
 from leadbench.zoo.embedded import cache_folder
 from leadbench.zoo.official_files import OfficialFiles
 from leadbench.zoo.store import ModelStore
@@ -86,7 +87,12 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
 
 def model_store(folder: Path, plugins: Plugins, official: OfficialFiles | None = None) -> ModelStore:
     """A model folder whose text encoders come from plugins."""
-    return ModelStore(folder, plugins.text_encoder, official, lambda encoder: _kept(plugins, encoder))
+    sources = EncoderSources(
+        identity=partial(_encoder_identity, plugins),
+        worth_keeping=partial(_worth_keeping, plugins),
+        folder=cache_folder() / "captions" if settings().keep_captions else None,
+    )
+    return ModelStore(folder, plugins.text_encoder, official, sources)
 
 
 def locate_dataset(choice: Choice, plugins: Plugins) -> tuple[str, Path]:
@@ -121,18 +127,16 @@ def _locate(choice: Choice, plugins: Plugins) -> tuple[str, Path, DatasetSetting
     raise DataError(f"dataset {path}: no such folder, nor a dataset's name (named: {', '.join(names)}{hint})")
 
 
-def _kept(plugins: Plugins, name: str) -> KeptEmbeddings | None:
-    """The file of embeddings in the cache folder, of this encoder as it is now; None where it has no identity."""
+def _encoder_identity(plugins: Plugins, name: str) -> str | None:
+    """What tells an encoder as it is now from others of its name, without loading it; None: it does not say."""
     registration = plugins.get("text_encoder", name)
     named = registration.identity if isinstance(registration, TextEncoderRegistration) else None
-    if named is None or not settings().keep_captions:
-        return None
     try:
-        identity = imported(named)()
+        return None if named is None else imported(named)()
     except (ImportError, AttributeError):  # packages that are missing; making the encoder tells which
         return None
-    return (
-        None
-        if identity is None
-        else KeptEmbeddings(cache_folder() / "captions" / f"{name}-{identity[:16]}.safetensors")
-    )
+
+
+def _worth_keeping(plugins: Plugins, name: str) -> bool:
+    registration = plugins.get("text_encoder", name)
+    return isinstance(registration, TextEncoderRegistration) and registration.keep

@@ -17,9 +17,9 @@ from leadbench.core.files import write_text_atomic
 from leadbench.core.provenance import sha256_file
 from leadbench.core.settings import settings
 from leadbench.data.synthetic.options import VERSION, SynthesisOptions
+from leadbench.zoo.files import MANIFEST
 
 WEIGHTS = Path(__file__).parent / "weights"
-MANIFEST = "manifest.json"
 DEFAULT = "micro"
 NOTE = "the embedded default: generated motions and small models, whose numbers do not compare with the paper's"
 

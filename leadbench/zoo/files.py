@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from leadbench.core.config import FrozenModel
 from leadbench.core.errors import WeightsError
 from leadbench.core.files import replacing, write_text_atomic
+from leadbench.core.provenance import fingerprint, sha256_file
+from leadbench.core.reading import first_problem, read_json_object, reason
+
+MANIFEST = "manifest.json"
+DIGEST = "sha256"  # key of a file's own hash in its metadata
 
 
 class ModelCard(FrozenModel):
@@ -33,6 +39,7 @@ class ModelCard(FrozenModel):
         metrics: measured when the training ended, on the validation split unless the key says otherwise.
         provenance: versions, hardware, revision, seconds.
         overrides: what was changed of the preset, by dotted key.
+        digest: SHA-256 over the rest of the card and the tensors, made when both are written; None: an older card.
     """
 
     stage: str
@@ -47,6 +54,19 @@ class ModelCard(FrozenModel):
     metrics: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
     overrides: dict[str, Any] = Field(default_factory=dict)
+    digest: str | None = None
+
+    @property
+    def meaning(self) -> str:
+        """SHA-256 over what the numbers of the model depend on: all but what was measured and when."""
+        kept = self.model_dump(mode="json", exclude={"metrics", "provenance", "digest"})
+        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+    def sealed(self, tensors: str) -> ModelCard:
+        """The card with its digest, beside tensors of a given hash."""
+        kept = self.model_dump(mode="json", exclude={"digest"})
+        text = json.dumps({"card": kept, "tensors": tensors}, sort_keys=True)
+        return self.model_copy(update={"digest": hashlib.sha256(text.encode()).hexdigest()})
 
     @model_validator(mode="before")
     @classmethod
@@ -90,17 +110,49 @@ def card_path(weights: Path) -> Path:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file in one step, so that a reader never sees half of it."""
+    """Write a safetensors file with the hash of its tensors, in one step, so that a reader never sees half of it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    about = {**(metadata or {}), DIGEST: tensors_digest(tensors)}
     with replacing(path) as temporary:
-        save_file({name: _own(tensor) for name, tensor in tensors.items()}, temporary, metadata)
+        try:
+            save_file({name: _own(tensor) for name, tensor in tensors.items()}, temporary, about)
+        except SafetensorError as exc:  # its own kind of error for a full disk
+            raise OSError(f"{path}: cannot be written ({reason(exc)})") from exc
         temporary.chmod(0o644)  # safetensors writes files that nobody else may read
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file; where it carries a hash, they are what was written.
+
+    Raises:
+        WeightsError: it is missing, no safetensors file, or its content changed after it was written.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            about = dict(stored.metadata() or {})
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 -- no mapping
+    except Exception as exc:  # a broken header makes the reader raise anything
+        raise WeightsError(f"{path}: not a readable safetensors file ({reason(exc)})") from exc
+    written = about.pop(DIGEST, None)
+    if written is not None and written != tensors_digest(tensors):
+        raise WeightsError(f"{path}: its content changed after it was written (SHA-256 differs); make it again")
+    return tensors, about
+
+
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values."""
+    return fingerprint(tensors, {"types": {name: str(tensors[name].dtype) for name in sorted(tensors)}})
 
 
 def save_model(path: Path, tensors: Mapping[str, Tensor], card: ModelCard) -> None:
     """Write weights and card; each replaces its predecessor in one step."""
     save_tensors(path, tensors)
-    write_text_atomic(card_path(path), json.dumps(card.model_dump(), indent=2, sort_keys=True) + "\n")
+    sealed = card.sealed(tensors_digest(tensors))
+    write_text_atomic(card_path(path), json.dumps(sealed.model_dump(), indent=2, sort_keys=True) + "\n")
 
 
 def _own(tensor: Tensor) -> Tensor:
@@ -114,13 +166,37 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelCard]:
     """Read weights and card.
 
     Raises:
-        WeightsError: a file is missing, is not safetensors, or its card is not valid.
+        WeightsError: a file is missing, is not safetensors, or its card is not valid; or one of them is not as it was
+            written or shipped.
     """
     card = load_card(path)
-    try:
-        return load_file(path), card
-    except (OSError, SafetensorError) as exc:
-        raise WeightsError(f"{path}: not a readable safetensors file ({exc})") from exc
+    tensors, _ = read_tensors(path)
+    if card.digest is None:
+        check_listed(path)
+        check_listed(card_path(path))
+    elif card.sealed(tensors_digest(tensors)).digest != card.digest:
+        raise WeightsError(
+            f"{card_path(path)}: it and {path.name} are not as they were written together (SHA-256 differs); train or "
+            f"import the model again"
+        )
+    return tensors, card
+
+
+def check_listed(path: Path) -> None:
+    """A file of a folder with a manifest is what the manifest says.
+
+    Raises:
+        WeightsError: it is not.
+    """
+    manifest = path.with_name(MANIFEST)
+    if not manifest.is_file():
+        return
+    files = read_json_object(manifest, WeightsError).get("files")
+    entry = files.get(path.name) if isinstance(files, dict) else None
+    if isinstance(entry, dict) and entry.get("sha256") != sha256_file(path):
+        raise WeightsError(
+            f"{path}: its content is not what was shipped (SHA-256 differs from {MANIFEST}); install leadbench again"
+        )
 
 
 def load_card(path: Path) -> ModelCard:
@@ -133,6 +209,6 @@ def load_card(path: Path) -> ModelCard:
         if not needed.is_file():
             raise WeightsError(f"missing model file {needed}")
     try:
-        return ModelCard.model_validate(json.loads(card_path(path).read_text(encoding="utf-8")))
-    except (ValidationError, json.JSONDecodeError) as exc:
-        raise WeightsError(f"{card_path(path)}: not a valid model card ({str(exc).splitlines()[0]})") from exc
+        return ModelCard.model_validate(read_json_object(card_path(path), WeightsError))
+    except ValidationError as exc:
+        raise WeightsError(f"{card_path(path)}: not a valid model card ({first_problem(exc)})") from exc

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from leadbench.core.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TmrConfig
 from leadbench.core.contracts import TextEncoder
-from leadbench.core.errors import LatentMismatchError, WeightsError
+from leadbench.core.errors import LatentMismatchError, WeightsError, unknown_name
 from leadbench.core.tensors import MotionSpec
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
@@ -20,16 +20,17 @@ from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.projector import LeadProjector
 from leadbench.nn.tmr import TmrNetworks
 from leadbench.text.cache import CachedTextEncoder, LazyEncoder
+from leadbench.text.encoder_sources import EncoderSources
 from leadbench.text.glove import GloveVectors
-from leadbench.text.kept import KeptEmbeddings
 from leadbench.text.special_words import SPECIAL_WORDS
 from leadbench.text.word_vectors import WORD_VECTORS
+from leadbench.zoo.build import STATISTICS, build, card_config, card_entry, fill, motion_spec
 from leadbench.zoo.catalog import Catalog
-from leadbench.zoo.files import ModelCard, load_card, load_model
+from leadbench.zoo.files import ModelCard, card_path, load_card, load_model
 from leadbench.zoo.loaded import LoadedAutoencoder, LoadedEvaluator, LoadedProjector, LoadedTmr, TextPipeline
 from leadbench.zoo.official_files import OfficialFiles, OfficialModel, open_checkpoint, open_evaluator, open_glove
 
-_STATISTICS = ("statistics.mean", "statistics.std")
+_MOST_TOKENS = 10_000
 GLOVE = "glove"
 _CHECKPOINT = "; or use a published one: --checkpoint mld=FILE, or once: leadbench zoo import FILE"
 _OFFICIAL = {
@@ -48,7 +49,7 @@ class ModelStore:
         folder: where ``leadbench train`` wrote.
         text_encoder: gives a text encoder by name (the plugin manager's).
         official: official files to use where the folder has no model of that kind.
-        kept: where the embeddings of a text encoder are kept between runs, by its name; None: nowhere.
+        sources: what is known of text encoders before they are loaded.
 
     Attributes:
         dtype: what backbones are asked to denoise in; autoencoders and evaluators stay float32.
@@ -64,14 +65,14 @@ class ModelStore:
         folder: Path,
         text_encoder: Callable[[str], TextEncoder],
         official: OfficialFiles | None = None,
-        kept: Callable[[str], KeptEmbeddings | None] = lambda _: None,
+        sources: EncoderSources | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.files = official or OfficialFiles()
         self.dtype = torch.float32
         self.catalog = Catalog(self.folder)
         self.encoders: Mapping[str, str] = {}
-        self._make_encoder, self._kept = text_encoder, kept
+        self._make_encoder, self._sources = text_encoder, sources or EncoderSources()
         self._encoders: dict[str, CachedTextEncoder] = {}
         self._autoencoders: dict[str, LoadedAutoencoder] = {}
         self._spaces: dict[str, LoadedAutoencoder] = {}
@@ -101,11 +102,12 @@ class ModelStore:
         is loaded only for new captions."""
         if name not in self._encoders:
             file = self.folder / "cache" / f"text-{name}.safetensors"
-            kept, make = self._kept(name), partial(self._make_encoder, name)
+            kept, make = self._sources.kept(name), partial(self._make_encoder, name)
             width = None if kept is None else kept.dim
             encoder = make() if width is None else LazyEncoder(name, width, make)
             # the hub may have been asked only now, so that the identity is known from here on
-            self._encoders[name] = CachedTextEncoder(encoder, file, kept or self._kept(name))
+            kept = kept or self._sources.kept(name)
+            self._encoders[name] = CachedTextEncoder(encoder, file, kept, self._sources.identity(name))
         return self._encoders[name]
 
     @property
@@ -122,9 +124,9 @@ class ModelStore:
         """The folder's motion autoencoder, or another one by name (``motionclip``)."""
         if name not in self._autoencoders:
             tensors, card = self._load(name)
-            motion = _motion_spec(tensors, card)
-            network = MotionVAE(AutoencoderConfig.model_validate(card.config["architecture"]))
-            _fill(network, tensors, self.path(name))
+            path = self.path(name)
+            motion = motion_spec(tensors, card, path)
+            network = build(MotionVAE, card_config(AutoencoderConfig, card, path), tensors, path)
             self._autoencoders[name] = LoadedAutoencoder(network, motion)
         return self._autoencoders[name]
 
@@ -149,13 +151,17 @@ class ModelStore:
 
     def _imported(self, name: str) -> OfficialModel:
         tensors, card = self._load(name)
-        motion = _motion_spec(tensors, card)
-        autoencoder = MotionVAE(AutoencoderConfig.model_validate(card.config["autoencoder"]))
-        denoiser = Denoiser(DenoiserConfig.model_validate(card.config["denoiser"]))
-        for network, prefix in ((autoencoder, "autoencoder."), (denoiser, "denoiser.")):
-            mine = {key.removeprefix(prefix): tensors[key] for key in tensors if key.startswith(prefix)}
-            _fill(network, mine, self.path(name))
-        return OfficialModel(LoadedAutoencoder(autoencoder, motion), denoiser, card.links["text_encoder"])
+        path = self.path(name)
+        motion = motion_spec(tensors, card, path)
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {key.removeprefix(prefix): tensors[key] for key in tensors if key.startswith(prefix)}
+
+        space = card_config(AutoencoderConfig, card, path, "autoencoder")
+        autoencoder = build(MotionVAE, space, part("autoencoder."), path)
+        denoiser = build(Denoiser, card_config(DenoiserConfig, card, path, "denoiser"), part("denoiser."), path)
+        encoder = card_entry(card, path, "links", "text_encoder")
+        return OfficialModel(LoadedAutoencoder(autoencoder, motion), denoiser, encoder)
 
     def denoiser(self, name: str) -> tuple[Denoiser, ModelCard]:
         """A denoiser of this folder's latent space, e.g. ``diffusion-minilm``.
@@ -165,8 +171,8 @@ class ModelStore:
         """
         tensors, card = self._load(name)
         self._check_latent(name, card)
-        network = Denoiser(DenoiserConfig.model_validate(card.config["architecture"]))
-        _fill(network, tensors, self.path(name))
+        path = self.path(name)
+        network = build(Denoiser, card_config(DenoiserConfig, card, path), tensors, path)
         return network.eval().requires_grad_(False), card
 
     def chosen_denoiser(self, stage: str, backbone: str, preferred: str) -> tuple[Denoiser, ModelCard]:
@@ -200,7 +206,7 @@ class ModelStore:
             return False
         tensors, card = self._load(name)
         self._check_latent(name, card)
-        _fill(network, tensors, self.path(name))
+        fill(network, tensors, self.path(name))
         return True
 
     def evaluator(self, name: str = "evaluator") -> LoadedEvaluator:
@@ -209,26 +215,35 @@ class ModelStore:
             evaluator, self._used[name] = open_evaluator(self.files, self._glove)
             return evaluator
         tensors, card = self._load(name)
-        motion = _motion_spec(tensors, card)
-        network = EvaluatorNetworks(EvaluatorConfig.model_validate(card.config["architecture"]))
-        _fill(network, tensors, self.path(name))
-        if card.config["word_vectors"] == GLOVE:
-            text = TextPipeline(self._glove(), card.config["max_tokens"], SPECIAL_WORDS)
-        else:
-            text = TextPipeline(WORD_VECTORS[card.config["word_vectors"]](), card.config["max_tokens"])
-        evaluator = LoadedEvaluator(card.links["name"], network, motion, text)
+        path = self.path(name)
+        motion = motion_spec(tensors, card, path)
+        network = build(EvaluatorNetworks, card_config(EvaluatorConfig, card, path), tensors, path)
+        text = self._text_pipeline(card, path)
+        evaluator = LoadedEvaluator(card_entry(card, path, "links", "name"), network, motion, text)
         evaluator.official = card.preset == OFFICIAL
-        evaluator.real_row, evaluator.dataset = _real_row(card)
+        evaluator.real_row, evaluator.dataset = _real_row(card, path)
         return evaluator
+
+    def _text_pipeline(self, card: ModelCard, path: Path) -> TextPipeline:
+        words = card_entry(card, path, "config", "word_vectors")
+        most = card_entry(card, path, "config", "max_tokens")
+        if words not in (GLOVE, *WORD_VECTORS):
+            raise unknown_name("word vectors", str(words), (GLOVE, *WORD_VECTORS), where=str(card_path(path)))
+        if not isinstance(most, int) or not 0 < most <= _MOST_TOKENS:
+            raise WeightsError(f"{card_path(path)}: config.max_tokens is {most!r} (allowed: 1 to {_MOST_TOKENS})")
+        if words == GLOVE:
+            return TextPipeline(self._glove(), most, SPECIAL_WORDS)
+        return TextPipeline(WORD_VECTORS[words](), most)
 
     def tmr(self) -> LoadedTmr:
         """The folder's evaluator in the manner of TMR."""
         tensors, card = self._load("evaluator-tmr")
-        motion = _motion_spec(tensors, card)
-        network = TmrNetworks(TmrConfig.model_validate(card.config["architecture"]))
-        _fill(network, tensors, self.path("evaluator-tmr"))
-        evaluator = LoadedTmr(card.links["name"], network, motion, self.text_encoder(card.links["text_encoder"]))
-        evaluator.real_row, evaluator.dataset = _real_row(card)
+        path = self.path("evaluator-tmr")
+        motion = motion_spec(tensors, card, path)
+        network = build(TmrNetworks, card_config(TmrConfig, card, path), tensors, path)
+        encoder = self.text_encoder(card_entry(card, path, "links", "text_encoder"))
+        evaluator = LoadedTmr(card_entry(card, path, "links", "name"), network, motion, encoder)
+        evaluator.real_row, evaluator.dataset = _real_row(card, path)
         return evaluator
 
     def _glove(self) -> GloveVectors:
@@ -236,7 +251,14 @@ class ModelStore:
         if not self.has(GLOVE):
             return open_glove(self.files)
         tensors, card = self._load(GLOVE)
-        return GloveVectors(tensors["table"], card.config["rows"])
+        rows, path = card_entry(card, self.path(GLOVE), "config", "rows"), self.path(GLOVE)
+        table = tensors.get("table")
+        if table is None or table.ndim != 2 or not isinstance(rows, dict):
+            raise WeightsError(f"{path}: no vocabulary (needed: a tensor 'table' [V, W], and rows by word in its card)")
+        wrong = [word for word, row in rows.items() if not isinstance(row, int) or not 0 <= row < len(table)]
+        if wrong:
+            raise WeightsError(f"{card_path(path)}: config.rows: {wrong[0]!r} has no row of the table")
+        return GloveVectors(table, rows)
 
     def projector(self, name: str = "projector") -> LoadedProjector:
         """A LEAD projector of the folder; whether it fits the latent space is checked where it is attached."""
@@ -277,30 +299,23 @@ def load_projector(path: Path) -> LoadedProjector:
         WeightsError: the file is missing or does not fit its card.
     """
     tensors, card = load_model(path)
-    network = LeadProjector(ProjectorConfig.model_validate(card.config["architecture"]))
-    _fill(network, tensors, path)
-    return LoadedProjector(network, card.links["latent"], card.links["text_encoder"])
+    network = build(LeadProjector, card_config(ProjectorConfig, card, path), tensors, path)
+    latent, encoder = (card_entry(card, path, "links", key) for key in ("latent", "text_encoder"))
+    return LoadedProjector(network, latent, encoder)
 
 
 def with_statistics(tensors: dict[str, Tensor], motion: MotionSpec) -> dict[str, Tensor]:
     """Tensors of a network together with the statistics that it was trained with."""
-    return {**tensors, _STATISTICS[0]: motion.mean, _STATISTICS[1]: motion.std}
+    return {**tensors, STATISTICS[0]: motion.mean, STATISTICS[1]: motion.std}
 
 
-def _real_row(card: ModelCard) -> tuple[dict[str, float], str]:
+def _real_row(card: ModelCard, path: Path) -> tuple[dict[str, float], str]:
     """What real motions scored when an evaluator was trained, and on which dataset."""
     real = card.metrics.get("real_test")
-    row = {"r_precision_3": real["r_precision"][2], "mm_dist": real["mm_dist"]} if real else {}
-    return row, card.links.get("dataset_identity", "")
-
-
-def _motion_spec(tensors: dict[str, Tensor], card: ModelCard) -> MotionSpec:
-    mean, std = (tensors.pop(key) for key in _STATISTICS)
-    return MotionSpec(card.links["skeleton"], float(card.links["fps"]), mean, std)
-
-
-def _fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     try:
-        network.load_state_dict(tensors)
-    except RuntimeError as exc:
-        raise WeightsError(f"{path}: weights do not fit their card: {' '.join(str(exc).split())[:300]}") from exc
+        row = {"r_precision_3": float(real["r_precision"][2]), "mm_dist": float(real["mm_dist"])} if real else {}
+    except (LookupError, TypeError, ValueError) as exc:
+        raise WeightsError(
+            f"{card_path(path)}: metrics.real_test: needed: three numbers r_precision, and mm_dist"
+        ) from exc
+    return row, card.links.get("dataset_identity", "")

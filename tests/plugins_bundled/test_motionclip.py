@@ -29,6 +29,7 @@ from leadbench.results.store import RunStore
 from leadbench.testing import assert_conforms, check_backbone
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.training.autoencoder import encode_samples
+from leadbench.training.checkpoint import CheckpointFile
 from leadbench.training.loop import Progress, Trainer
 from leadbench.training.motionclip import MotionClipTask
 from leadbench.training.stages import Workshop, train_motionclip
@@ -160,7 +161,7 @@ def test_resuming_is_that_of_the_shared_loop(dataset: HumanML3DFolder, tmp_path:
             raise KeyboardInterrupt
 
     interrupted, trainer = _task(dataset)
-    trainer = replace(trainer, checkpoint=tmp_path / "c.pt", checkpoint_seconds=0.0)
+    trainer = replace(trainer, checkpoint=CheckpointFile(tmp_path / "c.pt", {}), checkpoint_seconds=0.0)
     with pytest.raises(KeyboardInterrupt):
         trainer.run(interrupted, stop)
     resumed, _ = _task(dataset)

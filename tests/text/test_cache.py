@@ -31,7 +31,7 @@ def test_warmed_captions_survive_in_a_file(tmp_path: Path) -> None:
     encoder = FakeTextEncoder()
     second = CachedTextEncoder(encoder, tmp_path / "text.safetensors")
     second.warm(captions)
-    assert encoder.seen == [""]
+    assert not set(encoder.seen) & set(captions)  # only what tells whether it is the same encoder
     assert torch.equal(first.encode(captions).tokens, second.encode(captions).tokens)
 
 

@@ -41,7 +41,7 @@ def test_a_file_gives_back_what_it_was_given(tmp_path: Path) -> None:
     assert list(kept.read({"", "never seen"})) == [""]
     kept.write({"b": torch.zeros(1, 2)})
     assert (kept.dim, list(kept.read())) == (2, ["b"])
-    assert [path.name for path in kept.path.parent.iterdir()] == ["text.safetensors"]
+    assert sorted(path.name for path in kept.path.parent.iterdir()) == ["text.safetensors", "text.safetensors.lock"]
 
 
 def test_a_broken_file_holds_nothing_and_is_made_anew(tmp_path: Path) -> None:
@@ -114,6 +114,8 @@ def test_an_identity_changes_with_any_file(tmp_path: Path, monkeypatch: pytest.M
     assert None not in (first, tower)
     assert sources.t5_identity() == first
     os.utime(folder / "1_Pooling" / "config.json", ns=(0, 0))
+    assert sources.t5_identity() == first  # a copy is the same encoder
+    (folder / "1_Pooling" / "config.json").write_text("y")
     assert sources.t5_identity() != first
     assert sources.clip_identity() == tower
     (folder / "model.safetensors").write_text("xy")
@@ -159,3 +161,23 @@ def test_bundled_encoders_of_the_official_backbones_have_an_identity() -> None:
         registration = plugins.get("text_encoder", name)
         assert isinstance(registration, TextEncoderRegistration)
         assert registration.identity == f"leadbench.text.sources:{name}_identity"
+
+
+@pytest.mark.parametrize("bit", [0, 7, 31])
+def test_a_flipped_bit_is_noticed_and_the_file_is_made_anew(tmp_path: Path, bit: int) -> None:
+    kept = KeptEmbeddings(tmp_path / "text.safetensors")
+    kept.write({"a walk": torch.randn(2, 5)})
+    raw = bytearray(kept.path.read_bytes())
+    raw[-1 - bit // 8] ^= 1 << (bit % 8)
+    kept.path.write_bytes(raw)
+    assert kept.read() == {}
+    cached = CachedTextEncoder(FakeTextEncoder(), kept=kept)
+    cached.together(["a walk"])
+    assert (cached.encoded, cached.known) == (1, 0)
+    assert torch.equal(kept.read()["a walk"], FakeTextEncoder().encode(["a walk"]).tokens[0])
+
+
+def test_a_file_of_other_weights_is_not_used(tmp_path: Path) -> None:
+    KeptEmbeddings(tmp_path / "text.safetensors", "one").write({"a walk": torch.ones(1, 5)})
+    assert KeptEmbeddings(tmp_path / "text.safetensors", "other").read() == {}
+    assert list(KeptEmbeddings(tmp_path / "text.safetensors", "one").read()) == ["a walk"]

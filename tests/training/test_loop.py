@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from leadbench.core.config import LoopConfig, OptimizerConfig
 from leadbench.core.errors import NonFiniteError
+from leadbench.training.checkpoint import CheckpointFile
 from leadbench.training.loop import Progress, Trainer, epoch_batch, learning_rate, update_average
 
 
@@ -34,7 +35,7 @@ def _trainer(checkpoint: Path | None, steps: int = 40, ema: float = 0.9) -> Trai
     return Trainer(
         OptimizerConfig(learning_rate=1e-2, warmup_steps=5),
         LoopConfig(steps=steps, batch=16, validate_every=10, ema=ema),
-        checkpoint,
+        None if checkpoint is None else CheckpointFile(checkpoint, {"of": "regression"}),
         checkpoint_seconds=0.0,
     )
 

@@ -86,7 +86,7 @@ def test_which_denoiser(tmp_path: Path) -> None:
 
 def test_a_broken_card_is_named(models: Path) -> None:
     (models / "file-1-skip.json").write_text("{")
-    with pytest.raises(WeightsError, match=r"file-1-skip\.json: not a valid model card"):
+    with pytest.raises(WeightsError, match=r"file-1-skip\.json: not JSON"):
         list(Catalog(models).all("projector"))
 
 

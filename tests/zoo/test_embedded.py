@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from leadbench.training import build as building
 from leadbench.training.build import build, load_all, pack, shipped_models
 from leadbench.training.stages import round_to_half
 from leadbench.zoo import embedded
+from leadbench.zoo.files import load_model, save_model
 
 SMALL = SynthesisOptions(clips=60, workers=1)
 
@@ -65,9 +65,12 @@ def test_a_changed_or_missing_file_is_named(shipped: embedded.Shipped) -> None:
 
 def test_models_of_two_latent_spaces_do_not_pass(built: Path, tmp_path: Path) -> None:
     pack(built / "work" / "models", tmp_path, shipped_models(get_preset("tiny")))
-    card = json.loads((tmp_path / "projector.json").read_text())
-    card["links"]["latent"] = "0" * 64
-    (tmp_path / "projector.json").write_text(json.dumps(card))
+    tensors, card = load_model(tmp_path / "projector.safetensors")
+    save_model(
+        tmp_path / "projector.safetensors",
+        tensors,
+        card.model_copy(update={"links": {**card.links, "latent": "0" * 64}}),
+    )
     with pytest.raises(LatentMismatchError, match="another latent space"):
         load_all(tmp_path, "tiny")
 

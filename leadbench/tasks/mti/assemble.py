@@ -11,7 +11,6 @@ from torch import Tensor
 from leadbench.core.config import InversionConfig, MTIConfig
 from leadbench.core.contracts import Backbone, DenoisingBackbone
 from leadbench.core.errors import ConfigError, DataError, MotionFileError, WeightsError, unknown_name
-from leadbench.core.provenance import sha256_file
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionSample
 from leadbench.data.exemplars import read_motion
@@ -30,6 +29,7 @@ from leadbench.tasks.mti.styles import (
 )
 from leadbench.tasks.mti.task import MTITask
 from leadbench.tasks.shared.chunks import ChunkedWork
+from leadbench.tasks.shared.identity import inputs_identity
 from leadbench.tasks.shared.opening import open_evaluator
 from leadbench.tasks.shared.scoring import embed_drawn
 from leadbench.zoo.assets import Opened
@@ -79,11 +79,12 @@ def open_mti(opened: Opened, request: MTIRequest) -> MTITask:
                 f"models {opened.models.folder}: loss 'lead' needs a projector (leadbench train projector)"
             )
         notes = (*notes, "no projector of this latent space: no loss 'lead', no projected row")
-    weights = {name: sha256_file(path) for name, path in opened.models.used.items()}
+    splits = ("train", "val", config.split) if config.protocol == "styles" else ("val", config.split)
+    inputs = inputs_identity(opened, [backbone], splits=splits)
     registration = opened.plugins.get("backbone", request.backbone)
     names = {request.backbone: getattr(registration, "display", "") or request.backbone}
     names |= {projector.name: projector.display for projector in projectors}
-    task = MTITask(opened.dataset, evaluator, backbone, projectors, config, weights, names, notes)
+    task = MTITask(opened.dataset, evaluator, backbone, projectors, config, inputs, names, notes)
     if config.protocol == "styles":
         task = with_styles(task, opened.root, request.styles)
     task.exemplars  # noqa: B018 -- a split that cannot be read is reported before a folder is made

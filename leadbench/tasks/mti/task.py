@@ -9,19 +9,21 @@ and realign, with the loss ``lead`` (Table 4).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from leadbench.core.config import InversionConfig, InversionLoss, MTIConfig, T2MConfig
 from leadbench.core.contracts import DenoisingBackbone, Evaluator, MotionDataset, Projector
+from leadbench.core.errors import WeightsError
 from leadbench.core.random import NoiseSource, stream
 from leadbench.core.tensors import Latent, lengths_to_mask
+from leadbench.data.digest import dataset_identity
 from leadbench.data.humanml3d import collate
 from leadbench.generation.inversion import TEMPLATES, Exemplar, Inverter, coarse_word, embed_words, initial_vectors
 from leadbench.generation.pipeline import decode_latents, realign
@@ -31,7 +33,7 @@ from leadbench.results.rows import REAL, Row
 from leadbench.tasks.shared.chunks import ChunkedWork
 from leadbench.tasks.shared.scoring import Reference, embed_checked, make_reference, score
 from leadbench.tasks.shared.units import Progress, Task, Unit, silent
-from leadbench.zoo.files import save_tensors
+from leadbench.zoo.files import read_tensors, save_tensors
 from leadbench.zoo.projectors import AttachedProjector
 
 INITIAL = "initial"
@@ -78,7 +80,7 @@ class MTITask(Task):
         projectors: of the backbone's latent space: whole ones, of which the first is that of the loss ``lead``, and
             variants of the ablation; without a whole one there is neither the loss ``lead`` nor a projected row.
         config: losses, subset, replications.
-        weights: hashes of the weights in use, for the identity.
+        inputs: what the numbers depend on (:func:`leadbench.tasks.shared.identity.inputs_identity`).
         names: registered name -> name in tables.
         notes: sentences for the caption.
         measure: further metrics of the embeddings [n, E] of motions made for exemplars of those ids, by name.
@@ -91,7 +93,7 @@ class MTITask(Task):
     backbone: DenoisingBackbone
     projectors: Sequence[AttachedProjector]
     config: MTIConfig
-    weights: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     measure: Callable[[Tensor, Sequence[str]], Mapping[str, float]] | None = None
@@ -112,7 +114,8 @@ class MTITask(Task):
         """Protocol, exemplars, data and weights."""
         return {
             "config": self.config.model_dump(mode="json"),
-            "dataset": {"name": self.dataset.name, "identity": self.dataset.identity},
+            "dataset": dataset_identity(self.dataset),
+            **self.inputs,
             "evaluator": self.evaluator.identity,
             "backbone": self.backbone.name,
             "latent": self.backbone.autoencoder.fingerprint,
@@ -120,7 +123,6 @@ class MTITask(Task):
             "projectors": [{"name": p.name, "variant": p.variant, "digest": p.digest} for p in self.projectors],
             "inversion": InversionConfig().model_dump(exclude={"loss", "learning_rate", "batch", "seed"}),
             "templates": list(TEMPLATES),
-            "weights": dict(self.weights),
             **({} if self.eligible is None else {"eligible": sorted(self.eligible)}),
         }
 
@@ -194,8 +196,9 @@ class MTITask(Task):
         assert self._folder is not None, "the runner prepares the run's folder"
         path = self._folder / f"{way.file}.safetensors"
         if path.is_file():
-            stored = load_file(path)
-            return Words(stored["vectors"], float(stored["learning_rate"]))
+            with suppress(WeightsError, KeyError):  # a damaged file is learnt anew, to the same words
+                stored, _ = read_tensors(path)
+                return Words(stored["vectors"], float(stored["learning_rate"]))
         rate = self._learning_rate(way, progress)
         vectors = self._learn(way, rate, self.exemplars, progress)
         save_tensors(path, {"vectors": vectors, "learning_rate": torch.tensor(rate, dtype=torch.float64)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from leadbench.core.errors import DataError, MotionFileError
 from leadbench.core.settings import settings
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionBatch, MotionSample
+from leadbench.data.digest import dataset_identity
 from leadbench.data.exemplars import check_features, read_array
 from leadbench.data.humanml3d import FRAME_STEP, DrawnSample, collate
 from leadbench.motion.features import joints_to_features
@@ -26,6 +27,7 @@ from leadbench.results.details import ScoreDetails
 from leadbench.results.records import Record, record_key
 from leadbench.results.rows import REAL, Row
 from leadbench.tasks.shared.chunks import Chunk, ChunkedWork
+from leadbench.tasks.shared.identity import inputs_identity
 from leadbench.tasks.shared.opening import open_evaluator
 from leadbench.tasks.shared.scoring import embed_checked, make_reference, score
 from leadbench.tasks.shared.selftest import SKIPPED, expected_row, run_self_test
@@ -93,6 +95,7 @@ class ScoreTask(Task):
         samples: the test split.
         config: protocol.
         self_test: how far real motions may score from what is known of them; None: they are not tested.
+        inputs: what the numbers depend on (:func:`leadbench.tasks.shared.identity.inputs_identity`).
     """
 
     dataset: MotionDataset
@@ -101,6 +104,7 @@ class ScoreTask(Task):
     samples: Sequence[MotionSample]
     config: T2MConfig
     self_test: SelfTestSettings | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     name: str = "score"
 
     def __post_init__(self) -> None:
@@ -117,7 +121,8 @@ class ScoreTask(Task):
         """Protocol, data, evaluator and the motions' content."""
         return {
             "config": self.config.model_dump(mode="json"),
-            "dataset": {"name": self.dataset.name, "identity": self.dataset.identity},
+            "dataset": dataset_identity(self.dataset),
+            **self.inputs,
             "evaluator": self.evaluator.identity,
             "motions": {"name": self.motions.name, "digest": self.motions.digest},
             **({"self_test": "skipped"} if self._warnings else {}),
@@ -213,7 +218,8 @@ def open_score(opened: Opened, request: ScoreRequest) -> ScoreTask:
     mode: Mode = "corrected" if request.corrected else "official"
     motions = load_motions(request.motions, opened.dataset, [sample.id for sample in samples], mode)
     tolerances = settings().self_test if request.self_test else None
-    return ScoreTask(opened.dataset, evaluator, motions, samples, request.config, tolerances)
+    inputs = {**inputs_identity(opened), "feature_mode": mode}
+    return ScoreTask(opened.dataset, evaluator, motions, samples, request.config, tolerances, inputs)
 
 
 def _embed(

@@ -10,9 +10,9 @@ import torch
 
 from leadbench.core.contracts import Backbone, Evaluator, MotionMetric
 from leadbench.core.errors import ConfigError, unknown_name
-from leadbench.core.provenance import sha256_file
 from leadbench.plugins.hookspecs import BackboneRegistration
 from leadbench.plugins.manager import Plugins
+from leadbench.tasks.shared.identity import inputs_identity
 from leadbench.tasks.shared.realigners import Realigners
 from leadbench.tasks.shared.request import DTYPES, RunRequest
 from leadbench.tasks.shared.units import Entry, Sampling
@@ -61,7 +61,7 @@ def open_entries(opened: Opened, request: RunRequest) -> OpenedEntries:
 
 
 def request_identity(opened: Opened, request: RunRequest, found: OpenedEntries) -> dict[str, Any]:
-    """What makes two runs of a request the same: protocol, samplings, data and the weights in use."""
+    """What makes two runs of a request the same: protocol, samplings, and all that the numbers depend on."""
     return {
         "config": request.config.model_dump(mode="json"),
         "samplings": [vars(sampling) for entry in found.entries for sampling in entry.samplings],
@@ -70,8 +70,9 @@ def request_identity(opened: Opened, request: RunRequest, found: OpenedEntries) 
         "metrics": list(request.metrics),
         "variants": list(request.variants),
         "dtype": request.dtype,
-        "dataset": {"name": opened.dataset.name, "identity": opened.dataset.identity},
-        "weights": {name: sha256_file(path) for name, path in opened.models.used.items()},
+        **inputs_identity(
+            opened, [entry.backbone for entry in found.entries], splits=("train",) if request.controls else ()
+        ),
     }
 
 

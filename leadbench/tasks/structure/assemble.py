@@ -8,6 +8,7 @@ from leadbench.core.config import StructureConfig
 from leadbench.core.contracts import MotionAutoencoder
 from leadbench.core.errors import WeightsError
 from leadbench.generation.pipeline import realign
+from leadbench.tasks.shared.identity import inputs_identity
 from leadbench.tasks.structure.task import StructureTask
 from leadbench.zoo.assets import Opened
 from leadbench.zoo.projectors import AttachedProjector, open_projector
@@ -41,8 +42,9 @@ def open_structure(opened: Opened, request: StructureRequest) -> StructureTask:
     autoencoder = _latent_space(opened, request.backbone)
     attached = _projector(opened, autoencoder, request.projector)
     encoder = opened.models.text_encoder(attached.projector.text_encoder)
+    inputs = inputs_identity(opened, encoders=[encoder], splits=(request.config.split,))
     return StructureTask(
-        opened.dataset, opened.root, autoencoder, attached, encoder, request.config, notes=request.notes
+        opened.dataset, opened.root, autoencoder, attached, encoder, request.config, notes=request.notes, inputs=inputs
     )
 
 

@@ -9,7 +9,7 @@ are shuffled labels and captions, and both spaces reduced to one width.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from leadbench.core.config import StructureConfig
 from leadbench.core.contracts import MotionAutoencoder, MotionDataset, Projector, TextEncoder
 from leadbench.core.random import stream
 from leadbench.core.tensors import Latent
+from leadbench.data.digest import dataset_identity
 from leadbench.data.humanml3d import DrawnSample, collate, draw
 from leadbench.metrics.retrieval import r_precision
 from leadbench.metrics.structure import (
@@ -73,6 +74,7 @@ class StructureTask(Task):
         encoder: text space that the projector was aligned to.
         config: labels, neighbours, pools, resamples.
         notes: put into every record.
+        inputs: what the numbers depend on (:func:`leadbench.tasks.shared.identity.inputs_identity`).
     """
 
     dataset: MotionDataset
@@ -82,6 +84,7 @@ class StructureTask(Task):
     encoder: TextEncoder
     config: StructureConfig
     notes: tuple[str, ...] = ()
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     name: str = "structure"
 
     def __post_init__(self) -> None:
@@ -101,7 +104,8 @@ class StructureTask(Task):
         """Motions, labels, latent space and projector."""
         return {
             "config": self.config.model_dump(mode="json"),
-            "dataset": {"name": self.dataset.name, "identity": self.dataset.identity},
+            "dataset": dataset_identity(self.dataset),
+            **self.inputs,
             "latent": self.autoencoder.fingerprint,
             "projector": {"name": self.attached.name, "digest": self.attached.digest},
             "text_encoder": self.encoder.name,
