@@ -50,7 +50,12 @@ COMMANDS = Group(
         "published": LazyCommand("leadbench.cli.tables", "show_published", "Print one of the paper's tables."),
         "results": Group(
             "Stored results.",
-            {"migrate": LazyCommand("leadbench.cli.results", "migrate", "Bring stored runs to the current schema.")},
+            {
+                "migrate": LazyCommand("leadbench.cli.results", "migrate", "Bring stored runs to the current schema."),
+                "verify": LazyCommand(
+                    "leadbench.cli.results", "verify", "Check that stored runs are whole and as they were written."
+                ),
+            },
         ),
         "generate": LazyCommand("leadbench.cli.generate", "generate", "Generate motions of captions, as .npy files."),
         "strips": LazyCommand("leadbench.cli.strips", "strips", "Draw a test motion real, generated and realigned."),

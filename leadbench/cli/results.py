@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from leadbench.core.errors import ResultsError
 from leadbench.results.migrate import migrate_results
+from leadbench.results.verify import verify_results
 
 
 def migrate(
@@ -24,3 +26,22 @@ def migrate(
     for path in changed:
         typer.echo(f"migrated {path}")
     typer.echo(f"{len(changed)} runs migrated, {len(current)} were current")
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run, or with run folders below it.")],
+) -> None:
+    """Check that stored runs are whole and as they were written.
+
+    Every record carries a hash over its content and its run: one that was changed, copied from elsewhere, added or
+    swapped is found. Runs that are not finished are named. Exit code 2 where something is wrong.
+
+    Example: leadbench results verify results
+    """
+    found = verify_results(folder)
+    for run in found:
+        finished = "finished" if run.records == run.planned else "not finished"
+        typer.echo(f"{run.folder}: {run.problem or f'{run.records} of {run.planned} records, {finished}'}")
+    wrong = [run for run in found if run.problem]
+    if wrong:
+        raise ResultsError(f"{len(wrong)} of {len(found)} runs are not as they were written")

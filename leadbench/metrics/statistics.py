@@ -64,6 +64,11 @@ class PairedTest:
     n: int
 
 
+def untested(difference: float) -> PairedTest:
+    """One difference alone, of which nothing can be told: no interval, and a p-value of 1."""
+    return PairedTest(difference, -math.inf, math.inf, 1.0, 1)
+
+
 def t_test(values: Sequence[float], bound: float = 0.0, *, equivalence: bool = False) -> PairedTest:
     """Test the mean of paired differences against a bound; with ``equivalence`` whether it lies within ±bound.
 

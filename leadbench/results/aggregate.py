@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leadbench.core.errors import ResultsError
 from leadbench.metrics.statistics import Estimate, estimate
-from leadbench.results.records import Record
+from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row
 
 _ORDER = {"real": 0, "train": 3, "reconstruction": 1, "generated": 2, "latents": 4, "given": 5}
@@ -16,11 +16,22 @@ _ORDER = {"real": 0, "train": 3, "reconstruction": 1, "generated": 2, "latents":
 
 @dataclass(frozen=True)
 class Measured:
-    """A row with its estimates by metric, and how many replications it has."""
+    """A row with its estimates by metric, how many replications it has, and how many it will have."""
 
     row: Row
     estimates: dict[str, Estimate]
     replications: int
+    planned: int = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether no replication is missing."""
+        return self.replications >= self.planned
+
+
+def rows_of(run: Run) -> list[Measured]:
+    """The rows of a run (:func:`aggregate`), which know what they miss."""
+    return [replace(measured, planned=run.replications(measured.row)[1]) for measured in aggregate(run.records)]
 
 
 def aggregate(records: Sequence[Record]) -> list[Measured]:

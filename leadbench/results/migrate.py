@@ -5,7 +5,6 @@ Version 1 is frozen: the strings here are those that it wrote.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,11 @@ from pydantic import ValidationError
 
 from leadbench.core.files import write_text_atomic
 from leadbench.core.errors import ResultsError
+from leadbench.core.reading import parse_json, read_json_object, read_text
 from leadbench.results.records import SCHEMA_VERSION, Record
 from leadbench.results.rows import Row
+from leadbench.results.seals import DIGEST, packed_plan, run_digest
+from leadbench.results.store import header_text, record_line
 
 _VARIANTS = {"mlp": "mlp", "skip": "skip", "w/o KL": "no-var", "w/o align": "no-align", "w/o rec": "no-rec"}
 _SOURCES: Mapping[str, dict[str, Any]] = {
@@ -66,14 +68,31 @@ def migrate_results(root: Path) -> tuple[list[Path], list[Path]]:
 def _migrate(folder: Path) -> bool:
     path = folder / "run.json"
     try:
-        header = json.loads(path.read_text(encoding="utf-8"))
+        header = read_json_object(path, ResultsError)
         version = header["schema_version"]
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ResultsError(f"{path}: not readable as a run ({exc})") from exc
+    except KeyError as exc:
+        raise ResultsError(f"{path}: not readable as a run (no schema_version)") from exc
     if version == SCHEMA_VERSION:
         return False
-    if version != 1:
-        raise ResultsError(f"{path}: schema version {version}; this leadbench migrates version 1 to {SCHEMA_VERSION}")
+    if version not in (1, 2):
+        raise ResultsError(
+            f"{path}: schema version {version}; this leadbench migrates versions 1 and 2 to {SCHEMA_VERSION}"
+        )
+    content, records = (_from_1 if version == 1 else _from_2)(header, folder)
+    run = run_digest(content["task"], content["identity"])
+    plan = packed_plan(record.key for record in records)
+    write_text_atomic(folder / "records.jsonl", "".join(record_line(record, run) for record in records))
+    write_text_atomic(path, header_text({**content, "schema_version": SCHEMA_VERSION, "plan": plan}))
+    return True
+
+
+def _from_2(header: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[Record]]:
+    """Version 2 had no digests and no plan; what is there is taken for all of it."""
+    records = [_record(line, "", {}, folder) for line in _lines(folder / "records.jsonl")]
+    return dict(header), records
+
+
+def _from_1(header: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[Record]]:
     stored = _lines(folder / "records.jsonl")
     old = [line for line in stored if line.get("schema_version") == 1]
     task = _task(header, old) if old else str(stored[0]["task"]) if stored else _task(header, [])
@@ -83,16 +102,12 @@ def _migrate(folder: Path) -> bool:
             line["details"].setdefault("backbone", header["config"].get("backbone"))
     records = [_record(line, task, names, folder) for line in stored]
     content = {
-        "schema_version": SCHEMA_VERSION,
         "task": task,
         "identity": header["config"],
         "names": names,
         "provenance": header.get("provenance", {}),
     }
-    text = "".join(json.dumps(record.model_dump(), allow_nan=False) + "\n" for record in records)
-    write_text_atomic(folder / "records.jsonl", text)
-    write_text_atomic(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
-    return True
+    return content, records
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -100,11 +115,11 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], 1):
-        try:
-            found.append(json.loads(line))
-        except ValueError as exc:
-            raise ResultsError(f"{path}:{number}: not a record ({exc})") from exc
+    for number, line in enumerate(read_text(path, ResultsError).split("\n")[:-1], 1):
+        content = parse_json(line, f"{path}:{number}: not a record", ResultsError)
+        if not isinstance(content, dict):
+            raise ResultsError(f"{path}:{number}: not a record (no object)")
+        found.append(content)
     return found
 
 
@@ -118,8 +133,9 @@ def _task(header: Mapping[str, Any], records: list[dict[str, Any]]) -> str:
 
 def _record(line: dict[str, Any], task: str, names: Mapping[str, str], folder: Path) -> Record:
     try:
-        if line.get("schema_version") == SCHEMA_VERSION:
-            return Record.model_validate(line)
+        if line.get("schema_version") in (2, SCHEMA_VERSION):
+            kept = {name: value for name, value in line.items() if name != DIGEST}
+            return Record.model_validate({**kept, "schema_version": SCHEMA_VERSION})
         old = line["details"]
         kept = {name: old[name] for name in _DETAILS["mti" if task == "styles" else task] if name in old}
         details = {

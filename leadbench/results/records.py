@@ -13,7 +13,7 @@ from leadbench.core.config import FrozenModel
 from leadbench.results.details import AnyDetails
 from leadbench.results.rows import Row
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class Record(FrozenModel):
@@ -78,6 +78,7 @@ class Run:
         names: registered name -> name in tables, of the backbones and projectors in it.
         provenance: versions, hardware, revision.
         records: in the order in which they were written.
+        planned: keys of the records that it has when it is finished; empty: nobody knows.
     """
 
     folder: Path
@@ -86,3 +87,15 @@ class Run:
     records: tuple[Record, ...]
     names: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    planned: frozenset[str] = frozenset()
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Keys of the records that are not there yet."""
+        return self.planned - {record.key for record in self.records}
+
+    def replications(self, row: Row) -> tuple[int, int]:
+        """How many replications of a row there are, and how many there will be."""
+        there = sum(record.row == row for record in self.records)
+        prefix = f"{row.key}#"
+        return there, max(there, sum(key.startswith(prefix) for key in self.planned))

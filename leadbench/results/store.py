@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +22,9 @@ from pydantic import ValidationError
 from leadbench.core.differences import differing
 from leadbench.core.files import write_text_atomic
 from leadbench.core.errors import ResultsError
+from leadbench.core.reading import first_problem, parse_json, read_json_object
 from leadbench.results.records import SCHEMA_VERSION, Record, Run
+from leadbench.results.seals import DIGEST, is_intact, packed_plan, planned_keys, run_digest, sealed
 
 OLDER = "an older version wrote it (leadbench results migrate FOLDER brings it up to date)"
 HEADER = "run.json"
@@ -41,6 +43,7 @@ class RunStore:
         self._found: dict[str, Record] = {}
         self._read = 0  # bytes of whole lines that are in _found
         self._lines = 0
+        self._run: str | None = None  # digest of the header, once it was read
 
     @property
     def _file(self) -> Path:
@@ -51,7 +54,12 @@ class RunStore:
         return self.folder / HEADER
 
     def start(
-        self, task: str, identity: Mapping[str, Any], names: Mapping[str, str], provenance: Mapping[str, Any]
+        self,
+        task: str,
+        identity: Mapping[str, Any],
+        names: Mapping[str, str],
+        provenance: Mapping[str, Any],
+        planned: Sequence[str] = (),
     ) -> None:
         """Create the folder, or check that it holds a run of the same task and identity.
 
@@ -60,6 +68,7 @@ class RunStore:
             identity: what makes two runs the same; anything that JSON holds.
             names: registered name -> name in tables.
             provenance: versions, hardware, revision; kept from the first start.
+            planned: keys of the records that the run has when it is finished.
 
         Raises:
             ResultsError: the folder holds another run; the message names what differs.
@@ -73,9 +82,12 @@ class RunStore:
                 "identity": wanted,
                 "names": dict(names),
                 "provenance": dict(provenance),
+                "plan": packed_plan(planned),
             }
-            self._create_header(json.dumps(content, indent=2, sort_keys=True) + "\n")
+            self._create_header(header_text(content))
         header = self.header()
+        if planned and header["plan"] and header["plan"] != packed_plan(planned):
+            raise ResultsError(f"{self.folder}: holds a run with other rows or replications; choose another --out")
         differences = differing(header["identity"], wanted)
         if header["task"] != task:
             differences.insert(0, "task")
@@ -90,19 +102,22 @@ class RunStore:
         Raises:
             ResultsError: there is none, it is not readable, or a newer version wrote it.
         """
-        try:
-            header: dict[str, Any] = json.loads(self._header.read_text(encoding="utf-8"))
-            version = header["schema_version"]
-        except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise ResultsError(f"{self.folder}: no readable run.json, so this is no run folder") from exc
+        if not self._header.is_file():
+            there = "no such folder" if not self.folder.is_dir() else "no run.json in it, so this is no run folder"
+            raise ResultsError(f"{self.folder}: {there}")
+        header = read_json_object(self._header, ResultsError)
+        version = header.get("schema_version")
         if version != SCHEMA_VERSION:
             older = f"; {OLDER}" if isinstance(version, int) and version < SCHEMA_VERSION else ""
             raise ResultsError(
                 f"{self._header}: schema version {version}, this leadbench reads {SCHEMA_VERSION}{older}"
             )
-        missing = [name for name in ("task", "identity", "names", "provenance") if name not in header]
-        if missing:
-            raise ResultsError(f"{self._header}: has no {missing[0]!r}")
+        kinds = {"task": str, "identity": dict, "names": dict, "provenance": dict, "plan": dict}
+        wrong = [name for name, kind in kinds.items() if not isinstance(header.get(name), kind)]
+        if wrong:
+            raise ResultsError(f"{self._header}: has no {wrong[0]!r}, or another kind of it")
+        if not is_intact(header):
+            raise ResultsError(f"{self._header}: changed after it was written (its digest differs)")
         return header
 
     def load(self) -> Run:
@@ -112,13 +127,22 @@ class RunStore:
             ResultsError: no run folder, another schema version, or a line that is not a record.
         """
         header = self.header()
+        try:
+            planned = frozenset(planned_keys(header["plan"]))
+        except (TypeError, ValueError) as exc:
+            raise ResultsError(f"{self._header}: plan: needed: replications by row") from exc
+        records = tuple(self.records())
+        extra = sorted({record.key for record in records} - planned) if planned else []
+        if extra:
+            raise ResultsError(f"{self._file}: {len(extra)} records are no part of the run (first: {extra[0]})")
         return Run(
             folder=self.folder,
             task=header["task"],
             identity=header["identity"],
-            records=tuple(self.records()),
+            records=records,
             names=header["names"],
             provenance=header["provenance"],
+            planned=planned,
         )
 
     def done(self, key: str) -> bool:
@@ -133,7 +157,7 @@ class RunStore:
             ResultsError: ``details`` hold something that JSON does not.
         """
         try:
-            line = (json.dumps(record.model_dump(), allow_nan=False) + "\n").encode()
+            line = record_line(record, self._digest()).encode()
         except (TypeError, ValueError) as exc:
             raise ResultsError(f"record {record.key}: cannot be stored as JSON ({exc})") from exc
         with self._locked() as file:
@@ -157,20 +181,24 @@ class RunStore:
         return list(self._found.values())
 
     def _refresh(self) -> None:
-        """Read whole lines that were appended since the last time; the first of equal keys counts."""
+        """Read whole lines that were appended since the last time."""
         if not self._file.is_file():
             return
         with self._file.open("rb") as file:
             file.seek(self._read)
             content = file.read()
         for line in content.split(b"\n")[:-1]:
-            try:
-                record = Record.model_validate(json.loads(line))
-            except (ValidationError, ValueError) as exc:
-                raise ResultsError(f"{self._file}:{self._lines + 1}: not a record ({_reason(line, exc)})") from exc
-            self._found.setdefault(record.key, record)
+            record = read_record(line, self._digest(), f"{self._file}:{self._lines + 1}")
+            if self._found.setdefault(record.key, record) != record:
+                raise ResultsError(f"{self._file}:{self._lines + 1}: another record of {record.key}")
             self._read += len(line) + 1
             self._lines += 1
+
+    def _digest(self) -> str:
+        if self._run is None:
+            header = self.header()
+            self._run = run_digest(header["task"], header["identity"])
+        return self._run
 
     @contextmanager
     def _locked(self) -> Iterator[BinaryIO]:
@@ -187,16 +215,39 @@ class RunStore:
             write_text_atomic(self._header, text)
 
 
-def _reason(line: bytes, error: ValueError) -> str:
-    """Why a line is no record, in one line."""
+def header_text(content: Mapping[str, Any]) -> str:
+    """``run.json`` of a header, with its digest."""
+    return json.dumps(sealed(content), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def record_line(record: Record, run: str) -> str:
+    """Line of a record of a run with a given digest."""
+    return json.dumps(sealed(record.model_dump(), run), allow_nan=False) + "\n"
+
+
+def read_record(line: bytes, run: str, where: str) -> Record:
+    """A record from its line.
+
+    Raises:
+        ResultsError: it is none, or not as it was written, or another run's.
+    """
     try:
-        version = json.loads(line).get("schema_version")
-    except (ValueError, AttributeError):
-        return str(error).splitlines()[0]
+        text = line.decode()
+    except UnicodeDecodeError as exc:
+        raise ResultsError(f"{where}: not a record (not UTF-8)") from exc
+    content = parse_json(text, f"{where}: not a record", ResultsError)
+    if not isinstance(content, dict):
+        raise ResultsError(f"{where}: not a record (no object)")
+    version = content.get("schema_version")
     if isinstance(version, int) and version < SCHEMA_VERSION:
-        return f"schema version {version}; {OLDER}"
-    found = error.errors()[0] if isinstance(error, ValidationError) else None
-    return str(error).splitlines()[0] if found is None else f"{'.'.join(map(str, found['loc']))}: {found['msg']}"
+        raise ResultsError(f"{where}: not a record (schema version {version}; {OLDER})")
+    try:
+        record = Record.model_validate({name: value for name, value in content.items() if name != DIGEST})
+    except ValidationError as exc:
+        raise ResultsError(f"{where}: not a record ({first_problem(exc)})") from exc
+    if not is_intact(content, run):
+        raise ResultsError(f"{where}: changed after it was written, or copied from another run (its digest differs)")
+    return record
 
 
 def load_runs(folder: Path) -> list[Run]:

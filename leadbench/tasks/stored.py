@@ -6,9 +6,9 @@ from leadbench.core.errors import ResultsError
 from leadbench.plugins.hookspecs import TaskRegistration, imported
 from leadbench.plugins.manager import Plugins, load_plugins
 from leadbench.report.published import published_beside
-from leadbench.report.tables.engine import Document, Line, Table, check_format, render
-from leadbench.report.tables.rows import MODEL, data_of, line_of, metric_columns
-from leadbench.results.aggregate import aggregate
+from leadbench.report.tables.engine import DATA_FORMATS, Document, Line, Table, check_format, in_format, render
+from leadbench.report.tables.rows import MODEL, data_of, line_of, metric_columns, unfinished
+from leadbench.results.aggregate import rows_of
 from leadbench.results.records import Run
 from leadbench.tasks.t2m.ablation_table import is_ablation
 from leadbench.tasks.t2m.tables import render as render_t2m
@@ -17,7 +17,9 @@ _RANKABLE = ("t2m", "score")
 
 
 def render_run(run: Run, form: str = "github", *, rank_published: bool = False, plugins: Plugins | None = None) -> str:
-    """The tables of a run; on HumanML3D and KIT-ML the paper's rows stand below the measured ones.
+    """The tables of a run, whichever task made it; one that is not finished says so below them.
+
+    On HumanML3D and KIT-ML the paper's rows stand below the measured ones.
 
     Args:
         rank_published: the paper's rows compete for best and second.
@@ -31,6 +33,11 @@ def render_run(run: Run, form: str = "github", *, rank_published: bool = False, 
     check_format(form)
     if not run.records:
         raise ResultsError(f"{run.folder}: no records to make a table of")
+    text, note = _tables(run, form, rank_published, plugins), unfinished(run)
+    return f"{text}\n\n{in_format(note, form)}" if note and form not in DATA_FORMATS else text
+
+
+def _tables(run: Run, form: str, rank_published: bool, plugins: Plugins | None) -> str:
     if run.task in _RANKABLE:
         return render_t2m(run, form, rank_published=rank_published)
     known = load_plugins() if plugins is None else plugins
@@ -47,7 +54,7 @@ def render_rows(run: Run, form: str = "github") -> str:
         ResultsError: no records, or records that do not belong together.
         UnknownNameError: no such format.
     """
-    rows = aggregate(run.records)
+    rows = rows_of(run)
     measured = [column for column in metric_columns(rows) if any(column.key in m.estimates for m in rows)]
     lines: list[Line] = [line_of(m, run.names, ranked=False) for m in rows]
     notes = dict.fromkeys(note for record in run.records for note in record.details.notes)

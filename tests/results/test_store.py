@@ -20,6 +20,7 @@ from leadbench.core.errors import ResultsError
 from leadbench.results.records import SCHEMA_VERSION, Record
 from leadbench.results.rows import Row
 from leadbench.results.store import RunStore
+from leadbench.results.verify import verify_results
 
 CONFIG = {"steps": [1, 2, 4], "config": {"seed": 0, "pool": 32}}
 
@@ -67,6 +68,7 @@ def bits(value: float) -> bytes:
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_floats_survive_bit_for_bit(tmp_path_factory: pytest.TempPathFactory, value: float) -> None:
     folder = tmp_path_factory.mktemp("run")
+    RunStore(folder).start("made", CONFIG, {}, {})
     RunStore(folder).append(record("a", metrics={"fid": value}, details=_values(norm=value), row=Row(guidance=value)))
     (back,) = RunStore(folder).records()
     found = [back.metrics["fid"], back.details.values["norm"], back.row.guidance]
@@ -87,8 +89,10 @@ def test_nothing_is_written_before_start(tmp_path: Path) -> None:
     assert store.records() == []
     assert not store.done(key("a"))
     assert not (tmp_path / "none").exists()
-    with pytest.raises(ResultsError, match="no run folder"):
+    with pytest.raises(ResultsError, match="no such folder"):
         store.header()
+    with pytest.raises(ResultsError, match=r"no run\.json in it, so this is no run folder"):
+        RunStore(tmp_path).header()
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -182,12 +186,13 @@ def test_kill_leaves_whole_records_and_no_lock(store: RunStore) -> None:
 
 
 def test_header_holds_config_and_provenance(store: RunStore) -> None:
-    assert store.header() == {
+    assert {name: value for name, value in store.header().items() if name != "digest"} == {
         "schema_version": SCHEMA_VERSION,
         "task": "made",
         "identity": CONFIG,
         "names": {"mld": "MLD"},
         "provenance": {"python": "3.11"},
+        "plan": {},
     }
     before = (store.folder / "run.json").read_bytes()
     RunStore(store.folder).start("made", CONFIG, {}, {"python": "3.12"})  # same run, started again elsewhere
@@ -211,7 +216,7 @@ def test_unreadable_and_newer_headers_are_refused(store: RunStore) -> None:
     with pytest.raises(ResultsError, match="schema version 999"):
         store.start("made", CONFIG, {}, {})
     header.write_text("{")
-    with pytest.raises(ResultsError, match=r"no readable run\.json"):
+    with pytest.raises(ResultsError, match=r"run\.json: not JSON"):
         store.start("made", CONFIG, {}, {})
 
 
@@ -233,7 +238,7 @@ def test_records_of_another_schema_are_refused_with_what_helps(store: RunStore) 
     with pytest.raises(ResultsError, match=r"records\.jsonl:1: .*schema version 1; .*leadbench results migrate"):
         RunStore(store.folder).records()
     file.write_text(json.dumps({**record("a").model_dump(mode="json"), "schema_version": 99}) + "\n")
-    with pytest.raises(ResultsError, match="schema version 99, this leadbench reads 2"):
+    with pytest.raises(ResultsError, match="schema version 99, this leadbench reads 3"):
         RunStore(store.folder).records()
 
 
@@ -242,3 +247,79 @@ def test_details_belong_to_the_task() -> None:
         record("a", task="t2m")
     with pytest.raises(ValidationError, match="colour"):
         record("a", task="t2m", details={"task": "t2m", "colour": "red"})
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> RunStore:
+    """Two rows, two replications, all there."""
+    store = RunStore(tmp_path / "bnr" / "run")
+    records = [record(name, replication=n, metrics={"fid": 0.5 + n}) for n in range(2) for name in "ab"]
+    store.start("made", CONFIG, {}, {}, [r.key for r in records])
+    for item in records:
+        store.append(item)
+    return store
+
+
+def _lines(store: RunStore) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (store.folder / "records.jsonl").read_text().splitlines()]
+
+
+def _write(store: RunStore, lines: list[dict[str, Any]]) -> None:
+    (store.folder / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _altered(lines: list[dict[str, Any]], how: str, other: dict[str, Any]) -> list[dict[str, Any]]:
+    first, second, *rest = lines
+    return {
+        "another value": [{**first, "metrics": {"fid": 0.4}}, second, *rest],
+        "rows swapped": [{**first, "row": second["row"]}, {**second, "row": first["row"]}, *rest],
+        "another replication": [{**first, "replication": 1}, second, *rest],
+        "no digest": [{k: v for k, v in first.items() if k != "digest"}, second, *rest],
+        "one of another run": [other, second, *rest],
+        "a duplicate first": [{**second, "metrics": {"fid": 9.0}}, first, second, *rest],
+    }[how]
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["another value", "rows swapped", "another replication", "no digest", "one of another run", "a duplicate first"],
+)
+def test_a_record_that_is_not_as_it_was_written_is_found(finished: RunStore, tmp_path: Path, how: str) -> None:
+    other = RunStore(tmp_path / "other")
+    other.start("made", {**CONFIG, "seed": 7}, {}, {})
+    other.append(record("a"))
+    _write(finished, _altered(_lines(finished), how, _lines(other)[0]))
+    with pytest.raises(ResultsError, match=r"records\.jsonl:1: changed after it was written, or copied"):
+        RunStore(finished.folder).load()
+    (found,) = verify_results(tmp_path / "bnr")
+    assert "records.jsonl:1" in found.problem
+
+
+def test_a_record_that_nobody_planned_is_found(finished: RunStore) -> None:
+    finished.append(record("c"))
+    with pytest.raises(ResultsError, match="1 records are no part of the run"):
+        RunStore(finished.folder).load()
+
+
+def test_a_changed_header_is_found(finished: RunStore) -> None:
+    path = finished.folder / "run.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(ResultsError, match=r"run\.json: changed after it was written"):
+        RunStore(finished.folder).load()
+
+
+def test_a_deleted_record_makes_the_run_unfinished(finished: RunStore) -> None:
+    whole = RunStore(finished.folder).load()
+    assert not whole.missing
+    assert whole.replications(record("a").row) == (2, 2)
+    _write(finished, _lines(finished)[:-1])
+    part = RunStore(finished.folder).load()
+    assert part.missing == {record("b", replication=1).key}
+    assert (part.replications(record("a").row), part.replications(record("b").row)) == ((2, 2), (1, 2))
+    (found,) = verify_results(finished.folder)
+    assert (found.records, found.planned, found.problem) == (3, 4, "")
+
+
+def test_other_rows_under_one_identity_are_refused(finished: RunStore) -> None:
+    with pytest.raises(ResultsError, match="other rows or replications"):
+        RunStore(finished.folder).start("made", CONFIG, {}, {}, [record("z").key])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leadbench.core.errors import ResultsError, unknown_name
-from leadbench.metrics.statistics import PairedTest, holm, interval_test, t_test
+from leadbench.metrics.statistics import PairedTest, holm, interval_test, t_test, untested
 from leadbench.report.claims.judge import Claim, Comparison, Evidence, Judged, Values, paired_values
 from leadbench.report.claims.paper import claims
 from leadbench.results.details import LatencyDetails, StructureDetails
@@ -124,7 +124,7 @@ def _stored(run: Run) -> StoredRun | None:
         return None
     described = run.identity.get("dataset", {})
     return StoredRun(
-        name=run.folder.name,
+        name=run.folder.name + (" (not finished)" if run.missing else ""),
         dataset=first.dataset,
         identity=str(described.get("identity", "")) if isinstance(described, dict) else "",
         evaluator=first.evaluator if run.task in _WITH_EVALUATOR else "",
@@ -190,8 +190,9 @@ def judge(wanted: Sequence[Claim], runs: Sequence[StoredRun]) -> tuple[Judged, .
     flat = [(name, item) for name, (items, _) in chosen.items() for item in items]
     # two claims may look at one comparison, which is then one test
     keys = [(item.comparison.question, chosen[name][1]) for name, item in flat]
-    p_values = dict(zip(keys, (item.test.p_value for _, item in flat), strict=True))
-    adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    # one replication is no test, and does not make others harder
+    p_values = {key: item.test.p_value for key, (_, item) in zip(keys, flat, strict=True) if item.test.n > 1}
+    adjusted = {**dict.fromkeys(keys, 1.0), **dict(zip(p_values, holm(list(p_values.values())), strict=True))}
     findings: dict[str, list[Evidence]] = {}
     for key, (name, item) in zip(keys, flat, strict=True):
         found = Evidence(item.comparison, item.first, item.second, item.test, adjusted[key])
@@ -233,7 +234,10 @@ def _test(comparison: Comparison, run: StoredRun) -> _Tested | None:
     first, second = pairs
     scale = first if comparison.relative else [1.0] * len(first)
     differences = [(b - a) / unit for a, b, unit in zip(first, second, scale, strict=True)]
-    test = t_test(differences, comparison.bound, equivalence=comparison.direction == "equal")
+    if len(differences) == 1:
+        test = untested(differences[0])
+    else:
+        test = t_test(differences, comparison.bound, equivalence=comparison.direction == "equal")
     means = (_raw_mean(comparison, values, 0), _raw_mean(comparison, values, 1))
     return _Tested(comparison, *means, test)
 

@@ -126,7 +126,7 @@ Values = Mapping[Row, Mapping[str, Mapping[int, float]]]
 
 
 def paired_values(comparison: Comparison, values: Values) -> tuple[list[float], list[float]] | None:
-    """Values of both rows over the replications that have both (and Real's, where it is needed); None below two.
+    """Values of both rows over the replications that have both (and Real's, where it is needed); None: there are none.
 
     Distances to Real carry the sign that their mean has: the size of single differences would grow with their noise.
     """
@@ -134,7 +134,7 @@ def paired_values(comparison: Comparison, values: Values) -> tuple[list[float], 
     second = _series(values, comparison.second, comparison.metric)
     real = _series(values, REAL, comparison.metric) if comparison.to_real else None
     shared = sorted(set(first) & set(second) & (set(first) if real is None else set(real)))
-    if len(shared) < 2:
+    if not shared:
         return None
     if real is None:
         return [first[r] for r in shared], [second[r] for r in shared]

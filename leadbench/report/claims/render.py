@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from leadbench.metrics.statistics import PairedTest
 from leadbench.report.claims.gather import Judgement
 from leadbench.report.claims.judge import Comparison, Evidence, Judged
 from leadbench.report.names import row_name
@@ -86,7 +88,7 @@ def _cells(finding: Evidence, table: int | None, names: Mapping[str, str]) -> li
         f"{_NAMES.get(comparison.metric, comparison.metric)}: {rows}",
         _paper(comparison, table),
         f"{finding.first:.3f} → {finding.second:.3f}",
-        f"{test.mean:+.4f} [{test.low:+.4f}, {test.high:+.4f}]{kind}",
+        f"{test.mean:+.4f}{f' [{test.low:+.4f}, {test.high:+.4f}]' if test.n > 1 else ''}{kind}",
         "< 0.001" if finding.adjusted < 0.001 else f"{finding.adjusted:.3f}",
         str(test.n),
     ]
@@ -167,7 +169,7 @@ def _claim_json(judged: Judged) -> dict[str, object]:
                 "paper": _paper(finding.comparison, claim.table),
                 "first_mean": finding.first,
                 "second_mean": finding.second,
-                "difference": asdict(finding.test),
+                "difference": _difference(finding.test),
                 "p_adjusted": finding.adjusted,
                 "verdict": finding.verdict,
             }
@@ -179,3 +181,8 @@ def _claim_json(judged: Judged) -> dict[str, object]:
 def _comparison_json(comparison: Comparison) -> dict[str, object]:
     rows = {name: getattr(comparison, name).fields for name in ("first", "second")}
     return {**vars(comparison), **rows}
+
+
+def _difference(test: PairedTest) -> dict[str, float | int | None]:
+    """A test as JSON holds it: an interval that does not exist is null."""
+    return {name: value if math.isfinite(value) else None for name, value in asdict(test).items()}

@@ -20,6 +20,7 @@ from leadbench.core.errors import unknown_name
 from leadbench.metrics.statistics import Estimate
 
 FORMATS = ("github", "latex", "csv", "json", "plain")
+DATA_FORMATS = ("csv", "json")
 _STYLES = {"github": "github", "latex": "latex_raw", "plain": "simple"}
 MISSING = "—"
 

@@ -43,9 +43,11 @@ def is_model(measured: Measured) -> bool:
 
 
 def line_of(measured: Measured, names: Mapping[str, str], *, ranked: bool, group: int | None = None) -> Line:
-    """A row as a line; the Real row is the reference."""
-    row = measured.row
-    cells: dict[str, Cell] = {"row": row_name(row, names), "steps": row.steps, **measured.estimates}
+    """A row as a line; the Real row is the reference. One that misses replications says so, and is not ranked."""
+    row, name = measured.row, row_name(measured.row, names)
+    if not measured.finished:
+        name, ranked = f"{name} [{measured.replications} of {measured.planned} replications]", False
+    cells: dict[str, Cell] = {"row": name, "steps": row.steps, **measured.estimates}
     return Line(cells, ranked=ranked, group=group, reference=row == REAL)
 
 
@@ -59,6 +61,16 @@ def data_of(rows: Sequence[Measured], run: Run, columns: Sequence[Column], more:
         cells: dict[str, Cell] = {name: fields.get(name) for name in identity}
         lines.append(Line({**cells, "row": row_name(measured.row, run.names), **measured.estimates}))
     return Table("", [*(Column(name, name) for name in identity), *columns], [*lines, *more])
+
+
+def unfinished(run: Run) -> str:
+    """What the reader of a table must know of a run that is not finished; empty where it is."""
+    missing = len(run.missing)
+    return (
+        ""
+        if not missing
+        else (f"NOT FINISHED: {len(run.planned) - missing} of {len(run.planned)} records; the same command goes on.")
+    )
 
 
 def guidance_swept(rows: Sequence[Measured]) -> set[str | None]:

@@ -8,7 +8,7 @@ from leadbench.report.names import row_name
 from leadbench.report.tables.engine import Column, Document, Table
 from leadbench.report.tables.engine import render as render_document
 from leadbench.report.tables.rows import MODEL, columns_named, data_of, line_of
-from leadbench.results.aggregate import Measured, aggregate
+from leadbench.results.aggregate import Measured, rows_of
 from leadbench.results.details import MTIDetails
 from leadbench.results.records import Run
 from leadbench.results.rows import REAL
@@ -36,7 +36,7 @@ def render(run: Run, form: str = "github") -> str:
 
 def mti_document(run: Run) -> Document:
     """The tables of a run of either task."""
-    rows = aggregate(run.records)
+    rows = rows_of(run)
     if run.task == "styles":
         tables = [_table("Words of unseen styles (the question of Figure 7)", run, rows, STYLE_COLUMNS)]
     else:

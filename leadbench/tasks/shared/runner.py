@@ -158,7 +158,8 @@ def run_task(task: Task, out: Path, *, executor: Executor | None = None, progres
     left = [number for number, unit in enumerate(units) if not all(map(store.done, unit.keys))]
     if left:
         task.warm_up()  # before anything is written, since it may load models
-    store.start(task.name, task.identity(), task.names, collect_provenance())
+    planned = [key for unit in units for key in unit.keys]
+    store.start(task.name, task.identity(), task.names, collect_provenance(), planned)
     if left:
         task.prepare(store.folder, progress)
         _do(task, units, left, store, executor or InProcess(), progress)

@@ -13,7 +13,7 @@ from leadbench.metrics.statistics import PairedTest, t_test
 from leadbench.report.names import row_name
 from leadbench.report.tables.engine import Document, Table
 from leadbench.report.tables.rows import MODEL, columns_named, data_of, line_of
-from leadbench.results.aggregate import aggregate
+from leadbench.results.aggregate import rows_of
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import REAL, Row
 
@@ -33,7 +33,7 @@ def ablation_document(run: Run) -> Document:
     Raises:
         ResultsError: the run holds no ablation, or more than one sampling of a backbone.
     """
-    rows = {measured.row: measured for measured in aggregate(run.records)}
+    rows = {measured.row: measured for measured in rows_of(run)}
     samplings = {(r.backbone, r.steps, r.guidance) for r in rows if r.source == "generated"}
     if len(samplings) != 1:
         raise ResultsError(f"the ablation is of one backbone at one number of steps, the records hold {len(samplings)}")

@@ -18,7 +18,7 @@ from leadbench.report.tables.rows import (
     line_of,
     metric_columns,
 )
-from leadbench.results.aggregate import Measured, aggregate
+from leadbench.results.aggregate import Measured, rows_of
 from leadbench.results.details import T2MDetails
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import REAL
@@ -37,7 +37,7 @@ def render(run: Run, form: str = "github", *, rank_published: bool = False) -> s
     """
     if is_ablation(run):
         return render_document(ablation_document(run), form)
-    rows = aggregate(run.records)
+    rows = rows_of(run)
     beside = published_beside(run.records[0].dataset, ranked=rank_published)
     return render_document(t2m_document(run, rows, beside), form)
 

@@ -111,7 +111,7 @@ def test_rows_that_are_missing_are_not_measured(tmp_path: Path) -> None:
         == "not measured"
     )
     one = [item for item in pairs(-0.1) if item.replication == 0]
-    assert verdict(tmp_path / "one", one, Comparison("fid", FIRST, SECOND, "below")) == "not measured"
+    assert verdict(tmp_path / "one", one, Comparison("fid", FIRST, SECOND, "below")) == "inconclusive"
 
 
 def test_the_run_with_most_replications_tells(tmp_path: Path) -> None:
