@@ -163,10 +163,10 @@ class DatasetCard(BaseModel):
 
     name: str
     skeleton: Literal["humanml3d", "kit"] = "humanml3d"
-    fps: float = Field(20.0, gt=0)
-    tag_fps: float = Field(20.0, gt=0)  # officially 20 for KIT-ML too, although it runs at 12.5
-    min_frames: int = Field(40, gt=0)
-    max_frames: int = Field(200, gt=0)  # exclusive
+    fps: float = Field(20.0, gt=0, le=1000)
+    tag_fps: float = Field(20.0, gt=0, le=1000)  # officially 20 for KIT-ML too, although it runs at 12.5
+    min_frames: int = Field(40, gt=0, le=100_000)
+    max_frames: int = Field(200, gt=0, le=100_000)  # exclusive
     feature_mode: Literal["official", "corrected"] = "official"  # how joints became features
 
 

@@ -83,9 +83,20 @@ def _from_file(key: str, value: Any, folder: Path) -> Any:
     """Paths of a file are relative to it; an encoder may be a hub name, left alone unless such a folder exists."""
     if not isinstance(value, str) or Path(value).is_absolute():
         return value
-    if key.startswith("encoders.") and not (folder / value).exists():
+    if key.startswith("encoders.") and not _exists(folder / value):
         return value
-    return str(folder / Path(value).expanduser()) if not value.startswith("~") else str(Path(value).expanduser())
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:  # of a user that there is not
+        return str(folder / value)
+    return str(folder / path)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long for a path, or a null byte in it
+        return False
 
 
 def _key(variable: str) -> str | None:

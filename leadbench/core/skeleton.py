@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadbench.core.errors import DataError, MotionFileError, unknown_name
+from leadbench.core.reading import read_array
 
 FloatArray = NDArray[np.float64]
 STATURE = 1.70  # metres
@@ -282,10 +283,7 @@ def load_target_offsets(path: str | Path) -> FloatArray:
     J = 22 or 21 tells the skeleton; only the length of a given offset counts, its direction is the skeleton's.
     Raises MotionFileError when the file is unreadable, has another shape, or has a missing or zero-length bone.
     """
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise MotionFileError(f"{path}: not a readable .npy file ({error})") from error
+    values = read_array(Path(path), MotionFileError)
     by_joints = {s.n_joints: s for s in SKELETONS.values()}
     shape: tuple[int, ...] = tuple(getattr(values, "shape", ()))
     if len(shape) not in (2, 3) or shape[-1] != 3 or shape[-2] not in by_joints or 0 in shape:

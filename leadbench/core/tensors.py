@@ -212,7 +212,7 @@ class MotionSample:
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What loading a split left out, and why: ids, and ``ID:LINE`` for captions that could not be read."""
+    """What loading a split left out, and why: ids, and ``ID:LINE`` for captions."""
 
     kept: int
     too_short: tuple[str, ...] = ()
@@ -221,6 +221,7 @@ class SplitReport:
     no_caption: tuple[str, ...] = ()
     bad_text: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    empty_caption: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -231,7 +232,14 @@ class SplitReport:
             "that lack a file": self.missing,
         }
         found = [f"left out: {len(ids)} motions {why} ({_some(ids)})" for why, ids in reasons.items() if ids]
-        return (*found, *([f"left out: {len(self.bad_text)} unreadable captions"] if self.bad_text else []))
+        captions = {
+            "unreadable captions": self.bad_text,
+            "captions without words, or of no time": self.empty_caption,
+        }
+        return (
+            *found,
+            *(f"left out: {len(items)} {what} ({_some(items)})" for what, items in captions.items() if items),
+        )
 
 
 def _some(ids: Sequence[str]) -> str:

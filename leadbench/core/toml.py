@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leadbench.core.errors import ConfigError
+from leadbench.core.reading import read_text, reason
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,10 +22,11 @@ def read_toml(path: Path, where: str = "") -> dict[str, Any]:
     Raises:
         ConfigError: it cannot be read, or is not TOML.
     """
+    text = read_text(path, ConfigError, where or path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigError(f"{where or path}: not TOML ({exc})") from exc
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as exc:  # ValueError: a year of no calendar
+        raise ConfigError(f"{where or path}: not TOML ({reason(exc)})") from exc
 
 
 def parse_value(text: str) -> Any:
@@ -35,7 +37,7 @@ def parse_value(text: str) -> Any:
     """
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError):
         return text
 
 

@@ -1,17 +1,33 @@
-"""What is wrong with a dataset folder, where, and how to fix it."""
+"""What is wrong with a dataset folder, where, and how to fix it.
+
+Files are read by the readers that runs use (:mod:`leadbench.data.format`), and in the end the folder is opened as a run
+opens it: what passes here is accepted there.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from leadbench.core.skeleton import skeleton_for_width
-from leadbench.data.humanml3d import HELD_OUT, SPLITS
+from leadbench.core.errors import LeadbenchError
+from leadbench.core.tensors import MotionSpec
+from leadbench.data.format import (
+    HUMANML3D_NAN,
+    read_captions,
+    read_card,
+    read_features,
+    read_split,
+    read_statistics,
+)
+from leadbench.data.humanml3d import HELD_OUT, SPLITS, HumanML3DFolder
 
 _SAMPLE = 400  # motions of the train split whose statistics are compared
 _FIT = 0.5  # how far mean and deviation of normalised features may be from 0 and 1, averaged over features
@@ -53,26 +69,55 @@ def check_folder(root: Path) -> Inspection:
     """Inspect a folder in HumanML3D's on-disk format; nothing is raised for what is wrong inside it."""
     problems = list(_layout(root))
     optional = [HELD_OUT] if (root / f"{HELD_OUT}.txt").is_file() else []
-    splits = {split: _ids(root / f"{split}.txt") for split in (*SPLITS, *optional)}
+    splits = {split: _split(root, split, problems) for split in (*SPLITS, *optional)}
     problems += _splits(root, splits)
-    width = _statistics_width(root, problems)
+    motion = _statistics(root, problems)
+    _tried(root, "layout", "dataset.json", lambda: read_card(root), problems, "mend it, or take it away")
     ids = list(dict.fromkeys(i for members in splits.values() for i in members))
     frames, motions = 0, 0
     captions: list[str] = []
     for identifier in ids:
-        found, wrong = _motion(root, identifier, width)
-        problems += wrong
-        if found is not None:
-            motions, frames = motions + 1, frames + len(found)
-        texts, wrong = _captions(root, identifier)
-        problems += wrong
-        captions += texts
-    if width is not None:
-        problems += _fit(root, splits["train"], width)
+        if motion is not None:
+            features = _motion(root, identifier, motion, problems)
+            motions, frames = motions + (features is not None), frames + (0 if features is None else len(features))
+        captions += _captions(root, identifier, problems)
+    if motion is not None:
+        problems += _fit(root, splits["train"], motion)
+    if all(problem.harmless for problem in problems):
+        problems += _as_a_run_opens_it(root)
     plain_motions, plain_captions = _plain_counts(root)
     distinct = len(set(captions)) / max(1, len(captions))
     counts = {split: len(members) for split, members in splits.items()}
     return Inspection(counts, motions, len(captions), plain_motions, plain_captions, frames, distinct, tuple(problems))
+
+
+_Read = TypeVar("_Read")
+
+
+def _tried(
+    root: Path, kind: str, where: str, read: Callable[[], _Read], problems: list[Problem], fix: str
+) -> _Read | None:
+    """What a reader gives; None: it refused, which is noted."""
+    try:
+        return read()
+    except LeadbenchError as exc:
+        problems.append(Problem(kind, where, _said(exc, root, where), fix))
+        return None
+
+
+def _said(error: LeadbenchError, root: Path, where: str) -> str:
+    """A reader's message without the place, which stands before it."""
+    text = str(error).removeprefix(f"dataset {root}: ").replace(f"{root}/", "")
+    return text.removeprefix(where).removeprefix(":").strip()
+
+
+def _as_a_run_opens_it(root: Path) -> Iterator[Problem]:
+    try:
+        dataset = HumanML3DFolder(root)
+        for split in SPLITS:
+            dataset.load(split)
+    except LeadbenchError as exc:
+        yield Problem("opening", f"{root.name}/", _said(exc, root, ""), "a run refuses the folder so")
 
 
 def _plain_counts(root: Path) -> tuple[int, int]:
@@ -80,7 +125,7 @@ def _plain_counts(root: Path) -> tuple[int, int]:
     motions = {path.stem for path in (root / "new_joint_vecs").glob("*.npy")}
     texts = {path.stem: path for path in (root / "texts").glob("*.txt")}
     plain = [path for stem, path in texts.items() if not (stem.startswith("M") and stem[1:] in texts)]
-    lines = sum(sum(bool(line.strip()) for line in path.read_text(encoding="utf-8").splitlines()) for path in plain)
+    lines = sum(len(read_captions(path, {})) for path in plain)
     return sum(not (stem.startswith("M") and stem[1:] in motions) for stem in motions), lines
 
 
@@ -93,15 +138,16 @@ def _layout(root: Path) -> Iterator[Problem]:
             yield Problem("layout", name, "missing", "unpack or prepare the dataset again")
 
 
-def _ids(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").split() if path.is_file() else []
+def _split(root: Path, split: str, problems: list[Problem]) -> list[str]:
+    path = root / f"{split}.txt"
+    if not path.is_file():
+        return []  # noted as missing
+    return list(_tried(root, "splits", path.name, lambda: read_split(path), problems, "list ids, one a line") or ())
 
 
 def _splits(root: Path, splits: dict[str, list[str]]) -> Iterator[Problem]:
     home: dict[str, str] = {}
     for split, members in splits.items():
-        if (root / f"{split}.txt").is_file() and not members:
-            yield Problem("splits", f"{split}.txt", "is empty", "list the ids of the split, one a line")
         for identifier, count in Counter(members).items():
             if count > 1:
                 yield Problem("splits", f"{split}.txt", f"names {identifier} {count} times", "keep one line")
@@ -121,82 +167,64 @@ def _splits(root: Path, splits: dict[str, list[str]]) -> Iterator[Problem]:
         yield Problem("splits", "new_joint_vecs/", what, "add them to a split, or ignore this", harmless=True)
 
 
-def _statistics_width(root: Path, problems: list[Problem]) -> int | None:
-    widths = []
-    for name in ("Mean.npy", "Std.npy"):
-        values = _array(root / name)
-        if values is None or values.ndim != 1:
-            if (root / name).is_file():
-                problems.append(Problem("statistics", name, "is no array [D]", "compute it from the train split"))
-            continue
-        if not np.isfinite(values).all() or (name == "Std.npy" and (values <= 0).any()):
-            what = "holds NaN, infinity" + (" or values that are not positive" if name == "Std.npy" else "")
-            problems.append(Problem("statistics", name, what, "compute it from the train split"))
-        widths.append(len(values))
-    if len(set(widths)) > 1:
-        problems.append(Problem("statistics", "Mean.npy, Std.npy", f"widths {widths} differ", "compute both again"))
+def _statistics(root: Path, problems: list[Problem]) -> MotionSpec | None:
+    """What the statistics say of features; None: they are missing or wrong."""
+    if not all((root / name).is_file() for name in ("Mean.npy", "Std.npy")):
+        return None  # noted as missing
+    fix = "compute both from the train split"
+    found = _tried(root, "statistics", "Mean.npy, Std.npy", lambda: read_statistics(root), problems, fix)
+    if found is None:
         return None
-    if widths:
-        try:
-            skeleton_for_width(widths[0])
-        except Exception as exc:
-            problems.append(Problem("statistics", "Mean.npy", str(exc), "use 263 (22 joints) or 251 (21 joints)"))
-            return None
-    return widths[0] if widths else None
+    mean, std, skeleton = found
+    return MotionSpec(skeleton.name, skeleton.fps, torch.from_numpy(mean), torch.from_numpy(std))
 
 
-def _motion(root: Path, identifier: str, width: int | None) -> tuple[NDArray[np.floating] | None, list[Problem]]:
-    path = root / "new_joint_vecs" / f"{identifier}.npy"
-    where = f"new_joint_vecs/{identifier}.npy"
+def _motion(root: Path, identifier: str, motion: MotionSpec, problems: list[Problem]) -> NDArray[np.float32] | None:
+    path, where = root / "new_joint_vecs" / f"{identifier}.npy", f"new_joint_vecs/{identifier}.npy"
     if not path.is_file():
-        return None, [Problem("motions", where, "missing", "take the id out of its split, or restore the file")]
-    features = _array(path)
-    if features is None or features.ndim != 2:
-        return None, [Problem("motions", where, "is no array [F, D]", "write it again")]
-    wrong = []
-    if width is not None and features.shape[1] != width:
-        wrong.append(Problem("motions", where, f"has {features.shape[1]} features, Mean.npy {width}", "write it again"))
+        problems.append(Problem("motions", where, "missing", "take the id out of its split, or restore the file"))
+        return None
+    features = _tried(root, "motions", where, lambda: read_features(path, motion.width), problems, "write it again")
+    if features is None:
+        return None
     if not np.isfinite(features).all():
-        fix = "take it out of its split, or run with --skip-bad-motions"
-        wrong.append(Problem("motions", where, "holds NaN or infinity", fix))
+        known = identifier in HUMANML3D_NAN
+        fix = "HumanML3D is published so; it is left out" if known else "take it out, or run with --skip-bad-motions"
+        problems.append(Problem("motions", where, "holds NaN or infinity", fix, harmless=known))
     if len(features) < 24:
-        fix = "official code drops such clips: so should you"
-        wrong.append(Problem("motions", where, f"has {len(features)} frames", fix, harmless=True))
-    return features, wrong
+        fix = "official code drops such clips, and so does a run"
+        problems.append(Problem("motions", where, f"has {len(features)} frames", fix, harmless=True))
+    return features
 
 
-def _captions(root: Path, identifier: str) -> tuple[list[str], list[Problem]]:
+def _captions(root: Path, identifier: str, problems: list[Problem]) -> list[str]:
     path, where = root / "texts" / f"{identifier}.txt", f"texts/{identifier}.txt"
     if not path.is_file():
-        return [], [Problem("captions", where, "missing", "write one line: caption#word/POS word/POS#0.0#0.0")]
-    captions, wrong = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        parts = line.split("#")
-        here = f"{where}:{number}"
-        if len(parts) != 4:
-            wrong.append(Problem("captions", here, f"has {len(parts)} parts", "write caption#tokens#start#end"))
-            continue
-        bad = [token for token in parts[1].split() if token.count("/") != 1]
-        if bad:
-            wrong.append(Problem("captions", here, f"token {bad[0]!r}", "write word/POS with exactly one slash"))
-        if not _is_number(parts[2]) or not _is_number(parts[3]):
-            wrong.append(Problem("captions", here, "start or end is no number", "write seconds; 0.0: the whole"))
-        captions.append(parts[0])
-    if not captions and not wrong:
-        wrong.append(Problem("captions", where, "holds no caption", "write caption#word/POS word/POS#0.0#0.0"))
-    return captions, wrong
+        problems.append(Problem("captions", where, "missing", "write one line: caption#word/POS word/POS#0.0#0.0"))
+        return []
+    bad: dict[int, str] = {}
+    lines = read_captions(path, bad)
+    for message in bad.values():
+        here, _, what = message.replace(f"{root}/", "").partition(": ")
+        problems.append(Problem("captions", here, what, "mend the line"))
+    for line in lines:
+        if line.empty:
+            fix = "a run leaves it out"
+            problems.append(Problem("captions", f"{where}:{line.number}", line.empty, fix, harmless=True))
+    if not lines and not bad:
+        problems.append(Problem("captions", where, "holds no caption", "a run leaves the motion out", harmless=True))
+    return [line.text.caption for line in lines if not line.empty]
 
 
-def _fit(root: Path, train: list[str], width: int) -> Iterator[Problem]:
+def _fit(root: Path, train: list[str], motion: MotionSpec) -> Iterator[Problem]:
     """Whether Mean and Std are those of the train split, roughly: on a spread of its motions."""
-    mean, std = _array(root / "Mean.npy"), _array(root / "Std.npy")
-    clips = [_array(root / "new_joint_vecs" / f"{i}.npy") for i in train[:: max(1, len(train) // _SAMPLE)]]
-    good = [clip for clip in clips if clip is not None and clip.ndim == 2 and clip.shape[1] == width]
-    if mean is None or std is None or not good or not (std > 0).all():
+    good = []
+    for identifier in train[:: max(1, len(train) // _SAMPLE)]:
+        with suppress(LeadbenchError):  # noted already
+            good.append(read_features(root / "new_joint_vecs" / f"{identifier}.npy", motion.width))
+    if not good:
         return
-    normal = (np.concatenate(good) - mean) / std
+    normal = (np.concatenate(good).astype(np.float64) - motion.mean.numpy()) / motion.std.numpy()
     normal = normal[np.isfinite(normal).all(axis=1)]
     if not len(normal):
         return
@@ -204,19 +232,3 @@ def _fit(root: Path, train: list[str], width: int) -> Iterator[Problem]:
     if offset > _FIT or abs(spread - 1) > _FIT:
         what = f"normalised train features have mean {offset:.2f} and deviation {spread:.2f} instead of 0 and 1"
         yield Problem("statistics", "Mean.npy, Std.npy", what, "compute them from this dataset's train split")
-
-
-def _array(path: Path) -> NDArray[np.floating] | None:
-    try:
-        values: NDArray[np.floating] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return values if np.issubdtype(values.dtype, np.number) else None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from leadbench.core.errors import MotionFileError, NonFiniteError
+from leadbench.core.reading import read_array as read_numbers
 from leadbench.core.skeleton import Skeleton
 from leadbench.motion.bvh import read_bvh
 from leadbench.motion.features import joints_to_features
@@ -45,11 +46,8 @@ def read_array(path: Path) -> Tensor:
         MotionFileError: the file is not one.
         NonFiniteError: it holds NaN or infinity.
     """
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as exc:
-        raise MotionFileError(f"{path}: not a plain NumPy array: {exc}") from exc
-    motion = torch.from_numpy(np.asarray(values, dtype=np.float32))
+    with np.errstate(over="ignore"):  # beyond float32 is infinity, which is reported as such
+        motion = torch.from_numpy(np.asarray(read_numbers(path, MotionFileError), dtype=np.float32))
     if not bool(torch.isfinite(motion).all()):
         raise NonFiniteError(f"{path}: holds NaN or infinity")
     return motion

@@ -9,7 +9,6 @@ Source of the rules: text-to-motion, data/dataset.py (Text2MotionDatasetV2).
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,18 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from leadbench.core.config import DatasetCard
 from leadbench.core.errors import DataError, NonFiniteError
+from leadbench.core.files import require_name
 from leadbench.core.random import stream
-from leadbench.core.skeleton import skeleton_for_width
 from leadbench.core.tensors import MotionBatch, MotionSample, MotionSpec, SplitReport, TextSample, lengths_to_mask
+from leadbench.data.format import HUMANML3D_NAN, read_captions, read_card, read_features, read_split, read_statistics
 
 HUMANML3D = DatasetCard(name="humanml3d")
 KIT_ML = DatasetCard(name="kit", skeleton="kit", fps=12.5, min_frames=24)
-HUMANML3D_NAN = ("007975", "M007975")  # published with NaN in them
 SPLITS = ("train", "val", "test")
 HELD_OUT = "held_out"  # motions of styles kept out of the three splits; few datasets have it
 FRAME_STEP = 4  # lengths are multiples of this many frames
@@ -60,13 +58,13 @@ class HumanML3DFolder:
     Args:
         root: the folder.
         card: what holds where the folder has no ``dataset.json``; None: inferred from D.
-        known_bad: ids that are published with NaN in them and are left out without being asked.
+        known_bad: ids that are left out without being asked where they hold NaN; default: those that are published so.
 
     Raises:
         DataError: a file or folder of the format is missing, or its content has another shape.
     """
 
-    def __init__(self, root: Path, card: DatasetCard | None = None, known_bad: Collection[str] = ()) -> None:
+    def __init__(self, root: Path, card: DatasetCard | None = None, known_bad: Collection[str] = HUMANML3D_NAN) -> None:
         self.root = Path(root)
         self._known_bad = frozenset(known_bad)
         if not self.root.is_dir():
@@ -77,10 +75,7 @@ class HumanML3DFolder:
                     f"dataset {self.root}: missing folder {name}/ (needed: new_joint_vecs/, texts/, Mean.npy, Std.npy, "
                     f"train.txt, val.txt, test.txt)"
                 )
-        mean, std = (self._statistics(name) for name in ("Mean.npy", "Std.npy"))
-        if mean.shape != std.shape:
-            raise DataError(f"dataset {self.root}: Mean.npy {mean.shape} and Std.npy {std.shape} differ in shape")
-        skeleton = skeleton_for_width(mean.shape[0])
+        mean, std, skeleton = read_statistics(self.root)
         if card is not None and card.skeleton != skeleton.name:
             raise DataError(
                 f"dataset {self.root}: {mean.shape[0]} features a frame are those of {skeleton.name!r}, "
@@ -95,15 +90,9 @@ class HumanML3DFolder:
         """Ids of a split, in file order.
 
         Raises:
-            DataError: the split file is missing or empty.
+            DataError: the split file is missing or empty, or an id cannot be a file's name.
         """
-        path = self.root / f"{split}.txt"
-        if not path.is_file():
-            raise DataError(f"dataset {self.root}: missing split file {path.name}")
-        ids = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
-        if not ids:
-            raise DataError(f"dataset {self.root}: split file {path.name} is empty")
-        return ids
+        return read_split(self.root / f"{require_name(split, 'split', DataError)}.txt")
 
     @cached_property
     def identity(self) -> str:
@@ -119,7 +108,9 @@ class HumanML3DFolder:
     def load(self, split: str, *, skip_bad: bool = False) -> tuple[list[MotionSample], SplitReport]:
         """Read a split: samples within the length limits, and a report of the rest.
 
-        ``skip_bad`` leaves out motions with NaN or infinity, those that lack a file, and captions that cannot be read.
+        Empty captions, those without tokens, and those whose time tag ends before it begins are left out.
+        ``skip_bad`` also leaves out motions with NaN or infinity, those that lack a file, and captions that cannot be
+        read.
 
         Raises:
             NonFiniteError: a motion holds NaN or infinity, is not known to, and ``skip_bad`` is off.
@@ -133,6 +124,7 @@ class HumanML3DFolder:
             "no_caption": [],
             "bad_text": [],
             "missing": [],
+            "empty_caption": [],
         }
         for name in self.ids(split):
             if skip_bad and not all(path.is_file() for path in self._files(name)):
@@ -146,7 +138,7 @@ class HumanML3DFolder:
             elif features.shape[0] >= self.card.max_frames:
                 left["too_long"].append(name)
             else:
-                found = list(self._samples(name, torch.from_numpy(features), left["bad_text"] if skip_bad else None))
+                found = list(self._samples(name, torch.from_numpy(features), left, skip_bad))
                 left["no_caption"] += [] if found else [name]
                 samples += found
         unexpected = [name for name in left["not_finite"] if name not in self._known_bad]
@@ -162,23 +154,15 @@ class HumanML3DFolder:
             )
         return samples, SplitReport(len(samples), **{key: tuple(ids) for key, ids in left.items()})
 
-    def _statistics(self, name: str) -> np.ndarray:
-        path = self.root / name
-        if not path.is_file():
-            raise DataError(f"dataset {self.root}: missing {name} (normalisation statistics [D])")
-        return _read_array(path).reshape(-1).astype(np.float32)
-
     def _card(self, skeleton: str, given: DatasetCard | None) -> DatasetCard:
-        path = self.root / "dataset.json"
-        if path.is_file():
-            try:
-                return DatasetCard.model_validate(json.loads(path.read_text()))
-            except (ValidationError, json.JSONDecodeError) as exc:
-                first = str(exc).splitlines()
-                raise DataError(f"dataset {self.root}: dataset.json is not valid: {' '.join(first[:3])}") from exc
-        if given is not None:
-            return given
-        return KIT_ML if skeleton == "kit" else DatasetCard(name=self.root.name)
+        written = read_card(self.root)
+        if written is not None and written.skeleton != skeleton:
+            raise DataError(
+                f"{self.root / 'dataset.json'}: skeleton {written.skeleton!r}, but Mean.npy is of {skeleton!r}"
+            )
+        if written is not None or given is not None:
+            return written or given or HUMANML3D
+        return KIT_ML if skeleton == "kit" else DatasetCard(name=self.root.name or "dataset")
 
     def _files(self, name: str) -> tuple[Path, Path]:
         """Motion and captions of an id."""
@@ -188,64 +172,42 @@ class HumanML3DFolder:
         path, _ = self._files(name)
         if not path.is_file():
             raise DataError(f"dataset {self.root}: motion {name!r} is listed in a split but {path.name} is missing")
-        array = _read_array(path).astype(np.float32)
-        if array.ndim != 2 or array.shape[1] != self.motion.width:
-            raise DataError(f"{path}: shape {array.shape}, needed [F, {self.motion.width}]")
-        return array
+        return read_features(path, self.motion.width)
 
-    def _samples(self, name: str, features: Tensor, bad: list[str] | None) -> Iterator[MotionSample]:
-        """Whole-clip captions form one sample; each caption with a time tag becomes its own sub-clip.
-
-        Lines that cannot be read are an error, or are listed in ``bad``.
-        """
+    def _samples(
+        self, name: str, features: Tensor, left: dict[str, list[str]], skip_bad: bool
+    ) -> Iterator[MotionSample]:
+        """Whole-clip captions form one sample; each caption with a time tag becomes its own sub-clip."""
         _, path = self._files(name)
         if not path.is_file():
             raise DataError(f"dataset {self.root}: motion {name!r} has no captions file texts/{path.name}")
         whole: list[TextSample] = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if not line.strip():
+        bad: dict[int, str] | None = {} if skip_bad else None
+        lines = read_captions(path, bad)
+        left["bad_text"] += [f"{name}:{number}" if number else name for number in bad or ()]
+        for line in lines:
+            if line.empty:
+                left["empty_caption"].append(f"{name}:{line.number}")
                 continue
-            try:
-                text, begin, end = parse_caption(line, f"{path}:{number}")
-            except DataError:
-                if bad is None:
-                    raise
-                bad.append(f"{name}:{number}")
+            if line.whole:
+                whole.append(line.text)
                 continue
-            if begin == 0.0 and end == 0.0:
-                whole.append(text)
-                continue
-            clip = features[int(begin * self.card.tag_fps) : int(end * self.card.tag_fps)]
+            rate = self.card.tag_fps
+            clip = features[min(int(line.begin * rate), len(features)) : min(int(line.end * rate), len(features))]
             if self.card.min_frames <= clip.shape[0] < self.card.max_frames:
-                yield MotionSample(f"{name}#{number}", clip, (text,))
+                yield MotionSample(f"{name}#{line.number}", clip, (line.text,))
         if whole:
             yield MotionSample(name, features, tuple(whole))
 
 
 def humanml3d(root: Path) -> HumanML3DFolder:
     """HumanML3D: 20 frames a second, 40 to 199 frames; two published motions of the test split hold NaN."""
-    return HumanML3DFolder(root, HUMANML3D, known_bad=HUMANML3D_NAN)
+    return HumanML3DFolder(root, HUMANML3D)
 
 
 def kit_ml(root: Path) -> HumanML3DFolder:
     """KIT-ML: 12.5 frames a second, 24 to 199 frames; time tags are cut at 20 a second, as officially."""
     return HumanML3DFolder(root, KIT_ML)
-
-
-def parse_caption(line: str, where: str) -> tuple[TextSample, float, float]:
-    """Read ``caption#tok/POS tok/POS#from#to``; NaN tags count as 0 (whole clip).
-
-    Raises:
-        DataError: not four fields, or tags that are not numbers.
-    """
-    fields = line.strip().split("#")
-    if len(fields) != 4:
-        raise DataError(f"{where}: a caption line needs 4 fields separated by '#', found {len(fields)}")
-    try:
-        begin, end = (0.0 if np.isnan(float(tag)) else float(tag) for tag in fields[2:])
-    except ValueError as exc:
-        raise DataError(f"{where}: time tags {fields[2:]} are not numbers") from exc
-    return TextSample(fields[0], tuple(fields[1].split())), begin, end
 
 
 def draw(samples: Sequence[MotionSample], seed: int, replication: int) -> list[DrawnSample]:
@@ -275,13 +237,3 @@ def collate(clips: Sequence[Tensor], frames: int | None = None) -> MotionBatch:
     for row, clip in zip(features, clips, strict=True):
         row[: clip.shape[0]] = clip
     return MotionBatch(features, mask)
-
-
-def _read_array(path: Path) -> np.ndarray:
-    try:
-        array: np.ndarray = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as exc:
-        raise DataError(f"{path}: not a readable .npy array ({exc})") from exc
-    if not np.issubdtype(array.dtype, np.number):
-        raise DataError(f"{path}: holds {array.dtype}, needed numbers")
-    return array

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from leadbench.core.errors import DataError
+from leadbench.core.reading import read_json_object, reason
 
 FILE = "labels.json"
 
@@ -49,11 +50,15 @@ def load_labels(root: Path) -> dict[str, MotionLabel]:
             f"dataset {root}: missing {FILE} (content and style of every id; leadbench data prepare bnr and 100style "
             f"write it)"
         )
+    stored = read_json_object(path)
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return {str(name): MotionLabel(**entry) for name, entry in stored.items()}
-    except (json.JSONDecodeError, TypeError, AttributeError) as exc:
-        raise DataError(f"{path}: needed ID: {{content, style, recording}} for every id ({exc})") from exc
+        labels = {str(name): MotionLabel(**entry) for name, entry in stored.items()}
+    except TypeError as exc:
+        raise DataError(f"{path}: needed ID: {{content, style, recording}} for every id ({reason(exc)})") from exc
+    for name, label in labels.items():
+        if not all(isinstance(value, str) for value in vars(label).values()):
+            raise DataError(f"{path}: {name!r}: content, style and recording must be text")
+    return labels
 
 
 def label_of(labels: Mapping[str, MotionLabel], name: str) -> MotionLabel:

@@ -10,7 +10,7 @@ from leadbench.core.contracts import Evaluator
 from leadbench.core.errors import LeadbenchError
 from leadbench.core.settings import settings
 from leadbench.data.check import Inspection, check_folder
-from leadbench.data.humanml3d import HUMANML3D_NAN
+from leadbench.data.format import HUMANML3D_NAN
 from leadbench.doctor.diagnosis import Diagnosis
 from leadbench.plugins.manager import load_plugins
 from leadbench.tasks.shared.chunks import ChunkedWork

@@ -6,7 +6,6 @@ the hub, from a file or folder of open_clip, or from a folder of transformers (`
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from leadbench.core.errors import WeightsError
+from leadbench.core.reading import read_json
 from leadbench.core.settings import settings
 from leadbench.core.tensors import Condition
 from leadbench.nn.packing import prepared
@@ -202,7 +202,7 @@ def _config(files: Sequence[Path]) -> _Config:
     if path is None:
         return _Config()
     try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
+        values: Any = read_json(path, WeightsError)
         values = values.get("model_cfg", values)
         if "text_cfg" in values:  # open_clip; its default is the plain GELU
             return _Config(_heads(values["text_cfg"].get("heads"), path), bool(values.get("quick_gelu", False)))

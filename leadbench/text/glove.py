@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from leadbench.core.errors import WeightsError
+from leadbench.core.reading import read_array, reason
 
 GLOVE_FILES = ("our_vab_data.npy", "our_vab_words.pkl", "our_vab_idx.pkl")
 
@@ -77,15 +78,12 @@ def load_plain_pickle(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             return _PlainUnpickler(file).load()
-    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, AttributeError, TypeError) as exc:
-        raise WeightsError(f"{path}: cannot be read safely: {exc}") from exc
+    except Exception as exc:  # a broken pickle makes the unpickler raise anything
+        raise WeightsError(f"{path}: cannot be read safely: {reason(exc)}") from exc
 
 
 def _table(path: Path) -> Tensor:
-    try:
-        table = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as exc:
-        raise WeightsError(f"{path}: not a plain NumPy table: {exc}") from exc
+    table = read_array(path, WeightsError)
     if table.ndim != 2 or not np.isfinite(table).all():
         raise WeightsError(f"{path}: must be a finite table [words, width], got shape {list(table.shape)}")
     return torch.from_numpy(table.astype(np.float32))
@@ -95,10 +93,12 @@ def _rows(words: Path, index: Path, count: int) -> dict[str, int]:
     listed, rows = load_plain_pickle(words), load_plain_pickle(index)
     if not isinstance(listed, list) or not isinstance(rows, dict):
         raise WeightsError(f"{words.parent}: {words.name} must hold a list and {index.name} a dictionary")
-    known = {str(word): rows.get(word) for word in listed}
+    if not all(isinstance(word, str) for word in listed):
+        raise WeightsError(f"{words}: must hold words, all of them text")
+    known = {word: rows.get(word) for word in listed}
     bad = [word for word, row in known.items() if not isinstance(row, int) or not 0 <= row < count]
     missing = [name for name in ("sos", "eos", "unk") if name not in known]
     if bad or missing:
-        what = f"no row for {bad[:3]}" if bad else f"no entry {missing}"
+        what = f"no row for {[word[:20] for word in bad[:3]]}" if bad else f"no entry {missing}"
         raise WeightsError(f"{index}: does not fit the other files: {what}")
     return {word: row for word, row in known.items() if row is not None}

@@ -15,6 +15,7 @@ from platformdirs import user_cache_path
 from leadbench.core.errors import DataError, WeightsError, unknown_name
 from leadbench.core.files import write_text_atomic
 from leadbench.core.provenance import sha256_file
+from leadbench.core.reading import read_json_object
 from leadbench.core.settings import settings
 from leadbench.data.synthetic.options import VERSION, SynthesisOptions
 from leadbench.zoo.files import MANIFEST
@@ -75,10 +76,11 @@ def shipped(name: str = DEFAULT) -> Shipped:
     if name not in shipped_names():
         raise unknown_name("shipped models", name, shipped_names(), where="zoo")
     folder = WEIGHTS / name
+    content = read_json_object(folder / MANIFEST, WeightsError)
     try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        files = content["files"]
         return Shipped(name, folder, sum(entry["bytes"] for entry in files.values()), files)
-    except (json.JSONDecodeError, KeyError, TypeError) as exc:
+    except (KeyError, TypeError, AttributeError) as exc:
         raise WeightsError(f"{folder / MANIFEST}: not a manifest ({exc})") from exc
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from leadbench.core.errors import WeightsError
 from leadbench.core.provenance import fingerprint
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.text.glove import GLOVE_FILES, GloveVectors
 from leadbench.zoo.checkpoint import read_checkpoint
-from leadbench.zoo.files import card_path, load_card
+from leadbench.zoo.files import card_path, load_card, load_model, read_tensors
 from leadbench.zoo.official_backbone import KINDS, official_backbone, state_dict_of
 from leadbench.zoo.official_evaluator import OFFICIAL_NAMES, find_evaluator, official_evaluator
 
@@ -47,9 +45,9 @@ def autoencoder_weights(path: Path) -> str:
         found = official_backbone(state_dict_of(read_checkpoint(path), path), str(path))
         return fingerprint(found.autoencoder_state)
     prefix = "" if load_card(path).stage in ("autoencoder", "motionclip") else "autoencoder."
-    with safe_open(path, framework="pt") as file:
-        names = [name for name in file.keys() if name.startswith(prefix) and not name.startswith("statistics.")]  # noqa: SIM118
-        tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    found, _ = read_tensors(path)
+    names = [name for name in found if name.startswith(prefix) and not name.startswith("statistics.")]
+    tensors = {name.removeprefix(prefix): found[name] for name in names}
     if "distribution_tokens" not in tensors:
         raise WeightsError(f"{path}: holds no autoencoder")
     return fingerprint(tensors)
@@ -79,14 +77,10 @@ def _folder(path: Path) -> Facts:
 
 
 def _safetensors(path: Path) -> Facts:
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-    except (SafetensorError, OSError) as exc:
-        raise WeightsError(f"{path}: not a readable safetensors file ({exc})") from exc
+    names, _ = read_tensors(path)
     if not card_path(path).is_file():
         raise WeightsError(f"{path}: {len(names)} tensors without a card (needed: {card_path(path).name})")
-    card = load_card(path)
+    names, card = load_model(path)
     facts = {"is": f"leadbench model, stage {card.stage}, preset {card.preset}", "tensors": str(len(names))}
     return facts | {name: value[:64] for name, value in card.links.items()}
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from leadbench.core.config import EvaluatorConfig
-from leadbench.core.errors import WeightsError
+from leadbench.core.errors import LeadbenchError, WeightsError
+from leadbench.core.reading import read_array
 from leadbench.core.skeleton import Skeleton
 from leadbench.core.tensors import MotionSpec
 from leadbench.nn.evaluator import CONTACTS, EvaluatorNetworks
@@ -177,11 +178,11 @@ def read_statistics(mean: Path, std: Path, skeleton: Skeleton, fps: float) -> Mo
     for path in (mean, std):
         if not path.is_file():
             raise WeightsError(f"statistics {path}: no such file")
-        try:
-            values = np.load(path, allow_pickle=False).reshape(-1).astype(np.float32)
-        except (ValueError, OSError, EOFError) as exc:
-            raise WeightsError(f"statistics {path}: not a plain NumPy array ({exc})") from exc
+        values = read_array(path, WeightsError).reshape(-1).astype(np.float32)
         if len(values) != skeleton.n_features:
             raise WeightsError(f"statistics {path}: {len(values)} values, {skeleton.name} has {skeleton.n_features}")
         found.append(torch.from_numpy(values))
-    return MotionSpec(skeleton.name, fps, found[0], found[1])
+    try:
+        return MotionSpec(skeleton.name, fps, found[0], found[1])
+    except LeadbenchError as exc:
+        raise WeightsError(f"statistics {mean}, {std}: {exc}") from exc

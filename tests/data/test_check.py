@@ -55,23 +55,23 @@ def _nan(features: np.ndarray) -> np.ndarray:
 BREAKS: dict[str, Callable[[Path], object]] = {
     "Mean.npy: missing": lambda f: (f / "Mean.npy").unlink(),
     "val.txt: missing": lambda f: (f / "val.txt").unlink(),
-    "val.txt: is empty": lambda f: (f / "val.txt").write_text(""),
+    "val.txt is empty": lambda f: (f / "val.txt").write_text(""),
     "both name": lambda f: (f / "val.txt").write_text(first(f) + "\n"),
     "names 000": lambda f: (f / "val.txt").write_text(f"{first(f, 'val')}\n" * 2),
     "are in no split": lambda f: (f / "test.txt").write_text(first(f, "test") + "\n"),
     "holds NaN or infinity": lambda f: _edit(f, _nan),
-    "has 262 features": lambda f: _edit(f, lambda x: x[:, :-1]),
+    "shape (": lambda f: _edit(f, lambda x: x[:, :-1]),
     "has 5 frames": lambda f: _edit(f, lambda x: x[:5]),
-    "is no array [F, D]": lambda f: _edit(f, lambda x: x[0]),
+    "needed [F, 263]": lambda f: _edit(f, lambda x: x[0]),
     ".npy: missing": lambda f: (f / "new_joint_vecs" / f"{first(f)}.npy").unlink(),
     "not positive": lambda f: np.save(f / "Std.npy", np.zeros(263, dtype=np.float32)),
     "differ": lambda f: np.save(f / "Std.npy", np.ones(251, dtype=np.float32)),
     "instead of 0 and 1": lambda f: np.save(f / "Mean.npy", np.load(f / "Mean.npy") + 3 * np.load(f / "Std.npy")),
     ".txt: missing": lambda f: (f / "texts" / f"{first(f)}.txt").unlink(),
     "holds no caption": lambda f: (f / "texts" / f"{first(f)}.txt").write_text("\n"),
-    "has 3 parts": lambda f: (f / "texts" / f"{first(f)}.txt").write_text("a#a/DET#0.0\n"),
+    "needs 4 fields": lambda f: (f / "texts" / f"{first(f)}.txt").write_text("a#a/DET#0.0\n"),
     "exactly one slash": lambda f: (f / "texts" / f"{first(f)}.txt").write_text("a#a#0.0#0.0\n"),
-    "is no number": lambda f: (f / "texts" / f"{first(f)}.txt").write_text("a#a/DET#x#0.0\n"),
+    "are not numbers": lambda f: (f / "texts" / f"{first(f)}.txt").write_text("a#a/DET#x#0.0\n"),
 }
 
 

@@ -9,7 +9,8 @@ from folders import write_folder
 
 from leadbench.core.errors import DataError, NonFiniteError
 from leadbench.core.tensors import MotionSample, TextSample
-from leadbench.data.humanml3d import HumanML3DFolder, collate, draw, parse_caption
+from leadbench.data.format import parse_caption
+from leadbench.data.humanml3d import HumanML3DFolder, collate, draw
 
 
 @pytest.fixture

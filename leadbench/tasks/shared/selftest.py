@@ -15,7 +15,7 @@ from leadbench.core.config import SelfTestSettings
 from leadbench.core.contracts import Evaluator, MotionDataset
 from leadbench.core.errors import SelfTestError
 from leadbench.core.tensors import MotionSample
-from leadbench.data.humanml3d import HUMANML3D_NAN
+from leadbench.data.format import HUMANML3D_NAN
 from leadbench.report.published import published_real
 from leadbench.text.word_vectors import POS_TAGS, split_token
 from leadbench.zoo.loaded import LoadedEvaluator

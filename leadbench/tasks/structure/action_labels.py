@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from leadbench.core.config import StructureConfig
 from leadbench.core.errors import DataError
+from leadbench.core.reading import read_json_object
 from leadbench.core.tensors import MotionSample
 from leadbench.data.labels import FILE, load_labels
 from leadbench.data.synthetic.generate import first_action
@@ -97,7 +97,7 @@ def _from_file(root: Path, samples: Sequence[MotionSample]) -> dict[str, str] | 
 
 def _from_corpus(root: Path, samples: Sequence[MotionSample]) -> dict[str, str] | None:
     path = root / "dataset.json"
-    card = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    card = read_json_object(path) if path.is_file() else {}
     if card.get("name") != "synthetic" or card.get("corpus_version") != VERSION:
         return None
     return {sample.id: first_action(int(sample.id)) for sample in samples}
