@@ -160,7 +160,7 @@ def learn(
     config = InversionConfig(loss=loss, steps=steps, learning_rate=learning_rate, seed=seed)
     opened = open_assets(assets.choice(), strict=assets.strict_plugins)
     request = MTIRequest(backbone, projector=projector)
-    concept = learn_concept(opened, request, config, read_exemplar(opened, exemplar, init), name)
+    concept = learn_concept(opened, request, config, read_exemplar(opened, exemplar, init, note), name)
     path = out / f"{name}.safetensors"
     save_concept(path, concept)
     typer.echo(f"wrote {path}")

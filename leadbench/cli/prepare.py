@@ -59,6 +59,8 @@ class ConversionOptions:
             f"{len(report.broken)} broken; {len(report.cut)} long clips cut; "
             f"all are named in {self.out / 'report.json'}"
         )
+        for name, lines in list(report.notes.items())[:10]:
+            typer.echo(f"note: {name}: {'; '.join(lines)}", err=True)
         for name, why in list(report.broken.items())[:10]:
             typer.echo(f"broken: {name}: {why}", err=True)
         if report.broken_fraction > 0.01:

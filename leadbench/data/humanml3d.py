@@ -19,11 +19,13 @@ import torch
 from torch import Tensor
 
 from leadbench.core.config import DatasetCard
+from leadbench.core.contracts import MotionDataset
 from leadbench.core.errors import DataError, NonFiniteError
 from leadbench.core.files import require_name
 from leadbench.core.random import stream
 from leadbench.core.tensors import MotionBatch, MotionSample, MotionSpec, SplitReport, TextSample, lengths_to_mask
 from leadbench.data.format import HUMANML3D_NAN, read_captions, read_card, read_features, read_split, read_statistics
+from leadbench.motion.uniform import Mode
 
 HUMANML3D = DatasetCard(name="humanml3d")
 KIT_ML = DatasetCard(name="kit", skeleton="kit", fps=12.5, min_frames=24)
@@ -198,6 +200,12 @@ class HumanML3DFolder:
                 yield MotionSample(f"{name}#{line.number}", clip, (line.text,))
         if whole:
             yield MotionSample(name, features, tuple(whole))
+
+
+def feature_mode(dataset: MotionDataset) -> Mode:
+    """How joints become features of a dataset: as its card says, else as officially."""
+    card = getattr(dataset, "card", None)
+    return card.feature_mode if isinstance(card, DatasetCard) else "official"
 
 
 def humanml3d(root: Path) -> HumanML3DFolder:

@@ -34,8 +34,16 @@ class Pairs:
         return len(self.first)
 
     @property
+    def usable(self) -> bool:
+        """Whether a mean distance says anything: at least two pairs, and one of two different rows."""
+        return self.count > 1 and bool((self.first != self.second).any())
+
+    @property
     def note(self) -> str | None:
         """What to tell the reader when fewer pairs than published were drawn, else None."""
+        if not self.usable:
+            of = "of one sample with itself" if not (self.first != self.second).any() else "too few"
+            return f"not available: {self.count} pair{'s' if self.count > 1 else ''} of {self.rows} samples, {of}"
         if self.count == self.wanted:
             return None
         return f"{self.count} pairs instead of {self.wanted} ({self.rows} samples)"

@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from leadbench.core.errors import ConfigError, MotionFileError
+from leadbench.core.reading import reason
 
 FloatArray = NDArray[np.float64]
+_LEAST_FPS, _MOST_FPS = 1, 2000
+_OFF = 1  # rows that "Frames:" may be wrong by
 _CHANNELS = {f"{axis}{kind}".lower(): (kind, i) for kind in ("position", "rotation") for i, axis in enumerate("XYZ")}
 
 
@@ -27,7 +30,7 @@ class Bvh:
     """A parsed file. ``names``, ``parents`` (-1 for a root) and ``offsets`` [J, 3] describe the joints in file order;
     ``channels`` holds each joint's channel names in order, lower case; ``values`` [F, C] are positions in the file's
     unit and angles in degrees; ``end_sites`` are pairs of a joint index and an offset [3]; ``frame_time`` is in
-    seconds."""
+    seconds; ``notes`` say what was put right in reading. Namespaces of names (``mixamo:Hips``) are taken off."""
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
@@ -36,6 +39,7 @@ class Bvh:
     end_sites: tuple[tuple[int, FloatArray], ...]
     frame_time: float
     values: FloatArray
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,10 +143,13 @@ def read_bvh(path: str | Path) -> Bvh:
     Raises MotionFileError, which names file and line, when the file cannot be read or does not follow the format.
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise MotionFileError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return _Parser(str(path), text).parse()
+        raw = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise MotionFileError(f"{path}: cannot be read ({reason(error)})") from error
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise MotionFileError(f"{path}: is UTF-16; needed: UTF-8 (save it as UTF-8, or: iconv -f utf-16 -t utf-8)")
+    # names in another encoding are harmless here: joints are known by ASCII names
+    return _Parser(str(path), raw.decode("utf-8-sig", errors="replace")).parse()
 
 
 class _Parser:
@@ -159,6 +166,7 @@ class _Parser:
         self.offsets: list[FloatArray] = []
         self.channels: list[tuple[str, ...]] = []
         self.ends: list[tuple[int, FloatArray]] = []
+        self.notes: list[str] = []
 
     def fail(self, line: int, message: str) -> MotionFileError:
         return MotionFileError(f"{self.path}, line {line}: {message}")
@@ -190,13 +198,14 @@ class _Parser:
             raise self.fail(max(self.start, 1), "there is no MOTION section")
         frame_time, values = self.motion(sum(len(c) for c in self.channels))
         return Bvh(
-            names=tuple(self.names),
+            names=_without_namespaces(self.names),
             parents=tuple(self.parents),
             offsets=np.stack(self.offsets),
             channels=tuple(self.channels),
             end_sites=tuple(self.ends),
             frame_time=frame_time,
             values=values,
+            notes=tuple(self.notes),
         )
 
     def joint(self, parent: int) -> None:
@@ -277,11 +286,20 @@ class _Parser:
             frame_time = float(step)
         except ValueError:
             frame_time = 0.0
-        if not 0 < frame_time < float("inf"):
-            raise self.fail(second + 1, f"frame time {step!r} is not a positive number of seconds")
+        if not 1 / _MOST_FPS <= frame_time <= 1 / _LEAST_FPS:
+            raise self.fail(
+                second + 1,
+                f"frame time {step!r} is not allowed: seconds a frame, of {_LEAST_FPS} to {_MOST_FPS} frames a second",
+            )
         rows = body[2:]
-        if len(rows) != int(count):
-            raise self.fail(len(self.lines), f"{len(rows)} rows of values, but line {first + 1} says {count} frames")
+        if abs(len(rows) - int(count)) > _OFF or not rows:
+            raise self.fail(
+                len(self.lines),
+                f"{len(rows)} rows of values, but line {first + 1} says {count} frames: cut off? (write "
+                f"Frames: {len(rows)} there to read what is here)",
+            )
+        if len(rows) != int(count):  # some exporters count without the first frame
+            self.notes.append(f"line {first + 1} says {count} frames; its {len(rows)} complete rows are used")
         return frame_time, self.rows(rows, columns)
 
     def rows(self, rows: list[int], columns: int) -> FloatArray:
@@ -301,6 +319,12 @@ class _Parser:
             at = int(np.argmin(finite))
             raise self.fail(rows[at // columns] + 1, f"value {at % columns + 1} is {words[at]}, not a finite number")
         return values.reshape(len(rows), columns)
+
+
+def _without_namespaces(names: list[str]) -> tuple[str, ...]:
+    """Names after their last colon, as exporters of several characters write them, where they stay different."""
+    short = [name.rpartition(":")[2].strip() or name for name in names]
+    return tuple(short if len(set(short)) == len(short) else names)
 
 
 def _is_number(word: str) -> bool:

@@ -8,7 +8,7 @@ interpolated along the source's. Bone lengths stay the source's here; they are m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from leadbench.core.errors import ConfigError, MotionFileError
 from leadbench.core.skeleton import Skeleton, get_skeleton
 from leadbench.motion.bvh import Bvh, local_motion
+from leadbench.motion.posture import Upright, make_upright
 
 FloatArray = NDArray[np.float64]
 
@@ -24,7 +25,7 @@ FloatArray = NDArray[np.float64]
 @dataclass(frozen=True)
 class JointMap:
     """How to read a source skeleton: ``joints`` maps each joint of ``target`` to weights over source joints (they sum
-    to 1), ``metres_per_unit`` scales positions. The source's y axis must point up."""
+    to 1), ``metres_per_unit`` scales positions."""
 
     name: str
     target: str
@@ -104,6 +105,22 @@ def map_matrix(joint_map: JointMap, source_names: Sequence[str], target: Skeleto
                 raise MotionFileError(f"joint map {joint_map.name} needs a joint {name!r} (found: {', '.join(index)})")
             matrix[row, index[name]] = weight
     return matrix
+
+
+def upright_joints(bvh: Bvh, joint_map: JointMap) -> Upright:
+    """:func:`retarget`, with what had to be done to the motion so that y points up in it.
+
+    Raises:
+        MotionFileError: the file lacks a joint of the map, or no axis of it points up.
+    """
+    target = get_skeleton(joint_map.target)
+    matrix = map_matrix(joint_map, bvh.names, target)
+    places = np.zeros_like(bvh.offsets)
+    for joint, parent in enumerate(bvh.parents):
+        places[joint] = bvh.offsets[joint] + (places[parent] if parent >= 0 else 0)
+    rest = np.asarray(matrix @ places * joint_map.metres_per_unit)
+    found = make_upright(retarget(bvh, joint_map), target, rest)
+    return replace(found, notes=(*bvh.notes, *found.notes))
 
 
 def retarget(bvh: Bvh, joint_map: JointMap, fps: float | None = None) -> FloatArray:

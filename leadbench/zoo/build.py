@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from leadbench.core.errors import LeadbenchError, WeightsError
 from leadbench.core.reading import first_problem, reason
 from leadbench.core.tensors import MotionSpec
 from leadbench.zoo.files import ModelCard, card_path
+from leadbench.zoo.state_dict import require_finite
 
 STATISTICS = ("statistics.mean", "statistics.std")
 _SMALL = 16_384  # sizes up to it need no tensor that shows them, as a table of positions that is computed
@@ -73,9 +73,7 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     Raises:
         WeightsError: they do not fit, or hold NaN or infinity.
     """
-    bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not _finite(tensor)]
-    if bad:
-        raise WeightsError(f"{path}: {bad[0]!r} holds NaN or infinity ({len(bad)} of {len(tensors)} tensors do)")
+    require_finite(tensors, path)
     try:
         network.load_state_dict(dict(tensors))
     except RuntimeError as exc:
@@ -97,10 +95,6 @@ def motion_spec(tensors: dict[str, Tensor], card: ModelCard, path: Path) -> Moti
         return MotionSpec(skeleton, float(fps), mean, std)
     except (ValueError, LeadbenchError) as exc:
         raise WeightsError(f"{card_path(path)}: links: {reason(exc)}") from exc
-
-
-def _finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())
 
 
 def _require_sizes(config: BaseModel, tensors: Mapping[str, Tensor], path: Path) -> None:

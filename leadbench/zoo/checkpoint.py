@@ -19,6 +19,8 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from leadbench.core.errors import WeightsError
+from leadbench.core.reading import reason
+from leadbench.zoo.files import read_tensors
 
 _LIBRARIES = ("omegaconf", "pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities", "torchmetrics")
 _BUILTINS = "bool bytes complex dict float int list object set str tuple type unicode"
@@ -33,6 +35,8 @@ _NAMES = frozenset(
         *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in _BUILTINS.split(" ")),
     ]
 )
+_LARGER, _SPARE = 2, 1 << 20  # how many times, and bytes, an archive may be smaller than what it unpacks to
+_MOST_PICKLE, _MOST_MEMBERS = 1 << 26, 100_000
 _MAPPINGS = frozenset({"collections.defaultdict"})  # read as plain dictionaries
 
 
@@ -56,9 +60,13 @@ def read_checkpoint(path: Path) -> Any:
         WeightsError: the file is missing or broken, or holds anything but tensors, plain containers and objects of the
             libraries that the official checkpoints are known to hold; nothing of it is executed.
     """
-    if not path.is_file():
-        raise WeightsError(f"checkpoint {path}: no such file")
+    if not _is_file(path):
+        raise WeightsError(f"checkpoint {str(path)[:200]}: no such file")
+    if path.suffix == ".safetensors":
+        return read_tensors(path)[0]
     zipped = zipfile.is_zipfile(path)
+    if zipped:
+        _require_bounded(path)
     try:
         foreign = sorted(get_unsafe_globals_in_checkpoint(path)) if zipped else []
         refused = [name for name in foreign if not _is_inert(name)]
@@ -73,6 +81,29 @@ def read_checkpoint(path: Path) -> Any:
     except Exception as exc:  # a hostile or broken file can make the reader raise anything
         what = "refused" if isinstance(exc, pickle.UnpicklingError) else "not a readable checkpoint"
         raise WeightsError(f"checkpoint {path}: {what}: {_reason(exc)}") from exc
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long for a path, or a null byte in it
+        return False
+
+
+def _require_bounded(path: Path) -> None:
+    """Refuse an archive that unpacks to much more than it is: torch stores its tensors as they are."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
+        raise WeightsError(f"checkpoint {path}: not a readable checkpoint: {reason(exc)}") from exc
+    unpacked = sum(member.file_size for member in members)
+    program = max((member.file_size for member in members if member.filename.endswith(".pkl")), default=0)
+    if unpacked > _LARGER * path.stat().st_size + _SPARE or program > _MOST_PICKLE or len(members) > _MOST_MEMBERS:
+        raise WeightsError(
+            f"checkpoint {path}: refused: {path.stat().st_size:,} bytes that unpack to {unpacked:,} in "
+            f"{len(members):,} parts, as weights do not"
+        )
 
 
 def _is_inert(name: str) -> bool:

@@ -11,7 +11,7 @@ from leadbench.nn.autoencoder import MotionVAE
 from leadbench.text.glove import GLOVE_FILES, GloveVectors
 from leadbench.zoo.checkpoint import read_checkpoint
 from leadbench.zoo.files import card_path, load_card, load_model, read_tensors
-from leadbench.zoo.official_backbone import KINDS, official_backbone, state_dict_of
+from leadbench.zoo.official_backbone import KINDS, backbone_of, read_official_backbone
 from leadbench.zoo.official_evaluator import OFFICIAL_NAMES, find_evaluator, official_evaluator
 
 Facts = dict[str, str]
@@ -27,7 +27,7 @@ def inspect(path: Path) -> Facts:
         return _folder(path)
     if not path.is_file():
         raise WeightsError(f"{path}: no such file or folder")
-    if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors" and card_path(path).is_file():
         return _safetensors(path)
     checkpoint = read_checkpoint(path)
     if isinstance(checkpoint, Mapping) and set(OFFICIAL_NAMES) <= set(checkpoint):
@@ -41,13 +41,13 @@ def autoencoder_weights(path: Path) -> str:
     Raises:
         WeightsError: the file holds no autoencoder.
     """
-    if path.suffix != ".safetensors":
-        found = official_backbone(state_dict_of(read_checkpoint(path), path), str(path))
+    if path.suffix != ".safetensors" or not card_path(path).is_file():
+        found = read_official_backbone(path)
         return fingerprint(found.autoencoder_state)
     prefix = "" if load_card(path).stage in ("autoencoder", "motionclip") else "autoencoder."
-    found, _ = read_tensors(path)
-    names = [name for name in found if name.startswith(prefix) and not name.startswith("statistics.")]
-    tensors = {name.removeprefix(prefix): found[name] for name in names}
+    stored, _ = read_tensors(path)
+    names = [name for name in stored if name.startswith(prefix) and not name.startswith("statistics.")]
+    tensors = {name.removeprefix(prefix): stored[name] for name in names}
     if "distribution_tokens" not in tensors:
         raise WeightsError(f"{path}: holds no autoencoder")
     return fingerprint(tensors)
@@ -77,9 +77,6 @@ def _folder(path: Path) -> Facts:
 
 
 def _safetensors(path: Path) -> Facts:
-    names, _ = read_tensors(path)
-    if not card_path(path).is_file():
-        raise WeightsError(f"{path}: {len(names)} tensors without a card (needed: {card_path(path).name})")
     names, card = load_model(path)
     facts = {"is": f"leadbench model, stage {card.stage}, preset {card.preset}", "tensors": str(len(names))}
     return facts | {name: value[:64] for name, value in card.links.items()}
@@ -100,7 +97,7 @@ def _evaluator(checkpoint: Mapping[str, Mapping[str, object]]) -> Facts:
 
 
 def _backbone(checkpoint: object, path: Path) -> Facts:
-    found = official_backbone(state_dict_of(checkpoint, path), str(path))
+    found = backbone_of(checkpoint, path)
     config = found.autoencoder
     MotionVAE(config)  # a configuration that cannot be built is reported here, not at use
     return {

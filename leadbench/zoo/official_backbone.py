@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -16,6 +17,7 @@ from leadbench.core.config import AutoencoderConfig, DenoiserConfig
 from leadbench.core.errors import WeightsError
 from leadbench.zoo.checkpoint import read_checkpoint
 from leadbench.zoo.official import IGNORED, WHERE, autoencoder_from_official, denoiser_from_official
+from leadbench.zoo.state_dict import common_prefix, find_state_dict, require_finite
 
 HEADS = 4  # attention heads of every published configuration; they leave no trace in tensors
 
@@ -24,6 +26,9 @@ _LEFT_OUT: Mapping[str, str] = {
     "t2m_textencoder.": "a copy of the evaluator, which is read from its own release",
     "t2m_moveencoder.": "a copy of the evaluator, which is read from its own release",
     "t2m_motionencoder.": "a copy of the evaluator, which is read from its own release",
+    "ema_": "moving-average weights, which lie beside the weights that are used",
+    "ema.": "moving-average weights, which lie beside the weights that are used",
+    "model_ema.": "moving-average weights, which lie beside the weights that are used",
     "text_encoder.": "the frozen text tower, which is read from its own release",
 }
 KINDS: Mapping[str, str] = {
@@ -66,31 +71,36 @@ def read_official_backbone(path: Path) -> OfficialBackbone:
     Raises:
         WeightsError: it is missing, unsafe, another thing, or has tensors that are missing, misshapen or unexpected.
     """
-    return official_backbone(state_dict_of(read_checkpoint(path), path), str(path))
+    return backbone_of(read_checkpoint(path), path)
 
 
-def state_dict_of(checkpoint: Any, path: Path) -> dict[str, Tensor]:
-    """The named tensors of a Lightning checkpoint, or of a bare state dict.
-
-    Raises:
-        WeightsError: there are none.
-    """
-    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else None
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"checkpoint {path}: holds no state dict")
-    return {str(name): tensor for name, tensor in state.items()}
+def backbone_of(checkpoint: Any, path: Path) -> OfficialBackbone:
+    """Recognise and convert what a file held; raises as :func:`read_official_backbone`."""
+    found = find_state_dict(checkpoint, path)
+    return official_backbone(found.tensors, str(path), beside=found.left_out)
 
 
-def official_backbone(state: Mapping[str, Tensor], where: str, heads: int = HEADS) -> OfficialBackbone:
+def official_backbone(
+    state: Mapping[str, Tensor], where: str, heads: int = HEADS, beside: Mapping[str, str] = MappingProxyType({})
+) -> OfficialBackbone:
     """Recognise and convert the tensors of a checkpoint.
+
+    Args:
+        state: named tensors.
+        where: begins messages.
+        heads: of attention.
+        beside: what of the file is not among the tensors, and why; reported with what is left out.
 
     Raises:
         WeightsError: see :func:`read_official_backbone`.
     """
     kind = kind_of(state)
     if kind is None:
-        raise WeightsError(f"{where}: not a checkpoint of MLD or MotionLCM (no tensors vae.* and denoiser.*)")
-    used, left_out = {}, {}
+        shared = common_prefix(state)
+        wrapped = f"; all names begin with {shared!r}, which is no wrapper known here" if shared else ""
+        raise WeightsError(f"{where}: not a checkpoint of MLD or MotionLCM (no tensors vae.* and denoiser.*{wrapped})")
+    require_finite(state, where)
+    used, left_out = {}, dict(beside)
     unknown = []
     for name, tensor in state.items():
         prefix = next((prefix for prefix in _LEFT_OUT if name.startswith(prefix)), None)

@@ -140,7 +140,7 @@ def test_deep_hierarchies_need_no_recursion(tmp_path: Path) -> None:
         (lambda t: t.replace("Frames: 2\n", ""), 21, "Frames: <number>"),
         (lambda t: t.replace("Frame Time: 0.05", "Frame Time: 0"), 22, "frame time '0'"),
         (lambda t: t.replace("Frame Time: 0.05", "Frame Time: nan"), 22, "frame time 'nan'"),
-        (lambda t: t.replace("Frames: 2", "Frames: 3"), 24, "2 rows of values, but line 21 says 3 frames"),
+        (lambda t: t.replace("Frames: 2", "Frames: 4"), 24, "2 rows of values, but line 21 says 4 frames"),
         (lambda t: t.replace("0 0 90 0 0 90", "0 0 90 0 0"), 24, "8 values, but the hierarchy has 9 channels"),
         (lambda t: t.replace("0 0 90 0 0 90", "0 0 90 x 0 90"), 24, "'x' is not a number"),
         (lambda t: t.replace("0 0 90 0 0 90", "0 0 nan 0 0 90"), 24, "value 6 is nan"),
@@ -205,3 +205,32 @@ def test_slerp_takes_the_shorter_arc() -> None:
     for sign in (1, -1):
         np.testing.assert_allclose(slerp(start, sign * end, np.array([0.5])), middle, atol=1e-12)
     np.testing.assert_allclose(slerp(start, start, np.array([0.3])), start, atol=1e-15)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_count_that_is_off_by_one_is_noted(tmp_path: Path, count: int) -> None:
+    found = read_bvh(write(tmp_path, ARM.replace("Frames: 2", f"Frames: {count}")))
+    assert len(found.values) == 2
+    assert found.notes == (f"line 21 says {count} frames; its 2 complete rows are used",)
+    assert read_bvh(write(tmp_path, ARM)).notes == ()
+
+
+def test_namespaces_are_taken_off_where_names_stay_different(tmp_path: Path) -> None:
+    plain = read_bvh(write(tmp_path, ARM)).names
+    named = ARM.replace("ROOT hip", "ROOT actor:hip").replace("JOINT hand", "JOINT actor:hand")
+    assert read_bvh(write(tmp_path, named)).names == plain
+    two = ARM.replace("JOINT hand", "JOINT other:hip")
+    assert "other:hip" in read_bvh(write(tmp_path, two)).names
+
+
+@pytest.mark.parametrize("step", ["1e-9", "3600"])
+def test_a_frame_time_of_no_camera_is_refused(tmp_path: Path, step: str) -> None:
+    with pytest.raises(MotionFileError, match=f"line 22: frame time '{step}' is not allowed"):
+        read_bvh(write(tmp_path, ARM.replace("Frame Time: 0.05", f"Frame Time: {step}")))
+
+
+def test_utf_16_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.bvh"
+    path.write_bytes(ARM.encode("utf-16"))
+    with pytest.raises(MotionFileError, match="UTF-16"):
+        read_bvh(path)

@@ -9,15 +9,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from leadbench.core.errors import DataError
-from leadbench.data.prepare.convert import Corpus, PrepareOptions, PrepareReport, Recording, convert
+from leadbench.data.prepare.convert import Corpus, PrepareOptions, PrepareReport, Recording, bvh_files, convert
 from leadbench.data.prepare.splits import split_clips
 from leadbench.data.prepare.wording_bnr import BANDAI_NAMCO_WORDING
 from leadbench.motion.bvh import read_bvh
-from leadbench.motion.retarget import BANDAI_NAMCO, retarget
+from leadbench.motion.posture import Upright
+from leadbench.motion.retarget import BANDAI_NAMCO, upright_joints
 
 _NAME = re.compile(r"dataset-(?P<set>\d+)_(?P<content>[a-z-]+)_(?P<style>[a-z-]+)_(?P<take>\d+)$")
 
@@ -32,7 +30,7 @@ def prepare_bnr(
             exists.
         UnknownNameError: a style to be held out is that of no file.
     """
-    files = sorted(source.rglob("*.bvh")) if source.is_dir() else []
+    files = bvh_files(source)
     named = [(path, match) for path in files if (match := _NAME.match(path.stem))]
     if not named:
         raise DataError(
@@ -45,8 +43,8 @@ def prepare_bnr(
     return convert(CORPUS, recordings, out, options, progress)
 
 
-def _joints(recording: Recording) -> NDArray[np.float64]:
-    return retarget(read_bvh(recording.path), BANDAI_NAMCO)
+def _joints(recording: Recording) -> Upright:
+    return upright_joints(read_bvh(recording.path), BANDAI_NAMCO)
 
 
 CORPUS = Corpus(

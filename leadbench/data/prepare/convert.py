@@ -24,6 +24,7 @@ from leadbench.data.prepare.splits import SHARES
 from leadbench.data.prepare.writer import PreparedClip, fresh_folder, write_clip, write_index
 from leadbench.motion.features import features_to_joints, joints_to_features
 from leadbench.motion.mirror import mirror_joints
+from leadbench.motion.posture import Upright
 from leadbench.motion.uniform import Mode
 
 Floats = NDArray[np.float64]
@@ -62,6 +63,7 @@ class PrepareReport:
         short: clip -> frames, under 40 frames at 20 fps: left out.
         cut: clip -> segments, where a clip of 200 frames or more was cut.
         broken: file -> why it could not be read.
+        notes: clip -> what was put right in it.
         splits: split -> number of ids (mirrored ones counted).
         held_out: styles of the split ``held_out``.
         round_trip: largest distance in metres between joints and those recovered from features.
@@ -72,6 +74,7 @@ class PrepareReport:
     short: dict[str, int] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
     splits: dict[str, int] = field(default_factory=dict)
     held_out: tuple[str, ...] = ()
     round_trip: float = 0.0
@@ -109,14 +112,14 @@ class Corpus:
     Attributes:
         name: of the dataset.
         wording: words for its labels.
-        joints: recording -> joints [F, 22, 3] at 20 fps; a function of a module, since processes are sent it.
+        joints: recording -> joints [F, 22, 3] at 20 fps, y up; a function of a module, since processes are sent it.
         split: (recording -> (content, style), seed) -> recording -> split.
         source: what the data is and who made it; ``licence``: on which terms.
     """
 
     name: str
     wording: Wording
-    joints: Callable[[Recording], Floats]
+    joints: Callable[[Recording], Upright]
     split: Callable[[Mapping[str, tuple[str, str]], int], dict[str, str]]
     source: str
     licence: str
@@ -134,6 +137,7 @@ class _Outcome:
     segments: int = 0
     error: str | None = None
     round_trip: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -171,6 +175,11 @@ def convert(
         return _finish(folder, corpus, written, options, report)
 
 
+def bvh_files(source: Path) -> list[Path]:
+    """All BVH files below a folder, whatever the case of their extension, by path."""
+    return sorted(path for path in source.rglob("*") if path.suffix.lower() == ".bvh" and path.is_file())
+
+
 def check_styles(wanted: Collection[str], known: Collection[str]) -> None:
     """Raises UnknownNameError for a style to be held out that is not known."""
     for style in wanted:
@@ -193,6 +202,8 @@ def _take(
     else:
         if outcome.segments > 1:
             report.cut[name] = outcome.segments
+        if outcome.notes:
+            report.notes[name] = list(outcome.notes)
         written.recordings[name] = outcome.recording
         written.ids[name] = [clip.id for clip in outcome.clips]
         written.labels.update(outcome.labels)
@@ -265,7 +276,8 @@ def _convert(arguments: tuple[Corpus, Recording, PrepareOptions]) -> _Outcome:
     corpus, recording, options = arguments
     try:
         digest = hashlib.sha256(recording.path.read_bytes()).hexdigest()
-        return _pieces(corpus, recording, corpus.joints(recording), options, digest)
+        found = corpus.joints(recording)
+        return replace(_pieces(corpus, recording, found.joints, options, digest), notes=found.notes)
     except (LeadbenchError, OSError) as exc:
         return _Outcome(recording, error=str(exc).replace(f"{recording.path.parent}/", ""))
 

@@ -16,15 +16,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from leadbench.core.errors import DataError, MotionFileError
-from leadbench.data.prepare.convert import Corpus, PrepareOptions, PrepareReport, Recording, convert
+from leadbench.core.reading import read_text
+from leadbench.data.prepare.convert import Corpus, PrepareOptions, PrepareReport, Recording, bvh_files, convert
 from leadbench.data.prepare.splits import split_by_style
 from leadbench.data.prepare.wording_100style import CONTENTS, HUNDRED_STYLE_WORDING, names_a_side
 from leadbench.motion.bvh import read_bvh
-from leadbench.motion.retarget import HUNDRED_STYLE, retarget
+from leadbench.motion.posture import Upright
+from leadbench.motion.retarget import HUNDRED_STYLE, upright_joints
 
 CUTS = "Frame_Cuts.csv"
 _NAME = re.compile(rf"(?P<style>[A-Za-z0-9]+)_(?P<code>{'|'.join(CONTENTS)})$")
@@ -46,7 +45,7 @@ def prepare_hundred_style(
             recording is long enough, or ``out`` exists.
         UnknownNameError: a style to be held out is that of no file.
     """
-    files = sorted(source.rglob("*.bvh")) if source.is_dir() else []
+    files = bvh_files(source)
     named = [(path, match) for path in files if (match := _NAME.match(path.stem))]
     if not named:
         raise DataError(
@@ -73,8 +72,11 @@ def _cuts(source: Path) -> Mapping[str, Frames]:
     found = sorted(source.rglob(CUTS))
     if not found:
         raise DataError(f"--source {source}: no {CUTS} (it tells which frames of a file are part of the movement)")
-    with found[0].open(newline="", encoding="utf-8-sig") as file:
-        rows = [{str(key).strip(): value for key, value in row.items()} for row in csv.DictReader(file)]
+    lines = read_text(found[0]).splitlines()
+    try:
+        rows = [{str(key).strip(): value for key, value in row.items()} for row in csv.DictReader(lines)]
+    except csv.Error as exc:
+        raise DataError(f"{found[0]}: no table of comma-separated values ({exc})") from exc
     if not rows or "STYLE_NAME" not in rows[0]:
         raise DataError(f"{found[0]}: no column STYLE_NAME (needed: STYLE_NAME, FW_START, FW_STOP, ...)")
     cuts = {}
@@ -82,7 +84,7 @@ def _cuts(source: Path) -> Mapping[str, Frames]:
         for code in CONTENTS:
             first, stop = (_frame(row.get(f"{code}_{end}")) for end in ("START", "STOP"))
             if first is not None and stop is not None:
-                cuts[f"{row['STYLE_NAME'].strip()}_{code}"] = (first, stop)
+                cuts[f"{str(row['STYLE_NAME']).strip()}_{code}"] = (first, stop)
     return cuts
 
 
@@ -90,11 +92,11 @@ def _frame(text: str | None) -> int | None:
     """A number of a frame, which a spreadsheet may have written as 12.0; None for N/A and the like."""
     try:
         return int(float(text or ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
-def _joints(recording: Recording) -> NDArray[np.float64]:
+def _joints(recording: Recording) -> Upright:
     bvh = read_bvh(recording.path)
     first, stop = recording.frames or (0, len(bvh.values))
     if (first, stop) == _NO_FRAMES:
@@ -104,7 +106,7 @@ def _joints(recording: Recording) -> NDArray[np.float64]:
         raise MotionFileError(
             f"{recording.path}: {CUTS} cuts it to frames {first} to {stop}, it has {len(bvh.values)} frames"
         )
-    return retarget(replace(bvh, values=values), HUNDRED_STYLE)
+    return upright_joints(replace(bvh, values=values), HUNDRED_STYLE)
 
 
 CORPUS = Corpus(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from leadbench.core.errors import ConfigError, DataError, MotionFileError, Weigh
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionSample
 from leadbench.data.exemplars import read_motion
-from leadbench.data.humanml3d import FRAME_STEP, HumanML3DFolder, draw
+from leadbench.data.humanml3d import FRAME_STEP, draw, feature_mode
 from leadbench.data.labels import label_of, load_labels
 from leadbench.generation.concepts import Concept, check_name, make_concept
 from leadbench.generation.generator import Generator
@@ -197,16 +197,18 @@ def learn_concept(
     return make_concept(name, vector, invertible(backbone.text_encoder), about)
 
 
-def read_exemplar(opened: Opened, paths: Sequence[Path], word: str) -> Exemplar:
-    """Motions of files as one exemplar, in the features of the dataset.
+def read_exemplar(
+    opened: Opened, paths: Sequence[Path], word: str, say: Callable[[str], None] = lambda _: None
+) -> Exemplar:
+    """Motions of files as one exemplar, in the features of the dataset; ``say`` is told what was put right in them.
 
     Raises:
         MotionFileError: a file is no motion of this skeleton, or shorter than one unit of frames.
     """
     dataset = opened.dataset
-    mode = dataset.card.feature_mode if isinstance(dataset, HumanML3DFolder) else "official"
+    mode = feature_mode(dataset)
     skeleton = get_skeleton(dataset.motion.skeleton)
-    samples = [MotionSample(path.name, read_motion(path, skeleton, mode), ()) for path in paths]
+    samples = [MotionSample(path.name, read_motion(path, skeleton, mode, say), ()) for path in paths]
     for sample in samples:
         if sample.frames < FRAME_STEP:
             raise MotionFileError(f"{sample.id}: {sample.frames} frames; at least {FRAME_STEP} are needed")

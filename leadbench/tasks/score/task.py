@@ -20,8 +20,9 @@ from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionBatch, MotionSample
 from leadbench.data.digest import dataset_identity
 from leadbench.data.exemplars import check_features, read_array
-from leadbench.data.humanml3d import FRAME_STEP, DrawnSample, collate
+from leadbench.data.humanml3d import FRAME_STEP, DrawnSample, collate, feature_mode
 from leadbench.motion.features import joints_to_features
+from leadbench.motion.posture import require_upright
 from leadbench.motion.uniform import Mode
 from leadbench.results.details import ScoreDetails
 from leadbench.results.records import Record, record_key
@@ -29,7 +30,7 @@ from leadbench.results.rows import REAL, Row
 from leadbench.tasks.shared.chunks import Chunk, ChunkedWork
 from leadbench.tasks.shared.identity import inputs_identity
 from leadbench.tasks.shared.opening import open_evaluator
-from leadbench.tasks.shared.scoring import embed_checked, make_reference, score
+from leadbench.tasks.shared.scoring import embed_checked, make_reference, reduced_settings, score
 from leadbench.tasks.shared.selftest import SKIPPED, expected_row, run_self_test
 from leadbench.tasks.shared.units import Task, Unit
 from leadbench.zoo.assets import Opened
@@ -37,11 +38,15 @@ from leadbench.zoo.assets import Opened
 
 @dataclass(frozen=True, eq=False)
 class FolderMotions:
-    """Generated motions by id of the test motion they were made for: raw features [F, D] in the dataset's units."""
+    """Generated motions by id of the test motion they were made for: raw features [F, D] in the dataset's units.
+
+    ``joints`` says whether some of them were made of joints.
+    """
 
     name: str
     features: dict[str, Tensor]
     digest: str
+    joints: bool = False
 
 
 def load_motions(folder: Path, dataset: MotionDataset, ids: Sequence[str], mode: Mode = "official") -> FolderMotions:
@@ -63,23 +68,29 @@ def load_motions(folder: Path, dataset: MotionDataset, ids: Sequence[str], mode:
             f"--motions {folder}: {len(missing)} of {len(ids)} test motions have no file (first: {missing[0]})"
         )
     digest = hashlib.sha256()
-    features = {}
+    features, joints = {}, False
     for identifier in ids:
         path = folder / f"{identifier}.npy"
-        features[identifier] = _features(path, dataset, mode)
+        features[identifier], of_joints = _features(path, dataset, mode)
+        joints = joints or of_joints
         digest.update(features[identifier].numpy().tobytes())
-    return FolderMotions(folder.name, features, digest.hexdigest())
+    return FolderMotions(folder.name, features, digest.hexdigest(), joints)
 
 
-def _features(path: Path, dataset: MotionDataset, mode: Mode) -> Tensor:
+def _features(path: Path, dataset: MotionDataset, mode: Mode) -> tuple[Tensor, bool]:
+    """Features of a file, and whether it holds joints."""
     skeleton = get_skeleton(dataset.motion.skeleton)
     motion = read_array(path)
-    if motion.ndim == 3 and motion.shape[1:] == (skeleton.n_joints, 3):
+    joints = motion.ndim == 3 and motion.shape[1:] == (skeleton.n_joints, 3)
+    if joints:
+        if len(motion) < 2:
+            raise MotionFileError(f"{path}: has {len(motion)} frame; joints need one more than features have")
+        require_upright(motion.double().numpy(), skeleton, path)
         motion = joints_to_features(motion, skeleton, mode=mode).features
     motion = check_features(motion, skeleton, path)
     if len(motion) < FRAME_STEP:
         raise MotionFileError(f"{path}: {len(motion)} frames; at least {FRAME_STEP} are needed")
-    return motion
+    return motion, joints
 
 
 @dataclass
@@ -111,6 +122,8 @@ class ScoreTask(Task):
         self._chunks = ChunkedWork(self.config.chunk)
         skipped = self.self_test is None and expected_row(self.dataset, self.evaluator) is not None
         self._warnings = (SKIPPED,) if skipped else ()
+        joints, mode = self.motions.joints, self.inputs.get("feature_mode")
+        self._notes = (f"joints became features in {mode} mode",) if joints else ()
 
     @property
     def group(self) -> str:
@@ -165,10 +178,9 @@ class ScoreTask(Task):
             REAL: score(reference.as_real, reference.motion, self.config),
             self._row: score(reference, made, self.config),
         }
-        note = reference.pairs.note
         details = ScoreDetails(
             samples=len(self.samples),
-            notes=(f"pools of {self.config.pool}", *([f"Diversity: {note}"] if note else [])),
+            notes=(*reduced_settings(reference, self.config), *self._notes),
             warnings=self._warnings,
         )
         return [
@@ -195,7 +207,7 @@ class ScoreRequest:
     Attributes:
         motions: folder with ``ID.npy`` for every test sample.
         evaluator: registered name.
-        corrected: joints become features without HumanML3D's defects.
+        corrected: joints become features without HumanML3D's defects, whatever the dataset's card says.
         self_test: measure real motions first.
         config: protocol.
     """
@@ -215,7 +227,7 @@ def open_score(opened: Opened, request: ScoreRequest) -> ScoreTask:
     """
     evaluator = open_evaluator(opened, request.evaluator)
     samples = opened.dataset.load(request.config.split)[0]
-    mode: Mode = "corrected" if request.corrected else "official"
+    mode: Mode = "corrected" if request.corrected else feature_mode(opened.dataset)
     motions = load_motions(request.motions, opened.dataset, [sample.id for sample in samples], mode)
     tolerances = settings().self_test if request.self_test else None
     inputs = {**inputs_identity(opened), "feature_mode": mode}

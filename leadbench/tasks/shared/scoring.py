@@ -11,7 +11,7 @@ from torch import Tensor
 
 from leadbench.core.config import T2MConfig
 from leadbench.core.contracts import Evaluator
-from leadbench.core.errors import NonFiniteError
+from leadbench.core.errors import DataError, NonFiniteError
 from leadbench.core.random import stream
 from leadbench.core.tensors import MotionBatch, MotionSample
 from leadbench.data.humanml3d import DrawnSample, collate, draw
@@ -80,7 +80,13 @@ def embed_drawn(evaluator: Evaluator, drawn: Sequence[DrawnSample], chunks: Chun
 def make_reference(
     evaluator: Evaluator, samples: Sequence[MotionSample], config: T2MConfig, replication: int, chunks: ChunkedWork
 ) -> Reference:
-    """Draw and embed the real motions of a replication, twice, and fix pools and pairs."""
+    """Draw and embed the real motions of a replication, twice, and fix pools and pairs.
+
+    Raises:
+        DataError: fewer than two motions, which have no covariance.
+    """
+    if len(samples) < 2:
+        raise DataError(f"split {config.split!r} has {len(samples)} usable motion; FID needs at least 2")
     protocol = PROTOCOLS[config.protocol]
     drawn = draw(samples, config.seed, replication)
     again = draw(samples, config.seed, replication + SECOND_DRAW)
@@ -127,7 +133,7 @@ def score_without_captions(
     return {
         "fid": frechet_distance(reference.statistics, FeatureStatistics.from_embeddings(motion)),
         **nothing,
-        "diversity": diversity(motion, pairs.first, pairs.second),
+        "diversity": _diversity(motion, pairs),
         "multimodality": None,
     }
 
@@ -148,9 +154,23 @@ def score(
         "r_precision_2": None if retrieval is None else retrieval.top[1],
         "r_precision_3": None if retrieval is None else retrieval.top[2],
         "mm_dist": None if retrieval is None else retrieval.matching_score,
-        "diversity": diversity(counted, reference.pairs.first, reference.pairs.second),
+        "diversity": _diversity(counted, reference.pairs),
         "multimodality": None,
     }
+
+
+def reduced_settings(reference: Reference, config: T2MConfig) -> list[str]:
+    """What the reader of a table must know of metrics that are missing, or measured on less than officially."""
+    notes, count = [f"pools of {config.pool}"], len(reference.drawn)
+    if count < config.pool:
+        notes.append(f"R-precision and MM-Dist: not available, {count} samples fill no pool of {config.pool}")
+    if reference.pairs.note:
+        notes.append(f"Diversity: {reference.pairs.note}")
+    return notes
+
+
+def _diversity(embeddings: Tensor, pairs: Pairs) -> float | None:
+    return diversity(embeddings, pairs.first, pairs.second) if pairs.usable else None
 
 
 def score_multimodality(embeddings: Tensor, config: T2MConfig, replication: int) -> float:

@@ -40,6 +40,7 @@ from leadbench.tasks.shared.scoring import (
     Reference,
     embed_drawn,
     make_reference,
+    reduced_settings,
     score,
     score_multimodality,
     score_without_captions,
@@ -336,7 +337,6 @@ class T2MTask(Task):
 
     def _notes(self, replication: int) -> list[str]:
         """What the reader of a table must know about reduced settings."""
-        note = self._reference(replication).pairs.note
         modality = (
             f"MultiModality: {min(self.config.multimodality_captions, len(self._samples))} captions x "
             f"{self.config.multimodality_repeats} repeats x {self.config.multimodality_pairs} pairs"
@@ -344,9 +344,8 @@ class T2MTask(Task):
         measured = self.config.multimodality_replications != 0
         return [
             *self.notes,
-            f"pools of {self.config.pool}",
+            *reduced_settings(self._reference(replication), self.config),
             *([modality] if measured else []),
-            *([f"Diversity: {note}"] if note else []),
         ]
 
     def _unit(self, label: str, replication: int, rows: Sequence[Row], work: Callable[[int], list[Record]]) -> Unit:
