@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from leadbench.cli.options import PluginOption
+from leadbench.cli.outputs import writable
 from leadbench.cli.progress import progress
 from leadbench.core.errors import DataError, unknown_name
 from leadbench.data.check import check_folder
@@ -20,7 +21,7 @@ from leadbench.plugins.manager import load_plugins
 
 
 def synthesize(
-    out: Annotated[Path, typer.Option("--out", help="New dataset folder.")],
+    out: Annotated[Path, typer.Option("--out", help="New dataset folder.", callback=writable("--out"))],
     clips: Annotated[int, typer.Option("--clips", help="Number of motions.")] = 4000,
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything.")] = 0,
     workers: Annotated[int, typer.Option("--workers", min=1)] = 2,

@@ -11,6 +11,7 @@ import typer
 from leadbench.api.generation import draw_motions
 from leadbench.cli.console import note
 from leadbench.cli.options import AssetOptions, ProjectorOption, SeedOption, complete_backbones, grouped
+from leadbench.cli.outputs import writable
 from leadbench.generation.concepts import find_concepts
 from leadbench.generation.generator import GenerateRequest, write_motions
 from leadbench.tasks.mti.assemble import open_generator
@@ -44,9 +45,17 @@ def generate(
         typer.Option("--concept", help="A concept's file, or its name in --concepts.", show_default=False),
     ] = None,
     concepts: Annotated[Path, typer.Option("--concepts", help="Folder of learnt concepts.")] = CONCEPTS,
-    out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("generated"),
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.", callback=writable("--out"))] = Path(
+        "generated"
+    ),
     strip: Annotated[
-        Path | None, typer.Option("--strip", help="Also draw the poses (PNG).", show_default=False)
+        Path | None,
+        typer.Option(
+            "--strip",
+            help="Also draw the poses (PNG).",
+            show_default=False,
+            callback=writable("--strip", file=True),
+        ),
     ] = None,
 ) -> None:
     """Generate motions of captions, as .npy files.

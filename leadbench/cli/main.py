@@ -6,9 +6,10 @@ Commands are modules that import what they need as any module does. They are imp
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -179,7 +180,7 @@ def mount_plugin_commands(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    """LazyCommand point of the console script.
+    """Entry point of the console script.
 
     Exit codes: 0 done; 1 a bug (traceback); 2 bad input, reported in one line; 130 interrupted.
     """
@@ -187,17 +188,34 @@ def main() -> None:
         mount_plugin_commands(sys.argv[1:])
         app()
     except LeadbenchError as exc:
-        from rich.console import Console  # takes longer to import than help takes
-
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        if VOLUME.verbose:
-            console.print_exception()
-        console.print("error:", style="red", end=" ")
-        console.print(" ".join(str(exc).split()), markup=False)
-        sys.exit(2)
+        _fail(str(exc))
+    except OSError as exc:
+        _fail(_said(exc))
+    except MemoryError:
+        _fail("out of memory; give --chunk a smaller number, or --jobs")
     except KeyboardInterrupt:
         typer.echo("interrupted; start the same command again to go on", err=True)
         sys.exit(130)
+
+
+def _fail(message: str) -> NoReturn:
+    """One line on stderr, and exit code 2; with ``--verbose`` the traceback before it."""
+    from rich.console import Console  # takes longer to import than help takes
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    if VOLUME.verbose:
+        console.print_exception()
+    console.print("error:", style="red", end=" ")
+    console.print(" ".join("".join(c if c.isprintable() else " " for c in message).split()), markup=False)
+    sys.exit(2)
+
+
+def _said(error: OSError) -> str:
+    """What the system refused, and of which file."""
+    what = f"{error.filename}: " if error.filename else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    advice = "; free some space and start the same command again, which goes on where it stopped" if full else ""
+    return f"{what}{error.strerror or error}{advice}"
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from leadbench.cli.options import (
     parse_losses,
     parse_numbers,
 )
+from leadbench.cli.outputs import writable
 from leadbench.cli.running import run_and_print
 from leadbench.core.config import InversionConfig, InversionLoss, MTIConfig
 from leadbench.core.errors import unknown_name
@@ -102,7 +103,12 @@ def styles(
     losses: Annotated[str, typer.Option("--losses", help="feat, mld, lead.")] = "mld,lead",
     motions: Annotated[int, typer.Option("--motions", min=2, help="Motions to learn a word of.")] = 64,
     figure: Annotated[
-        Path | None, typer.Option("--figure", help="Also draw exemplars and what their words make (PNG).")
+        Path | None,
+        typer.Option(
+            "--figure",
+            help="Also draw exemplars and what their words make (PNG).",
+            callback=writable("--figure", file=True),
+        ),
     ] = None,
 ) -> None:
     """Figure 7 in numbers: words of unseen styles.
@@ -146,7 +152,9 @@ def learn(
     seed: SeedOption = 0,
     backbone: InvertedOption = "mld",
     projector: ProjectorOption = "auto",
-    out: Annotated[Path, typer.Option("--out", help="Folder of learnt concepts.")] = Path("concepts"),
+    out: Annotated[Path, typer.Option("--out", help="Folder of learnt concepts.", callback=writable("--out"))] = Path(
+        "concepts"
+    ),
 ) -> None:
     """Learn a word from motions and keep it as a small file.
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from leadbench.cli.console import note
+from leadbench.cli.outputs import writable
 from leadbench.cli.progress import progress
 from leadbench.core.config import T2MConfig
 from leadbench.core.errors import ConfigError, unknown_name
@@ -147,6 +149,9 @@ ProtocolOption = Annotated[
     str,
     typer.Option("--protocol", help="Rules of the evaluation: guo-2022 or mld.", autocompletion=lambda: [*PROTOCOLS]),
 ]
+_FIRST_USE = "generating the embedded corpus, once"
+
+
 EvaluatorOption = Annotated[
     str, typer.Option("--evaluator", help="Evaluator's name (guo, tmr), or folder of the official one.")
 ]
@@ -212,7 +217,7 @@ class DatasetOptions:
 class OutputOptions:
     """Where records go, and how the table is printed."""
 
-    out: Annotated[Path, typer.Option("--out", help="Where records go.")] = Path("runs")
+    out: Annotated[Path, typer.Option("--out", help="Where records go.", callback=writable("--out"))] = Path("runs")
     format: Annotated[
         str,
         typer.Option("--format", "-f", help="github, latex, csv, json or plain.", autocompletion=complete_formats),
@@ -395,5 +400,5 @@ def embedded(models: Path | None) -> tuple[Path, Path]:
     """Folders of the embedded corpus, which is made on first use, and of the models that ship with it."""
     weights = models or shipped().folder
     with progress() as reporter:
-        data = embedded_dataset(lambda done, total: reporter.show("generating the embedded corpus, once", done, total))
+        data = embedded_dataset(lambda done, total: reporter.show(_FIRST_USE, done, total), note)
     return data, weights

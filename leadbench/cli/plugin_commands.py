@@ -11,6 +11,7 @@ from rich.table import Table
 
 from leadbench.cli.console import note
 from leadbench.cli.options import PluginOption, StrictOption
+from leadbench.cli.outputs import writable
 from leadbench.core.errors import PluginError
 from leadbench.plugins.manager import load_plugins
 from leadbench.scaffold.write import KINDS, write_plugin
@@ -67,7 +68,7 @@ def check(
 def new(
     name: Annotated[str, typer.Argument(help="Name of the plugin, lower case.")],
     kind: Annotated[str, typer.Option("--kind", help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.")] = "backbone",
-    out: Annotated[Path, typer.Option("--out", help="Where its folder is made.")] = Path(),
+    out: Annotated[Path, typer.Option("--out", help="Where its folder is made.", callback=writable("--out"))] = Path(),
 ) -> None:
     """Write a complete plugin to start from.
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from leadbench.cli.options import grouped
+from leadbench.cli.outputs import writable
 from leadbench.cli.progress import progress
 from leadbench.core.errors import DataError
 from leadbench.core.skeleton import load_target_offsets
@@ -23,7 +24,7 @@ class ConversionOptions:
     """Where from, where to, and how."""
 
     source: Annotated[Path, typer.Option("--source", help="Folder with the unpacked BVH files.")]
-    out: Annotated[Path, typer.Option("--out", help="New dataset folder.")]
+    out: Annotated[Path, typer.Option("--out", help="New dataset folder.", callback=writable("--out"))]
     target_skeleton: Annotated[
         Path | None, typer.Option("--target-skeleton", help="Bone lengths from this .npy file.", show_default=False)
     ] = None

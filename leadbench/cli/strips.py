@@ -15,6 +15,7 @@ from leadbench.cli.options import (
     parse_names,
     parse_steps,
 )
+from leadbench.cli.outputs import writable
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.tasks.shared.runner import Recipe
 from leadbench.tasks.t2m.strips import draw_comparison
@@ -24,7 +25,7 @@ from leadbench.tasks.t2m.task import T2MTask
 @grouped
 def strips(
     sample: Annotated[str, typer.Option("--id", help="Id of a test motion.")],
-    out: Annotated[Path, typer.Option("--out", help="PNG to write.")],
+    out: Annotated[Path, typer.Option("--out", help="PNG to write.", callback=writable("--out", file=True))],
     assets: AssetOptions,
     backbone: Annotated[
         str, typer.Option("--backbone", "-b", help="Backbones, separated by commas.", autocompletion=complete_backbones)

@@ -17,6 +17,7 @@ from leadbench.cli.options import (
     complete_backbones,
     grouped,
 )
+from leadbench.cli.outputs import writable
 from leadbench.cli.running import run_and_print
 from leadbench.core.config import StructureConfig
 from leadbench.tasks.shared.runner import Recipe
@@ -44,7 +45,12 @@ def structure(
     seed: SeedOption = 0,
     figure: Annotated[
         Path | None,
-        typer.Option("--figure", help="PNG to write [default: structure.png beside the records].", show_default=False),
+        typer.Option(
+            "--figure",
+            help="PNG to write [default: structure.png beside the records].",
+            show_default=False,
+            callback=writable("--figure", file=True),
+        ),
     ] = None,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:

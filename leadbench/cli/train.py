@@ -12,6 +12,7 @@ import typer
 from leadbench.cli.options import DatasetOptions, PresetOption, SkipBadOption, complete_backbones, grouped
 from leadbench.cli.progress import figures_text, progress
 from leadbench.core.errors import ConfigError
+from leadbench.core.files import require_output
 from leadbench.core.overrides import override
 from leadbench.core.presets import Preset, get_preset
 from leadbench.training import stages
@@ -69,6 +70,7 @@ class _Call:
         """Open everything, train, print where the weights are."""
         chosen = self.overrides.preset(self.options.preset, self.stage)
         opened = open_assets(self.assets.choice(), strict=self.assets.strict_plugins)
+        require_output(opened.models.folder, "--models")
         with progress() as reporter:
             shop = Workshop(
                 opened.dataset,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from leadbench.cli.options import RootOption
+from leadbench.cli.outputs import writable
 from leadbench.core.errors import WeightsError
 from leadbench.training.build import build as build_set
 from leadbench.training.build import load_all
@@ -51,9 +52,14 @@ def verify(name: Annotated[str, typer.Argument(help="A shipped set.")] = "micro"
 
 def build(
     name: Annotated[str, typer.Argument(help="Preset to build.")] = "micro",
-    work: Annotated[Path, typer.Option("--work", help="Corpus, models and checkpoints.")] = Path("build/zoo"),
+    work: Annotated[
+        Path, typer.Option("--work", help="Corpus, models and checkpoints.", callback=writable("--work"))
+    ] = Path("build/zoo"),
     out: Annotated[
-        Path | None, typer.Option("--out", help="Packed files [default: WORK/packed].", show_default=False)
+        Path | None,
+        typer.Option(
+            "--out", help="Packed files [default: WORK/packed].", show_default=False, callback=writable("--out")
+        ),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trainings at a time.")] = 2,
 ) -> None:

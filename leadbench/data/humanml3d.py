@@ -71,12 +71,6 @@ class HumanML3DFolder:
         self._known_bad = frozenset(known_bad)
         if not self.root.is_dir():
             raise DataError(f"dataset {self.root}: no such folder")
-        for name in ("new_joint_vecs", "texts"):
-            if not (self.root / name).is_dir():
-                raise DataError(
-                    f"dataset {self.root}: missing folder {name}/ (needed: new_joint_vecs/, texts/, Mean.npy, Std.npy, "
-                    f"train.txt, val.txt, test.txt)"
-                )
         mean, std, skeleton = read_statistics(self.root)
         if card is not None and card.skeleton != skeleton.name:
             raise DataError(
@@ -118,6 +112,7 @@ class HumanML3DFolder:
             NonFiniteError: a motion holds NaN or infinity, is not known to, and ``skip_bad`` is off.
             DataError: a file is missing, a motion has another width, or a caption cannot be read.
         """
+        self._require_folders()
         samples: list[MotionSample] = []
         left: dict[str, list[str]] = {
             "too_short": [],
@@ -155,6 +150,15 @@ class HumanML3DFolder:
                 f"and under {self.card.max_frames} frames)"
             )
         return samples, SplitReport(len(samples), **{key: tuple(ids) for key, ids in left.items()})
+
+    def _require_folders(self) -> None:
+        """Statistics alone are enough to generate; motions and captions are needed to measure and to train."""
+        for name in ("new_joint_vecs", "texts"):
+            if not (self.root / name).is_dir():
+                raise DataError(
+                    f"dataset {self.root}: missing folder {name}/ (needed: new_joint_vecs/, texts/, Mean.npy, Std.npy, "
+                    f"train.txt, val.txt, test.txt)"
+                )
 
     def _card(self, skeleton: str, given: DatasetCard | None) -> DatasetCard:
         written = read_card(self.root)

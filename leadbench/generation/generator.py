@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from leadbench.core.contracts import Backbone, Projector
 from leadbench.core.errors import ConfigError, unknown_name
-from leadbench.core.files import write_text_atomic
+from leadbench.core.files import replacing, write_text_atomic
 from leadbench.core.provenance import collect_provenance
 from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
@@ -27,6 +29,8 @@ from leadbench.motion.features import features_to_joints
 from leadbench.text.placeholders import split_caption
 
 MOST_FRAMES = 196
+_NUMBERED = re.compile(r"\d+(?=-)")
+_LONGEST = 60  # bytes of a caption in a file name
 
 
 @dataclass(frozen=True)
@@ -136,13 +140,19 @@ class Generator:
 def write_motions(
     motions: Sequence[GeneratedMotion], request: GenerateRequest, generator: Generator, out: Path
 ) -> list[Path]:
-    """Write ``NAME.features.npy``, ``NAME.joints.npy`` and ``generate.json``: request, models, provenance."""
+    """Write ``NAME.features.npy``, ``NAME.joints.npy`` and ``generate.json``: request, models, provenance.
+
+    What the folder holds already stays: numbers go on behind its last, and the description is ``generate-NUMBER.json``.
+    """
     out.mkdir(parents=True, exist_ok=True)
+    first = 1 + max((int(match[0]) for path in out.iterdir() if (match := _NUMBERED.match(path.name))), default=-1)
+    motions = [replace(motion, name=_renumbered(motion.name, first)) for motion in motions]
     written = []
     for motion in motions:
         for kind, values in (("features", motion.features), ("joints", motion.joints)):
             path = out / f"{motion.name}.{kind}.npy"
-            np.save(path, values.numpy())
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, values.numpy(), allow_pickle=False)
             written.append(path)
     content = {
         "request": asdict(request),
@@ -150,14 +160,23 @@ def write_motions(
         **generator.description(request),
         **collect_provenance(),
     }
-    write_text_atomic(out / "generate.json", json.dumps(content, indent=2) + "\n")
+    about = "generate.json" if first == 0 else f"generate-{first:03d}.json"
+    write_text_atomic(out / about, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return written
 
 
 def _slug(caption: str) -> str:
     """A caption as part of a file name.
 
-    >>> _slug("A person <superman> slowly.")
-    'a-person-superman-slowly'
+    >>> _slug("A person <superman> slowly."), _slug("Ein Mann läuft."), _slug("人が歩く")
+    ('a-person-superman-slowly', 'ein-mann-läuft', '人が歩く')
     """
-    return re.sub(r"[^a-z0-9]+", "-", caption.lower()).strip("-")[:60]
+    words = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", caption).lower()).strip("-")
+    while len(words.encode()) > _LONGEST:
+        words = words[:-1]
+    return words.strip("-") or hashlib.sha256(caption.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def _renumbered(name: str, first: int) -> str:
+    number, _, rest = name.partition("-")
+    return f"{int(number) + first:03d}-{rest}"

@@ -142,8 +142,18 @@ def from_matrix(matrix: Tensor) -> Tensor:
 
 
 def from_6d(values: Tensor) -> Tensor:
-    """Unit quaternions [..., 4] of any 6D values [..., 6]."""
-    return from_matrix(matrix_from_6d(values))
+    """Unit quaternions [..., 4] of any 6D values [..., 6], with the signs of the published ``cont6d_to_quat``.
+
+    The published formula makes a component positive that the diagonal of the matrix chooses: where its last entry is
+    negative, x or y, by which of the first two entries is larger; else z or w, by the sign of their sum. That is not
+    always the largest component, so w may be negative where :func:`from_matrix` has it positive.
+    """
+    matrix = matrix_from_6d(values)
+    q = from_matrix(matrix)
+    xx, yy, zz = (matrix[..., i, i] for i in range(3))
+    low, high = torch.where(xx > yy, 1, 2), torch.where(xx < -yy, 3, 0)
+    chosen = q.gather(-1, torch.where(zz < 0, low, high)[..., None])
+    return torch.where(chosen < 0, -q, q)
 
 
 def make_continuous(q: Tensor, dim: int = -3) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from leadbench.core.contracts import TextEncoder
 from leadbench.core.errors import LatentMismatchError
 from leadbench.core.presets import Preset, get_preset
+from leadbench.core.processes import begin_worker
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
@@ -110,7 +111,7 @@ def _run_wave(arguments: list[tuple[Job, str, Path, Path]], jobs: int) -> Iterat
         yield from map(_train, arguments)
         return
     threads = max(1, torch.get_num_threads() // jobs)
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), begin_worker, (threads,)) as pool:
         yield from pool.map(_train, arguments)
 
 

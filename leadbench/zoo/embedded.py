@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
 
-from leadbench.core.errors import DataError, WeightsError, unknown_name
-from leadbench.core.files import write_text_atomic
+from leadbench.core.errors import WeightsError, unknown_name
+from leadbench.core.files import locked, write_text_atomic
 from leadbench.core.provenance import sha256_file
-from leadbench.core.reading import read_json_object
+from leadbench.core.reading import read_json_object, reason
 from leadbench.core.settings import settings
 from leadbench.data.synthetic.options import VERSION, SynthesisOptions
 from leadbench.zoo.files import MANIFEST
@@ -40,25 +45,95 @@ def cache_folder() -> Path:
     return settings().cache or user_cache_path("leadbench", appauthor=False)
 
 
-def embedded_dataset(report: Callable[[int, int], None] | None = None) -> Path:
-    """Folder of the embedded corpus; the first call generates it.
+def embedded_dataset(
+    report: Callable[[int, int], None] | None = None, say: Callable[[str], None] = lambda _: None
+) -> Path:
+    """Folder of the embedded corpus; the first call generates it, and another process that asks meanwhile waits.
 
-    Raises:
-        DataError: the cache folder cannot be written.
+    Where the cache folder cannot be written it is generated in a temporary folder, for this process alone.
     """
     options = SynthesisOptions(workers=min(2, os.cpu_count() or 1))
     key = hashlib.sha256(f"{VERSION}/{options.clips}/{options.seed}".encode()).hexdigest()[:8]
     folder = cache_folder() / f"synthetic-{key}"
-    if folder.is_dir():
+    if _is_whole(folder):
         return folder
     from leadbench.data.synthetic.generate import synthesize  # brings scipy's interpolation
 
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        synthesize(folder, options, report)
+        with locked(folder.with_name(f"{folder.name}.lock")):
+            if not _is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                synthesize(folder, options, report)
+                _write_seal(folder)
+        return folder
     except OSError as exc:
-        raise DataError(f"{folder}: cannot be written ({exc}); set LEADBENCH_CACHE to a folder that can") from exc
-    return folder
+        aside = _temporary_folder() / folder.name
+        if not aside.is_dir():
+            say(f"{folder.parent} cannot be written ({reason(exc)}): the embedded corpus is made anew in each run")
+            synthesize(aside, options, report)
+        return aside
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a generated corpus is as it was written; one of an older version, which has no seal, is taken as it is.
+
+    Contents are hashed where a size or a time is not as it was last seen.
+    """
+    if not folder.is_dir():
+        return False
+    seal = _seal(folder)
+    if not seal.is_file():
+        return True
+    try:
+        stored = read_json_object(seal, WeightsError)
+    except WeightsError:
+        return False
+    if stored.get("seen") == _seen(folder):
+        return True
+    if stored.get("content") != _content(folder):
+        return False
+    with suppress(OSError):
+        _write_seal(folder)
+    return True
+
+
+def _seal(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.seal.json")
+
+
+def _write_seal(folder: Path) -> None:
+    write_text_atomic(_seal(folder), json.dumps({"content": _content(folder), "seen": _seen(folder)}) + "\n")
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files that runs and trainings read."""
+    parts = (folder, folder / "new_joint_vecs", folder / "texts")
+    return sorted(path for part in parts if part.is_dir() for path in part.iterdir() if path.is_file())
+
+
+def _seen(folder: Path) -> str:
+    """SHA-256 over names, sizes and times."""
+    digest = hashlib.sha256()
+    for path in _files(folder):
+        stat = path.stat()
+        digest.update(f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _content(folder: Path) -> str:
+    """SHA-256 over names and contents."""
+    digest = hashlib.sha256()
+    for path in _files(folder):
+        digest.update(f"{path.relative_to(folder)}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _temporary_folder() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="leadbench-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def shipped_names() -> list[str]:

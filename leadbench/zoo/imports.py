@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from leadbench.core.errors import ConfigError, WeightsError, unknown_name
+from leadbench.core.files import require_output
 from leadbench.core.provenance import collect_provenance, sha256_file
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionSpec
@@ -46,6 +47,7 @@ def import_official(
         raise ConfigError(f"--text-encoder {text_encoder}: only checkpoints have one, not --as {kind}")
     if text_encoder not in (None, *TOWERS):
         raise unknown_name("text encoder of a published model", str(text_encoder), TOWERS, where="--text-encoder")
+    require_output(folder, "--models")
     if kind == GLOVE:
         return _import_glove(path, folder)
     if motion is None:

@@ -32,7 +32,13 @@ def test_missing_parts_are_named(folder: Path, missing: str) -> None:
     path = folder / missing
     path.rename(folder / "elsewhere")
     with pytest.raises(DataError, match=missing):
-        HumanML3DFolder(folder)
+        HumanML3DFolder(folder).load("test")
+
+
+def test_statistics_alone_are_enough_to_open_it(folder: Path) -> None:
+    for name in ("new_joint_vecs", "texts"):
+        (folder / name).rename(folder.parent / name)
+    assert HumanML3DFolder(folder).motion.width == 263
 
 
 def test_nan_motion_is_refused_by_name_and_skipped_on_request(folder: Path) -> None:

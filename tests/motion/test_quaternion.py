@@ -81,3 +81,34 @@ def test_continuous_signs_along_any_dimension() -> None:
 def test_about_y_turns_z_towards_x() -> None:
     z = torch.tensor([0.0, 0.0, 1.0])
     torch.testing.assert_close(quat.rotate(quat.about_y(torch.tensor(math.pi / 4)), z), torch.tensor([1.0, 0.0, 0.0]))
+
+
+def _published(matrix: torch.Tensor) -> tuple[int, torch.Tensor]:
+    """Branch and quaternion of one rotation by the published formula (text-to-motion, Shepperd's method), in scalars."""
+    m = matrix.tolist()
+    (a, b, c), (d, e, f), (g, h, i) = m
+    if i < 0 and a > e:
+        x = (1 + a - e - i) ** 0.5
+        return 0, torch.tensor([(h - f) / x, x, (b + d) / x, (c + g) / x]) / 2
+    if i < 0:
+        y = (1 - a + e - i) ** 0.5
+        return 1, torch.tensor([(c - g) / y, (b + d) / y, y, (f + h) / y]) / 2
+    if a < -e:
+        z = (1 - a - e + i) ** 0.5
+        return 2, torch.tensor([(d - b) / z, (c + g) / z, (f + h) / z, z]) / 2
+    w = (1 + a + e + i) ** 0.5
+    return 3, torch.tensor([w, (h - f) / w, (c - g) / w, (d - b) / w]) / 2
+
+
+def test_signs_of_6d_are_the_published_ones_in_all_four_branches() -> None:
+    values = torch.randn(4000, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    found = quat.from_6d(values)
+    branches = [0, 0, 0, 0]
+    for matrix, mine in zip(quat.matrix_from_6d(values), found, strict=True):
+        branch, theirs = _published(matrix)
+        branches[branch] += 1
+        torch.testing.assert_close(mine, theirs.double(), atol=1e-6, rtol=0)
+    assert min(branches) > 500
+    assert int((found[:, 0] < 0).sum()) > 200  # which the largest component alone would not give
+    differ = (quat.from_matrix(quat.matrix_from_6d(values)) * found).sum(-1) < 0
+    assert 0 < int(differ.sum()) < len(values)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from leadbench.core.errors import DataError, LeadbenchError, NonFiniteError, unknown_name
+from leadbench.core.processes import begin_worker
 from leadbench.core.skeleton import get_skeleton
 from leadbench.data.humanml3d import HELD_OUT
 from leadbench.data.labels import MotionLabel, write_labels
@@ -218,8 +219,7 @@ def _outcomes(corpus: Corpus, recordings: Sequence[Recording], options: PrepareO
     if options.workers <= 1:
         yield from map(_convert, arguments)
         return
-    # the processes share the cores, so each computes on one
-    with ProcessPoolExecutor(options.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(options.workers, initializer=begin_worker) as pool:
         yield from pool.map(_convert, arguments, chunksize=8)
 
 

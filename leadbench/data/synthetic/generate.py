@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from leadbench.core.errors import DataError
+from leadbench.core.processes import begin_worker
 from leadbench.core.random import stream
 from leadbench.core.skeleton import get_skeleton
 from leadbench.data.prepare.splits import SHARES, split_clips
@@ -116,8 +117,7 @@ def _clips(options: SynthesisOptions) -> Iterator[tuple[PreparedClip, tuple[str,
     if options.workers <= 1:
         yield from map(_make, arguments)
         return
-    # the processes share the cores, so each computes on one
-    with ProcessPoolExecutor(options.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(options.workers, initializer=begin_worker) as pool:
         yield from pool.map(_make, arguments, chunksize=16)
 
 

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import torch
 
 from leadbench.core.errors import ResultsError
+from leadbench.core.files import require_name
+from leadbench.core.processes import begin_worker
 from leadbench.core.provenance import collect_provenance
 from leadbench.results.records import Record, Run
 from leadbench.results.store import RunStore
@@ -116,7 +118,7 @@ _units: list[Unit] = []  # of this worker process
 
 
 def _open_in_worker(recipe: Recipe, shared: Any, folder: Path, threads: int) -> None:
-    torch.set_num_threads(threads)
+    begin_worker(threads)
     task = recipe.open()
     task.adopt(shared, folder)
     _units[:] = task.units()
@@ -137,7 +139,8 @@ def run_name(task: str, identity: Mapping[str, Any]) -> str:
 
 def run_folder(task: Task, out: Path) -> Path:
     """Where the records of a task go."""
-    return out / task.group / run_name(task.name, task.identity())
+    group = require_name(task.group, f"task {task.name!r}: group")
+    return out / group / run_name(require_name(task.name, "task"), task.identity())
 
 
 def run_task(task: Task, out: Path, *, executor: Executor | None = None, progress: Progress = silent) -> Run:

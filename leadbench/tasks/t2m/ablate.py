@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from leadbench.core.files import require_output
 from leadbench.core.presets import PROJECTOR_VARIANTS, Preset
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.training.loop import Progress
@@ -31,6 +32,7 @@ def train_variants(
     space = backbone.autoencoder.fingerprint
     # projectors of the folder's own latent space belong to no single backbone
     owner = None if opened.models.has("autoencoder") else name
+    require_output(opened.models.folder, "--models")
     shop = Workshop(opened.dataset, preset, opened.models, report=report)
     written = []
     for variant in PROJECTOR_VARIANTS:
