@@ -84,7 +84,7 @@ def test_about_y_turns_z_towards_x() -> None:
 
 
 def _published(matrix: torch.Tensor) -> tuple[int, torch.Tensor]:
-    """Branch and quaternion of one rotation by the published formula (text-to-motion, Shepperd's method), in scalars."""
+    """Branch and quaternion of one rotation by the published formula (Shepperd's method), in scalars."""
     m = matrix.tolist()
     (a, b, c), (d, e, f), (g, h, i) = m
     if i < 0 and a > e:
