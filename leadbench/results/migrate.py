@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from leadbench.core.files import write_text_atomic
 from leadbench.core.errors import ResultsError
-from leadbench.core.reading import parse_json, read_json_object, read_text
+from leadbench.core.reading import parse_json, read_json_object, read_text, reason
 from leadbench.results.records import SCHEMA_VERSION, Record
 from leadbench.results.rows import Row
 from leadbench.results.seals import DIGEST, packed_plan, run_digest
@@ -78,7 +78,10 @@ def _migrate(folder: Path) -> bool:
         raise ResultsError(
             f"{path}: schema version {version}; this leadbench migrates versions 1 and 2 to {SCHEMA_VERSION}"
         )
-    content, records = (_from_1 if version == 1 else _from_2)(header, folder)
+    try:
+        content, records = (_from_1 if version == 1 else _from_2)(header, folder)
+    except (LookupError, TypeError, AttributeError, ValueError) as exc:  # entries that are missing, or of another kind
+        raise ResultsError(f"{path}: not a run of version {version} ({type(exc).__name__}: {reason(exc)})") from exc
     run = run_digest(content["task"], content["identity"])
     plan = packed_plan(record.key for record in records)
     write_text_atomic(folder / "records.jsonl", "".join(record_line(record, run) for record in records))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 DIGEST = "digest"
+MOST_RECORDS = 1_000_000
 
 
 def run_digest(task: str, identity: Mapping[str, Any]) -> str:
@@ -49,6 +50,9 @@ def planned_keys(plan: Mapping[str, int | Sequence[int]]) -> set[str]:
     Raises:
         TypeError, ValueError: it is no plan.
     """
+    counts = [found if isinstance(found, int) else len(found) for found in plan.values()]
+    if any(count < 0 for count in counts) or sum(counts) > MOST_RECORDS:
+        raise ValueError(f"more than {MOST_RECORDS} records, or less than none")
     return {
         f"{row}#{replication}"
         for row, found in plan.items()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
+import pickletools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,10 +78,18 @@ def load_plain_pickle(path: Path) -> Any:
         WeightsError: the file holds anything else; nothing of it is executed.
     """
     try:
-        with path.open("rb") as file:
-            return _PlainUnpickler(file).load()
+        content = path.read_bytes()
+        _require_modest(content)
+        return _PlainUnpickler(io.BytesIO(content)).load()
     except Exception as exc:  # a broken pickle makes the unpickler raise anything
         raise WeightsError(f"{path}: cannot be read safely: {reason(exc)}") from exc
+
+
+def _require_modest(content: bytes) -> None:
+    """Refuse places of the memo far beyond the file's length, for which the unpickler would take memory at once."""
+    for opcode, argument, _ in pickletools.genops(content):
+        if "PUT" in opcode.name and isinstance(argument, int) and not 0 <= argument <= len(content):
+            raise pickle.UnpicklingError(f"it asks for place {argument} of a memo")
 
 
 def _table(path: Path) -> Tensor:
