@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from leadbench.cli.console import note
 from leadbench.cli.options import PluginOption
 from leadbench.cli.outputs import writable
 from leadbench.cli.progress import progress
@@ -17,6 +18,7 @@ from leadbench.data.check import check_folder
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.data.synthetic.generate import synthesize as generate_corpus
 from leadbench.data.synthetic.options import SynthesisOptions
+from leadbench.data.tag_folder import tag_folder
 from leadbench.plugins.manager import load_plugins
 
 
@@ -73,6 +75,27 @@ def check(
     serious = sum(not problem.harmless for problem in found.problems)
     if serious:
         raise DataError(f"{folder}: {serious} problems")
+
+
+def tag(
+    folder: Annotated[Path, typer.Argument(help="Dataset folder, whose texts/ holds captions.")],
+    tagger: Annotated[
+        str, typer.Option("--tagger", help="spacy, lexicon, or auto: spacy where it is installed.")
+    ] = "auto",
+    again: Annotated[bool, typer.Option("--again", help="Also captions that have tags.")] = False,
+) -> None:
+    """Give captions of one's own their part-of-speech tags.
+
+    A line is a caption alone, or caption#tokens#from#to. With spaCy (pip install 'leadbench[tag]') tokens are those of
+    HumanML3D.
+
+    Example: leadbench data tag data/mine
+    """
+    report = tag_folder(folder, tagger, again=again)
+    typer.echo(f"{report.tagged} captions tagged by {report.tagger}, {report.kept} had tags")
+    if report.guessed:
+        some = ", ".join(word for word, _ in report.guessed.most_common(5))
+        note(f"{len(report.guessed)} words were guessed by their ending ({some}); spaCy knows them")
 
 
 def list_datasets(

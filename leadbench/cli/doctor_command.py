@@ -60,7 +60,7 @@ def _print(diagnoses: Sequence[Diagnosis]) -> None:
     width = max(len(entry.what) for entry in diagnoses)
     for entry in diagnoses:
         fix = f"  -> {entry.fix}" if entry.fix else ""
-        typer.echo(f"{'!' if entry.fix else ' '} {entry.what:<{width}}  {entry.found}{fix}")
-    wrong = [entry for entry in diagnoses if entry.fix]
+        typer.echo(f"{'!' if entry.wrong else ' '} {entry.what:<{width}}  {entry.found}{fix}")
+    wrong = [entry for entry in diagnoses if entry.wrong]
     if wrong:
         raise ConfigError(f"doctor: {len(wrong)} found; first: {wrong[0].what}: {wrong[0].fix}")

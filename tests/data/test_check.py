@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folders import write_folder
+from official_layouts import write_dataset
 
 from leadbench.cli.main import main
 from leadbench.data.check import check_folder
+from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
 
@@ -110,3 +112,33 @@ def test_the_command(
     assert len(json.loads(capsys.readouterr().out)["problems"]) == 9
     assert _call(monkeypatch, "data", "list", good.parent) == 0
     assert "skeleton humanml3d, 20 fps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [263, 251])
+def test_published_folders_pass_with_their_oddities(
+    width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As HumanML3D and KIT-ML are published: NaN in 007975, empty captions files, short clips, unlisted files."""
+    root = write_dataset(tmp_path / "X", width=width)
+    names = (root / "train.txt").read_text().split()
+    (root / "texts" / f"{names[0]}.txt").write_text("")
+    short = root / "new_joint_vecs" / f"{names[1]}.npy"
+    np.save(short, np.load(short)[:10])
+    np.save(root / "new_joint_vecs" / "unlisted.npy", np.load(short))
+    assert _call(monkeypatch, "data", "check", root, "--most", "100") == 0
+    printed = capsys.readouterr().out
+    for place in (f"texts/{names[0]}.txt: holds no caption", f"{names[1]}.npy: has 10 frames", "are in no split"):
+        assert any(place in line and "harmless" in line for line in printed.splitlines()), printed
+    assert all("harmless" in line for line in printed.splitlines()[1:])
+    dataset = HumanML3DFolder(root)
+    for split in ("train", "val", "test"):
+        assert dataset.load(split)[0]
+
+
+def test_what_passes_is_opened_by_a_run_and_what_a_run_refuses_is_reported(folder: Path) -> None:
+    assert not check_folder(folder).problems
+    card = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**card, "min_frames": 199}))
+    (found,) = check_folder(folder).problems
+    assert found.kind == "opening"
+    assert "no usable motion" in found.what

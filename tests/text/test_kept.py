@@ -106,7 +106,7 @@ def test_captions_meet_those_of_their_own_number_of_tokens() -> None:
 def test_an_identity_changes_with_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "weights"
     (folder / "1_Pooling").mkdir(parents=True)
-    for name in ("model.safetensors", "1_Pooling/config.json"):
+    for name in ("model.safetensors", "modules.json", "1_Pooling/config.json"):
         (folder / name).write_text("x")
     monkeypatch.setenv("LEADBENCH_ENCODERS__T5", str(folder))
     monkeypatch.setenv("LEADBENCH_ENCODERS__CLIP", str(folder / "model.safetensors"))
