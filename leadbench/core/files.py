@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
+import shutil
 import tempfile
 import threading
 import time
@@ -35,9 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
     ...     [file.name for file in Path(folder).iterdir()]
     ['card.json']
     """
-    # of the same folder, so that the move stays on one disk; of this thread, so that two writers do not share it
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    _remove_stale(path)
+    remove_abandoned(path, "tmp")
+    temporary = aside(path, "tmp")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -46,12 +47,32 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove what writers of ``path`` that were killed left behind."""
-    for left in path.parent.glob(f".{glob_escape(path.name)}.*.tmp"):
+def aside(path: Path, ending: str) -> Path:
+    """A name beside ``path``, on the same disk, that no other machine, process or thread uses."""
+    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.{threading.get_ident()}.{ending}")
+
+
+def remove_abandoned(path: Path, ending: str) -> None:
+    """Remove what writers of ``path`` left behind :func:`aside` that are dead, or that began more than a day ago."""
+    for left in path.parent.glob(f".{glob_escape(path.name)}.*.{ending}"):
+        host, _, numbers = (
+            left.name.removeprefix(f".{path.name}.").removesuffix(f".{ending}").partition(f"{platform.node()}.")
+        )
+        process = numbers.partition(".")[0]
+        dead = not host and process.isdecimal() and not _is_running(int(process))
         with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                left.unlink()
+            if dead or time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def glob_escape(name: str) -> str:

@@ -66,7 +66,7 @@ def parse_json(text: str, where: object, error: type[LeadbenchError] = DataError
         error: it is not JSON, nests too deeply, or holds numbers that JSON does not have (NaN, Infinity).
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as exc:
         raise error(f"{where}: not JSON ({reason(exc)})") from exc
 
@@ -139,6 +139,13 @@ def first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     return f"{where}: {reason(ValueError(first['msg']))}" if where else reason(ValueError(first["msg"]))
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:20]} is out of range")
+    return value
 
 
 def _refuse_constant(name: str) -> Any:

@@ -80,7 +80,7 @@ def load_concept(path: Path) -> Concept:
     Raises:
         WeightsError: the file is missing or holds none.
     """
-    tensors, about = read_tensors(path)
+    tensors, about = read_tensors(path, sealed=True)
     if about.pop("kind", None) != KIND or not {"vector", "probe"} <= set(tensors):
         raise WeightsError(f"{path}: holds no concept (leadbench mti learn writes them)")
     vector, probe = tensors["vector"], tensors["probe"]

@@ -16,7 +16,8 @@ from leadbench.zoo.files import ModelCard, card_path
 from leadbench.zoo.state_dict import require_finite
 
 STATISTICS = ("statistics.mean", "statistics.std")
-_SMALL = 16_384  # sizes up to it need no tensor that shows them, as a table of positions that is computed
+_SMALL = 256  # sizes up to it need no tensor that shows them
+_MOST_POSITIONS = 16_384  # of a table that is computed
 _LARGER = 4  # how much larger than every dimension of the tensors a size may be: of blocks that are cut out of one
 _MOST_LAYERS = 256
 
@@ -101,7 +102,7 @@ def _require_sizes(config: BaseModel, tensors: Mapping[str, Tensor], path: Path)
     """Refuse sizes that the tensors show to be wrong, before memory is taken for them."""
     largest = max((size for tensor in tensors.values() for size in tensor.shape), default=0)
     for name, value in _sizes(config.model_dump()):
-        most = _MOST_LAYERS if name == "layers" else max(_SMALL, _LARGER * largest)
+        most = {"layers": _MOST_LAYERS, "positions": _MOST_POSITIONS}.get(name, max(_SMALL, _LARGER * largest))
         if value > most:
             raise WeightsError(
                 f"{card_path(path)}: architecture: {name} {value} does not fit the tensors of {path.name}"

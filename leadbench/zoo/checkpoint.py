@@ -64,7 +64,7 @@ def read_checkpoint(path: Path) -> Any:
         raise WeightsError(f"checkpoint {str(path)[:200]}: no such file")
     if path.suffix == ".safetensors":
         return read_tensors(path)[0]
-    zipped = zipfile.is_zipfile(path)
+    zipped = _is_zipped(path)
     if zipped:
         _require_bounded(path)
     try:
@@ -90,12 +90,19 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _is_zipped(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except (zipfile.BadZipFile, OSError) as exc:
+        raise WeightsError(f"checkpoint {path}: not a readable checkpoint: {reason(exc)}") from exc
+
+
 def _require_bounded(path: Path) -> None:
     """Refuse an archive that unpacks to much more than it is: torch stores its tensors as they are."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
+    except Exception as exc:  # a broken directory of an archive makes the reader raise many types
         raise WeightsError(f"checkpoint {path}: not a readable checkpoint: {reason(exc)}") from exc
     unpacked = sum(member.file_size for member in members)
     program = max((member.file_size for member in members if member.filename.endswith(".pkl")), default=0)

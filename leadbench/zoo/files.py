@@ -116,7 +116,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
         OSError: it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    about = {**(metadata or {}), DIGEST: tensors_digest(tensors)}
+    about = {**(metadata or {}), DIGEST: _content_digest(tensors, metadata or {})}
     with replacing(path) as temporary:
         try:
             save_file({name: _own(tensor) for name, tensor in tensors.items()}, temporary, about)
@@ -125,8 +125,11 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
         temporary.chmod(0o644)  # safetensors writes files that nobody else may read
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Path, *, sealed: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a safetensors file; where it carries a hash, they are what was written.
+
+    Args:
+        sealed: whether it must carry one.
 
     Raises:
         WeightsError: it is missing, no safetensors file, or its content changed after it was written.
@@ -138,9 +141,17 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except Exception as exc:  # a broken header makes the reader raise anything
         raise WeightsError(f"{path}: not a readable safetensors file ({reason(exc)})") from exc
     written = about.pop(DIGEST, None)
-    if written is not None and written != tensors_digest(tensors):
+    if written is None and sealed:
+        raise WeightsError(f"{path}: carries no hash, as all such files of this version do; make it again")
+    if written is not None and written != _content_digest(tensors, about):
         raise WeightsError(f"{path}: its content changed after it was written (SHA-256 differs); make it again")
     return tensors, about
+
+
+def _content_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """SHA-256 over tensors and metadata."""
+    text = f"{tensors_digest(tensors)} {json.dumps(dict(metadata), sort_keys=True)}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:

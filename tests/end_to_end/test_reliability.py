@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -97,7 +98,7 @@ def test_a_damaged_corpus_is_made_again_and_one_of_a_dead_process_is_removed(tmp
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 128]))
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    left = root.with_name(f".{root.name}.{os.uname().nodename}.{dead.pid}.partial")
+    left = root.with_name(f".{root.name}.{platform.node()}.{dead.pid}.1.partial")
     left.mkdir()
     finish(start("-c", MAKE_CORPUS, LEADBENCH_CACHE=str(tmp_path)))
     assert path.read_bytes() == whole

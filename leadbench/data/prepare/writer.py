@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadbench.core.errors import DataError
-from leadbench.core.files import glob_escape
+from leadbench.core.files import aside, remove_abandoned
 from leadbench.core.skeleton import Skeleton, feature_slices
 from leadbench.data.prepare.tagging import tag
 
@@ -41,9 +40,8 @@ def fresh_folder(out: Path) -> Iterator[Path]:
     """
     if out.exists():
         raise DataError(f"--out {out}: exists already; name a new folder or remove it")
-    mine = f"{os.uname().nodename}.{os.getpid()}"
-    _remove_abandoned(out)
-    temporary = out.with_name(f".{out.name}.{mine}.partial")
+    remove_abandoned(out, "partial")
+    temporary = aside(out, "partial")
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -55,24 +53,6 @@ def fresh_folder(out: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _remove_abandoned(out: Path) -> None:
-    """Remove what processes of this machine that are dead left behind of ``out``."""
-    for left in out.parent.glob(f".{glob_escape(out.name)}.{glob_escape(os.uname().nodename)}.*.partial"):
-        process = left.name.split(".")[-2]
-        if process.isdecimal() and not _is_running(int(process)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def write_clip(folder: Path, clip: PreparedClip) -> None:
