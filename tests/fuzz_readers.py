@@ -114,6 +114,8 @@ READERS: dict[str, Reader] = {
         "models/diffusion-x.json", _models(lambda s: s.chosen_denoiser("diffusion", "mld", "x"))
     ),
     "card of a projector": Reader("models/projector.json", _models(lambda s: s.projector())),
+    "card of an older projector": Reader("models/older.json", _models(lambda s: s.projector("older"))),
+    "catalog": Reader("models/older.json", _models(lambda s: s.catalog.projectors("0" * 64, "lead"))),
     "projector": Reader("models/projector.safetensors", _models(lambda s: s.projector())),
     "card of the evaluator": Reader("models/evaluator.json", _models(lambda s: s.evaluator())),
     "evaluator": Reader("models/evaluator.safetensors", _models(lambda s: s.evaluator())),
@@ -188,6 +190,9 @@ def _write_models(folder: Path, data: Path) -> None:
     _model(folder / "diffusion-x", Denoiser(denoiser), "diffusion", {"architecture": denoiser}, links)
     projector = LeadProjector(tiny.projector.architecture)
     _model(folder / "projector", projector, "projector", {"architecture": projector.config}, links)
+    _model(folder / "older", projector, "projector", {"architecture": projector.config, "align_weight": 1.0}, links)
+    older = json.loads((folder / "older.json").read_text())
+    (folder / "older.json").write_text(json.dumps({k: older[k] for k in ("stage", "preset", "config", "links")}))
     networks = EvaluatorNetworks(evaluator)
     _model(
         folder / "evaluator",

@@ -78,6 +78,8 @@ class ModelCard(FrozenModel):
 def upgraded(card: dict[str, Any]) -> dict[str, Any]:
     """An older card with the fields that tell what a model is."""
     links, config = card.get("links") or {}, card.get("config") or {}
+    if not isinstance(links, Mapping) or not isinstance(config, Mapping):
+        return card  # no card at all, as the fields will say
     found = {"text_encoder": links.get("text_encoder"), "latent": links.get("latent"), **card}
     stage = card.get("stage")
     if stage == "projector":
@@ -95,7 +97,8 @@ def projector_variant(config: Mapping[str, Any]) -> str | None:
     >>> projector_variant({"align_weight": 0.0})
     'no-align'
     """
-    shape = (config.get("architecture") or {}).get("architecture", "transformer")
+    architecture = config.get("architecture")
+    shape = architecture.get("architecture") if isinstance(architecture, Mapping) else None
     if shape in ("mlp", "skip"):
         return str(shape)
     for loss in ("var", "align", "rec"):
