@@ -194,6 +194,13 @@ def main() -> None:
         _fail(str(exc))
     except OSError as exc:
         _fail(_said(exc))
+    except ValueError as exc:
+        refused = sys.modules.get("pydantic")  # imported, where it was a configuration that refused a value
+        if refused is None or not isinstance(exc, refused.ValidationError):
+            raise
+        from leadbench.core.reading import first_problem
+
+        _fail(f"{exc.title}: {first_problem(exc)}")
     except MemoryError:
         _fail("out of memory; give --chunk a smaller number, or --jobs")
     except KeyboardInterrupt:

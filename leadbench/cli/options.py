@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -335,13 +336,19 @@ def evaluator_and_folder(evaluator: str) -> tuple[str, Path | None]:
     return evaluator, None
 
 
-def parse_names(text: str) -> tuple[str, ...]:
+def parse_names(text: str, option: str = "--backbone") -> tuple[str, ...]:
     """Parse names separated by commas.
+
+    Raises:
+        ConfigError: there is none.
 
     >>> parse_names("mld, motionlcm")
     ('mld', 'motionlcm')
     """
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise ConfigError(f"{option} {text!r}: no name given")
+    return names
 
 
 def parse_numbers(text: str, kind: type[Number], option: str) -> list[Number]:
@@ -355,7 +362,9 @@ def parse_numbers(text: str, kind: type[Number], option: str) -> list[Number]:
     """
     try:
         values = [kind(part) for part in text.split(",") if part.strip()]
-    except ValueError as exc:
+        if not all(math.isfinite(value) for value in values):
+            raise ValueError(text)
+    except (ValueError, OverflowError) as exc:
         raise ConfigError(f"{option} {text!r}: must be numbers separated by commas, such as 1,2,4") from exc
     if not values:
         raise ConfigError(f"{option}: no value given")
@@ -389,7 +398,7 @@ def parse_losses(text: str, known: Mapping[str, object] | tuple[str, ...]) -> tu
     Raises:
         UnknownNameError: there is no such loss.
     """
-    chosen = parse_names(text)
+    chosen = parse_names(text, "--losses")
     for loss in chosen:
         if loss not in known:
             raise unknown_name("loss", loss, known, where="--losses")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 
 class FrozenModel(BaseModel):
     """Base of every configuration: immutable, and strict about unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(allow_inf_nan=False, frozen=True, extra="forbid")
 
 
 # --------------------------------------------------------------------------------------
@@ -196,11 +196,11 @@ class MTIConfig(FrozenModel):
     protocol: Literal["mti", "styles"] = "mti"
     seed: int = 0
     motions: int = Field(100, gt=1)
-    replications: int = Field(20, gt=0)
+    replications: int = Field(20, gt=0, le=10_000)
     pool: int = Field(32, gt=1)
     diversity_pairs: int = Field(300, gt=0)
     losses: tuple[InversionLoss, ...] = ("feat", "mld", "lead")
-    learning_rates: tuple[float, ...] = (0.1, 0.3, 1.0)  # candidates; each loss takes the best on validation
+    learning_rates: tuple[PositiveFloat, ...] = (0.1, 0.3, 1.0)  # candidates; each loss takes the best on validation
     selection_motions: int = Field(32, gt=1)
     split: str = "test"
     chunk: int = Field(128, gt=0)
@@ -402,7 +402,7 @@ class T2MConfig(FrozenModel):
 
     protocol: Literal["guo-2022", "mld"] = "guo-2022"
     seed: int = 0
-    replications: int = Field(20, gt=0)
+    replications: int = Field(20, gt=0, le=10_000)
     pool: int = Field(32, gt=1)
     diversity_pairs: int = Field(300, gt=0)
     multimodality_captions: int = Field(100, gt=0)

@@ -50,6 +50,10 @@ class CheckpointError(LeadbenchError):
     """A training's checkpoint is damaged, or of another training."""
 
 
+class WorkerError(LeadbenchError):
+    """A process that shared the work died."""
+
+
 class SelfTestError(LeadbenchError):
     """Real motions do not score as they should: evaluator and dataset do not belong together."""
 

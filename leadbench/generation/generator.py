@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from leadbench.core.contracts import Backbone, Projector
-from leadbench.core.errors import ConfigError, unknown_name
+from leadbench.core.errors import ConfigError, NonFiniteError, unknown_name
 from leadbench.core.files import replacing, write_text_atomic
 from leadbench.core.provenance import collect_provenance
 from leadbench.core.random import NoiseSource
@@ -29,6 +30,7 @@ from leadbench.motion.features import features_to_joints
 from leadbench.text.placeholders import split_caption
 
 MOST_FRAMES = 196
+MOST_MOTIONS = 10_000  # of one caption
 _NUMBERED = re.compile(r"\d+(?=-)")
 _LONGEST = 60  # bytes of a caption in a file name
 
@@ -57,6 +59,10 @@ class GenerateRequest:
             raise ConfigError(
                 f"frames {self.frames}: must be a multiple of {FRAME_STEP}, from {FRAME_STEP} to {MOST_FRAMES}"
             )
+        if self.guidance is not None and not math.isfinite(self.guidance):
+            raise ConfigError(f"guidance {self.guidance}: must be a number")
+        if not 0 < self.count <= MOST_MOTIONS:
+            raise ConfigError(f"count {self.count}: must be from 1 to {MOST_MOTIONS}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +106,8 @@ class Generator:
                 noise = NoiseSource(request.seed, ids, 0, repeat)
                 latent = backbone.sample(condition, mask, noise, steps=steps, guidance=guidance)
                 features = decode_latents(backbone.autoencoder, latent, mask, edit).denormalize().features
+                if not bool(torch.isfinite(features).all()):
+                    raise NonFiniteError(f"backbone {backbone.name!r}: generated NaN or infinity")
                 made += self._named(request, features, repeat)
         return sorted(made, key=lambda motion: motion.name)
 

@@ -75,15 +75,16 @@ def embedded_dataset(
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a generated corpus is as it was written; one of an older version, which has no seal, is taken as it is.
+    """Whether a generated corpus is as it was written.
 
-    Contents are hashed where a size or a time is not as it was last seen.
+    Contents are hashed where a size or a time is not as it was last seen. One without a seal, as older versions left
+    it, is made anew, unless nothing can be written beside it.
     """
     if not folder.is_dir():
         return False
     seal = _seal(folder)
     if not seal.is_file():
-        return True
+        return not os.access(folder.parent, os.W_OK)
     try:
         stored = read_json_object(seal, WeightsError)
     except WeightsError:

@@ -334,3 +334,44 @@ def test_long_clips_are_cut(frames: int, kept: list[int]) -> None:
     assert [stop - start for _, start, stop in pieces] == kept
     assert pieces[0][1] == 0
     assert all(before[2] == after[1] for before, after in pairwise(pieces))
+
+
+def _z_up(text: str) -> str:
+    """The same motion as a program writes it whose z axis points up: (x, y, z) is (x, -z, y) there."""
+    lines, columns = [], []
+    for line in text.splitlines():
+        words = line.split()
+        if words[:1] == ["OFFSET"]:
+            x, y, z = map(float, words[1:])
+            line = f"OFFSET {x} {-z} {y}"
+        elif words[:1] == ["CHANNELS"]:
+            turned = [{"Y": "Z", "Z": "Y"}.get(name[0], name[0]) + name[1:] for name in words[2:]]
+            columns += [-1.0 if name[0] == "Z" else 1.0 for name in words[2:]]
+            line = " ".join([*words[:2], *turned])
+        elif words and len(words) == len(columns) and "MOTION" in lines:
+            line = " ".join(str(sign * float(word)) for sign, word in zip(columns, words, strict=True))
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def test_motion_with_z_up_is_turned_and_named(source: Path, tmp_path: Path) -> None:
+    """Its features and captions are those of the motion with y up; one of its files has another extension's case."""
+    for folder, change in (("y", str), ("z", _z_up)):
+        for path in sorted(source.rglob("*.bvh")):
+            suffix = ".BVH" if folder == "z" and path.stem.endswith("1") else ".bvh"
+            target = tmp_path / folder / f"{path.stem}{suffix}"
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(change(path.read_text()))
+    reports = [prepare_bnr(tmp_path / f, tmp_path / f"{f}-out", PrepareOptions(workers=1)) for f in ("y", "z")]
+    assert reports[0].notes == {}
+    assert set(reports[1].notes) == {path.stem.removeprefix("dataset-") for path in source.rglob("*.bvh")} - set(
+        reports[1].short
+    )
+    assert all("turned upright: z points up" in note[0] for note in reports[1].notes.values())
+    names = ids(tmp_path / "y-out", "train")
+    assert names == ids(tmp_path / "z-out", "train")
+    for name in names:
+        first, second = (np.load(tmp_path / f"{f}-out" / "new_joint_vecs" / f"{name}.npy") for f in ("y", "z"))
+        np.testing.assert_allclose(first, second, atol=2e-3)
+        texts = [(tmp_path / f"{f}-out" / "texts" / f"{name}.txt").read_text() for f in ("y", "z")]
+        assert texts[0] == texts[1]

@@ -7,13 +7,14 @@ import json
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from leadbench.core.errors import ResultsError
+from leadbench.core.errors import ResultsError, WorkerError
 from leadbench.core.files import require_name
 from leadbench.core.processes import begin_worker
 from leadbench.core.provenance import collect_provenance
@@ -101,12 +102,20 @@ class LocalPool:
         """As they are done.
 
         Raises:
+            WorkerError: a process died.
             Whatever a unit raises; units that had ended by then were yielded.
         """
         assert self._pool is not None, "start comes first"
         futures = {self._pool.submit(_work, number): number for number in numbers}
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            try:
+                records = future.result()
+            except BrokenProcessPool as exc:
+                raise WorkerError(
+                    "a worker process died (killed, or out of memory?); what was done is stored: start the same "
+                    "command again, with fewer --jobs"
+                ) from exc
+            yield futures[future], records
 
     def stop(self) -> None:
         """End the processes; what runs is finished, what waits is dropped."""
