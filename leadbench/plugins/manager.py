@@ -70,7 +70,7 @@ def hook_name(kind: str) -> str:
 class PluginInfo:
     """A plugin as listed: what it offers, or why it failed.
 
-    ``code`` is the SHA-256 of its sources; empty for leadbench's own.
+    ``code`` is the SHA-256 of its sources.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Plugins:
     )
 
     def identity(self) -> dict[str, str]:
-        """Hashes of the sources of plugins that are not leadbench's own, by name: part of what numbers depend on."""
+        """Hashes of the sources of all plugins, by name: part of what numbers depend on."""
         return {info.name: info.code for info in self.infos if info.code}
 
     def names(self, kind: str) -> list[str]:
@@ -235,13 +235,12 @@ def _load_one(plugins: Plugins, name: str, source: str, origin: EntryPoint | Pat
             raise PluginError(f"plugin {name!r} ({source}): {exc}") from exc
         plugins.infos.append(PluginInfo(name, source, error=f"{type(exc).__name__}: {exc}"))
     else:
-        plugins.infos.append(PluginInfo(name, source, offers, code=_code(origin, module)))
+        plugins.infos.append(PluginInfo(name, source, offers, code=_code(module)))
 
 
-def _code(origin: EntryPoint | Path, module: ModuleType) -> str:
+def _code(module: ModuleType) -> str:
     """Hash over a plugin's file, or over all files of its package."""
-    own = getattr(getattr(origin, "dist", None), "name", "") == PROJECT
-    if own or not module.__file__:
+    if not module.__file__:
         return ""
     path = Path(module.__file__)
     files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]

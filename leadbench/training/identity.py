@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 
 from leadbench.core.config import FrozenModel
-from leadbench.core.provenance import fingerprint, sha256_file
+from leadbench.core.provenance import fingerprint, sha256_file, sources_digest
 
 _CODE = ("core", "motion", "nn", "training")  # packages that a stage computes with
 
@@ -44,23 +43,9 @@ def training_identity(
 
 def code_digest(network: type) -> str:
     """SHA-256 over the sources that a stage computes with, and over the file of a plugin's network."""
-    digest = hashlib.sha256(_own_code().encode())
+    digest = hashlib.sha256(sources_digest(_CODE).encode())
     try:
         digest.update(sha256_file(Path(inspect.getfile(network))).encode())
     except (TypeError, OSError):  # a class made at run time has no file
         digest.update(network.__qualname__.encode())
     return digest.hexdigest()
-
-
-@cache
-def _own_code() -> str:
-    root = Path(__file__).resolve().parent.parent  # of the package
-    digest = hashlib.sha256()
-    for path in _sources(root):
-        digest.update(f"{path.relative_to(root)} {sha256_file(path)}\n".encode())
-    return digest.hexdigest()
-
-
-def _sources(root: Path) -> Iterable[Path]:
-    for package in _CODE:
-        yield from sorted((root / package).rglob("*.py"))

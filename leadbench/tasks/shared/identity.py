@@ -7,16 +7,17 @@ perturbs each input in turn and looks for another identity.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
 from typing import Any
 
 from leadbench.core.contracts import Backbone, TextEncoder
-from leadbench.core.provenance import sha256_file
+from leadbench.core.provenance import sha256_file, sources_digest
 from leadbench.data.digest import dataset_identity
 from leadbench.data.labels import FILE as LABELS
 from leadbench.text.identity import identity_of
 from leadbench.zoo.assets import Opened
 from leadbench.zoo.files import card_path, load_card
+
+_CODE = ("core", "data", "engine", "generation", "metrics", "motion", "nn", "plugins", "tasks", "text", "zoo")
 
 
 def inputs_identity(
@@ -36,7 +37,7 @@ def inputs_identity(
     }
     used_encoders |= opened.models.text_encoders
     return {
-        "leadbench": version("leadbench"),
+        "code": sources_digest(_CODE),
         "dataset": dataset_identity(opened.dataset, splits),
         "weights": {name: sha256_file(path) for name, path in used.items()},
         "cards": {name: load_card(path).meaning for name, path in used.items() if card_path(path).is_file()},
