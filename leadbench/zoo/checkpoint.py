@@ -62,7 +62,7 @@ def read_checkpoint(path: Path) -> Any:
     """
     if not _is_file(path):
         raise WeightsError(f"checkpoint {str(path)[:200]}: no such file")
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return read_tensors(path)[0]
     zipped = _is_zipped(path)
     if zipped:

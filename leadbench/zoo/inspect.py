@@ -27,7 +27,7 @@ def inspect(path: Path) -> Facts:
         return _folder(path)
     if not path.is_file():
         raise WeightsError(f"{path}: no such file or folder")
-    if path.suffix == ".safetensors" and card_path(path).is_file():
+    if path.suffix.lower() == ".safetensors" and card_path(path).is_file():
         return _safetensors(path)
     checkpoint = read_checkpoint(path)
     if isinstance(checkpoint, Mapping) and set(OFFICIAL_NAMES) <= set(checkpoint):
@@ -41,7 +41,7 @@ def autoencoder_weights(path: Path) -> str:
     Raises:
         WeightsError: the file holds no autoencoder.
     """
-    if path.suffix != ".safetensors" or not card_path(path).is_file():
+    if path.suffix.lower() != ".safetensors" or not card_path(path).is_file():
         found = read_official_backbone(path)
         return fingerprint(found.autoencoder_state)
     prefix = "" if load_card(path).stage in ("autoencoder", "motionclip") else "autoencoder."

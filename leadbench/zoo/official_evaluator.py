@@ -23,6 +23,7 @@ from leadbench.core.tensors import MotionSpec
 from leadbench.nn.evaluator import CONTACTS, EvaluatorNetworks
 from leadbench.zoo.checkpoint import read_checkpoint
 from leadbench.zoo.shapes import Axes, require_tensors
+from leadbench.zoo.state_dict import require_finite, without_wrappers
 
 _GRU = [
     f"{kind}_l0{direction}"
@@ -72,6 +73,7 @@ def official_state_dict(checkpoint: Mapping[str, Mapping[str, Tensor]]) -> dict[
         where = f"evaluator checkpoint, {entry}"
         if not isinstance(tensors, Mapping):
             raise WeightsError(f"{where}: is {type(tensors).__name__}, needs to be a state dict")
+        tensors = without_wrappers({str(name): tensor for name, tensor in tensors.items()})
         missing, unexpected = (
             sorted(map(str, left)) for left in (set(names) - set(tensors), set(tensors) - set(names))
         )
@@ -79,6 +81,7 @@ def official_state_dict(checkpoint: Mapping[str, Mapping[str, Tensor]]) -> dict[
             wrong = f"missing {missing or 'none'}, unknown {unexpected or 'none'}"
             raise WeightsError(f"{where}: {wrong}")
         require_tensors(tensors, {name: _axes(name) for name in names}, where)
+        require_finite(tensors, where)
         for official, ours in names.items():
             # The official start state [2, 1, H] carries a batch axis of 1.
             state[ours] = tensors[official].squeeze(1) if official == "hidden" else tensors[official]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 from leadbench.core.errors import WeightsError
 
 _TABLES = ("state_dict", "model_state_dict", "model", "module", "net", "weights")
-_AVERAGES = ("ema", "ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "averaged_model")
+_AVERAGE = re.compile(r"(?:^|[^a-z])(?:ema|swa)(?:[^a-z]|$)|averag|^ema|EMA")
 _WRAPPERS = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.", "model.", "net.")
 """DataParallel, torch.compile, Lightning's Fabric, FSDP, and the names that trainers give their network."""
 
@@ -41,8 +42,8 @@ def find_state_dict(checkpoint: Any, path: Path) -> StateDict:
         raise WeightsError(f"checkpoint {path}: holds no state dict (keys: {keys}; looked for: {', '.join(_TABLES)})")
     left_out = {
         name: "moving-average weights, which lie beside the weights that are used"
-        for name in _AVERAGES
-        if key is not None and isinstance(checkpoint.get(name), Mapping) and checkpoint[name]
+        for name in _averages(checkpoint)
+        if key is not None and name != key
     }
     return StateDict(without_wrappers({str(name): tensor for name, tensor in table.items()}), left_out)
 
@@ -84,6 +85,17 @@ def require_finite(tensors: Mapping[str, Tensor], path: object) -> None:
 
 def _finite(tensor: Tensor) -> bool:
     return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+
+
+def _averages(checkpoint: Mapping[Any, Any]) -> list[str]:
+    """Entries, and callbacks, that hold a moving average of the weights, by their names."""
+    callbacks = checkpoint.get("callbacks")
+    inner = callbacks if isinstance(callbacks, Mapping) else {}
+    places = {
+        **{str(name): value for name, value in checkpoint.items()},
+        **{f"callbacks.{n}": v for n, v in inner.items()},
+    }
+    return [name for name, value in places.items() if _AVERAGE.search(name) and isinstance(value, Mapping) and value]
 
 
 def _is_state(value: Any) -> bool:

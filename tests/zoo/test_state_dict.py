@@ -57,12 +57,14 @@ def test_an_unknown_prefix_is_named(state: dict[str, Tensor], tmp_path: Path) ->
         read_official_backbone(tmp_path / "x.ckpt")
 
 
-@pytest.mark.parametrize("where", ["table", "names"])
+@pytest.mark.parametrize("where", ["table", "names", "callback"])
 def test_moving_averages_are_named(state: dict[str, Tensor], tmp_path: Path, where: str) -> None:
     doubled = {name: 2 * tensor for name, tensor in state.items()}
     content: dict[str, object] = {"state_dict": state, "ema_state_dict": doubled}
     if where == "names":
         content = {"state_dict": {**state, **{f"ema_{name}": tensor for name, tensor in doubled.items()}}}
+    if where == "callback":
+        content = {"state_dict": state, "callbacks": {"EMACallback": {"ema_weights": doubled}}}
     torch.save(content, tmp_path / "x.ckpt")
     facts = inspect(tmp_path / "x.ckpt")
     assert "moving-average weights" in facts["left out"]
