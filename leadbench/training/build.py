@@ -180,7 +180,7 @@ def _train(arguments: tuple[Job, str, Path, Path]) -> Path:
             minutes = progress.seconds_left / 60
             print(f"{job.model}: {progress.step}/{progress.steps}, {minutes:.0f} min left", file=sys.stderr, flush=True)
 
-    shop = stages.Workshop(HumanML3DFolder(data), get_preset(preset), store, report=report)
+    shop = stages.Workshop(HumanML3DFolder(data), get_preset(preset), store, report=report, replace=True)
     if job.stage == "projector":
         return stages.train_projector(shop, plugins, stages.ProjectorJob(job.encoder))
     return _TRAINERS[job.stage](shop, job.encoder)

@@ -34,12 +34,14 @@ class CheckpointFile:
         path: the file; its predecessor lies beside it.
         of: what the training is of, as JSON holds it; a checkpoint of anything else is not continued.
         restart: begin anew; what is there is removed.
+        replace: begin anew, and say so, where what is there is of another training; else that is an error.
         say: called with one line where a file is damaged.
     """
 
     path: Path
     of: Mapping[str, Any]
     restart: bool = False
+    replace: bool = False
     say: Callable[[str], None] = lambda _: None
 
     @property
@@ -66,7 +68,8 @@ class CheckpointFile:
             except CheckpointError as exc:
                 damaged.append(str(exc))
                 continue
-            self._require_same(path, payload)
+            if not self._is_same(path, payload):
+                return None
             if damaged:
                 self.say(f"{damaged[0]}; going on from {path.name}")
             content: dict[str, Any] = payload["content"]
@@ -88,13 +91,15 @@ class CheckpointFile:
             if self.path.is_file():
                 self.path.replace(self.previous)
 
-    def _require_same(self, path: Path, payload: Mapping[str, Any]) -> None:
+    def _is_same(self, path: Path, payload: Mapping[str, Any]) -> bool:
         differences = differing(json.loads(payload["of"]), json.loads(json.dumps(self.of)))
-        if differences:
-            raise CheckpointError(
-                f"{path}: of another training ({', '.join(differences)} differ); go back to what it is of, or start "
-                f"anew with --restart"
-            )
+        if not differences:
+            return True
+        what = f"{path}: of another training ({', '.join(differences)} differ)"
+        if self.replace:
+            self.say(f"{what}; beginning anew")
+            return False
+        raise CheckpointError(f"{what}; go back to what it is of, or start anew with --restart")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -86,6 +86,7 @@ class Workshop:
         report: called after every step.
         skip_bad: leave out motions with NaN instead of refusing them.
         restart: begin every training anew, whatever checkpoint there is.
+        replace: begin anew where a checkpoint is of another training, instead of refusing it.
         say: called with a line that the user should see.
     """
 
@@ -95,6 +96,7 @@ class Workshop:
     report: Reporter | None = None
     skip_bad: bool = False
     restart: bool = False
+    replace: bool = False
     say: Callable[[str], None] = lambda _: None
     _splits: dict[str, list[MotionSample]] = field(default_factory=dict)
     _latents: dict[tuple[str, str], tuple[LatentSet, LatentSet]] = field(default_factory=dict)
@@ -130,7 +132,7 @@ class Workshop:
         splits = {name: samples_digest(self.split(name), self.dataset.motion) for name in ("train", "val")}
         of = training_identity(task.model, stage, splits, inputs or {})
         file = self.store.folder / "checkpoints" / f"{task.name}.pt"
-        checkpoint = CheckpointFile(file, of, self.restart, self.say)
+        checkpoint = CheckpointFile(file, of, self.restart, self.replace, self.say)
         with locked(
             file.with_suffix(".lock"), lambda: self.say(f"{task.name}: another process trains it here; waiting for it")
         ):

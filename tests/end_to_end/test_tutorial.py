@@ -62,8 +62,17 @@ def test_the_python_page_runs(tmp_path: Path) -> None:
     assert "| LEAD (MotionLCM)" in done.stdout
 
 
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## From Python")[2].partition("\n## ")[0]
+    code = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    assert "import leadbench" in code
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "| LEAD (MotionLCM)" in done.stdout
+
+
 def test_every_command_in_the_documents_exists() -> None:
-    """Each line that begins with leadbench is one that the command line can parse."""
+    """Each line that begins with leadbench is one that the command line can parse, its options included."""
     import typer
 
     from leadbench.cli.main import app
@@ -71,9 +80,14 @@ def test_every_command_in_the_documents_exists() -> None:
     root = typer.main.get_command(app)
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     lines = [line for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
-    found = [match[1] for line in lines if (match := re.match(r"(?:    |\$ )leadbench ((?:[a-z0-9-]+ ?)+)", line))]
+    found = [
+        (match[1], re.findall(r"(?<= )--[a-z-]+", line.partition("#")[0]))
+        for line in lines
+        if (match := re.match(r"(?:    |\$ )leadbench ((?:[a-z0-9-]+ ?)+)", line))
+    ]
     assert len(found) > 40
-    for words in found:
+    options_seen = 0
+    for words, options in found:
         command, context = root, typer.Context(root)
         for word in words.split():
             if not hasattr(command, "get_command"):
@@ -81,3 +95,8 @@ def test_every_command_in_the_documents_exists() -> None:
             below = command.get_command(context, word)
             assert below is not None, f"leadbench {words}: no command {word!r}"
             command = below
+        known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        for option in options:
+            options_seen += 1
+            assert option in {*known, "--help", "--quiet", "--verbose", "--version"}, f"leadbench {words}: no {option}"
+    assert options_seen > 100

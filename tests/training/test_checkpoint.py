@@ -32,6 +32,9 @@ def test_that_of_another_training_is_not_continued(tmp_path: Path) -> None:
     other = {"configuration": {"steps": 4}, "latent space": "b"}
     with pytest.raises(CheckpointError, match=r"a\.pt.*configuration\.steps, latent space.*--restart"):
         CheckpointFile(tmp_path / "a.pt", other).load()
+    said: list[str] = []
+    assert CheckpointFile(tmp_path / "a.pt", other, replace=True, say=said.append).load() is None
+    assert "of another training (configuration.steps, latent space differ); beginning anew" in said[0]
     assert CheckpointFile(tmp_path / "a.pt", other, restart=True).load() is None
     assert not list(tmp_path.iterdir())
 

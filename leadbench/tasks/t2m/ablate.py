@@ -33,7 +33,7 @@ def train_variants(
     # projectors of the folder's own latent space belong to no single backbone
     owner = None if opened.models.has("autoencoder") else name
     require_output(opened.models.folder, "--models")
-    shop = Workshop(opened.dataset, preset, opened.models, report=report)
+    shop = Workshop(opened.dataset, preset, opened.models, report=report, replace=True, say=say)
     written = []
     for variant in PROJECTOR_VARIANTS:
         there = opened.models.catalog.projectors(space, LEAD, None if variant == "full" else variant)
