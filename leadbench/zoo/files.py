@@ -63,7 +63,7 @@ class ModelCard(FrozenModel):
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
     def sealed(self, tensors: str) -> ModelCard:
-        """The card with its digest, beside tensors of a given hash."""
+        """The card with its digest, beside a weights file whose content has a given hash."""
         kept = self.model_dump(mode="json", exclude={"digest"})
         text = json.dumps({"card": kept, "tensors": tensors}, sort_keys=True)
         return self.model_copy(update={"digest": hashlib.sha256(text.encode()).hexdigest()})
@@ -112,8 +112,8 @@ def card_path(weights: Path) -> Path:
     return weights.with_suffix(".json")
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file with the hash of its tensors, in one step, so that a reader never sees half of it.
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> str:
+    """Write a safetensors file with the hash of its content, which is returned; in one step, never half of it.
 
     Raises:
         OSError: it cannot be written.
@@ -126,6 +126,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
         except SafetensorError as exc:  # its own kind of error for a full disk
             raise OSError(f"{path}: cannot be written ({reason(exc)})") from exc
         temporary.chmod(0o644)  # safetensors writes files that nobody else may read
+    return about[DIGEST]
 
 
 def read_tensors(path: Path, *, sealed: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -153,19 +154,22 @@ def read_tensors(path: Path, *, sealed: bool = False) -> tuple[dict[str, Tensor]
 
 def _content_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     """SHA-256 over tensors and metadata."""
-    text = f"{tensors_digest(tensors)} {json.dumps(dict(metadata), sort_keys=True)}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    types = {name: str(tensors[name].dtype) for name in sorted(tensors)}
+    return fingerprint(tensors, {"types": types, "metadata": dict(sorted(metadata.items()))})
 
 
-def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values."""
-    return fingerprint(tensors, {"types": {name: str(tensors[name].dtype) for name in sorted(tensors)}})
+def _written_digest(path: Path) -> str:
+    """The hash that a file says of itself; empty: it says none."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return str((stored.metadata() or {}).get(DIGEST, ""))
+    except Exception as exc:  # a broken header makes the reader raise anything
+        raise WeightsError(f"{path}: not a readable safetensors file ({reason(exc)})") from exc
 
 
 def save_model(path: Path, tensors: Mapping[str, Tensor], card: ModelCard) -> None:
     """Write weights and card; each replaces its predecessor in one step."""
-    save_tensors(path, tensors)
-    sealed = card.sealed(tensors_digest(tensors))
+    sealed = card.sealed(save_tensors(path, tensors))
     write_text_atomic(card_path(path), json.dumps(sealed.model_dump(), indent=2, sort_keys=True) + "\n")
 
 
@@ -187,12 +191,6 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelCard]:
     tensors, _ = read_tensors(path)
     if card.digest is None:
         check_listed(path)
-        check_listed(card_path(path))
-    elif card.sealed(tensors_digest(tensors)).digest != card.digest:
-        raise WeightsError(
-            f"{card_path(path)}: it and {path.name} are not as they were written together (SHA-256 differs); train or "
-            f"import the model again"
-        )
     return tensors, card
 
 
@@ -217,12 +215,20 @@ def load_card(path: Path) -> ModelCard:
     """Read the card of a weights file.
 
     Raises:
-        WeightsError: weights or card are missing, or the card is not valid.
+        WeightsError: weights or card are missing, the card is not valid, or not as it was written or shipped.
     """
     for needed in (path, card_path(path)):
         if not needed.is_file():
             raise WeightsError(f"missing model file {needed}")
     try:
-        return ModelCard.model_validate(read_json_object(card_path(path), WeightsError))
+        card = ModelCard.model_validate(read_json_object(card_path(path), WeightsError))
     except ValidationError as exc:
         raise WeightsError(f"{card_path(path)}: not a valid model card ({first_problem(exc)})") from exc
+    if card.digest is None:
+        check_listed(card_path(path))
+    elif card.sealed(_written_digest(path)).digest != card.digest:
+        raise WeightsError(
+            f"{card_path(path)}: it and {path.name} are not as they were written together (SHA-256 differs); train or "
+            f"import the model again"
+        )
+    return card
