@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from leadbench.core.files import write_text_atomic
 from leadbench.core.errors import ResultsError
 from leadbench.core.reading import parse_json, read_json_object, read_text, reason
-from leadbench.results.records import SCHEMA_VERSION, Record
+from leadbench.results.records import SCHEMA_VERSION, Record, record_key
 from leadbench.results.rows import Row
 from leadbench.results.seals import DIGEST, packed_plan, run_digest
 from leadbench.results.store import header_text, record_line
@@ -83,14 +83,17 @@ def _migrate(folder: Path) -> bool:
     except (LookupError, TypeError, AttributeError, ValueError) as exc:  # entries that are missing, or of another kind
         raise ResultsError(f"{path}: not a run of version {version} ({type(exc).__name__}: {reason(exc)})") from exc
     run = run_digest(content["task"], content["identity"])
-    plan = packed_plan(record.key for record in records)
+    # older runs did not say what they would hold; their tasks have every replication of every row
+    replications = sorted({record.replication for record in records})
+    rows = dict.fromkeys(record.row for record in records)
+    plan = packed_plan(record_key(row, number) for row in rows for number in replications)
     write_text_atomic(folder / "records.jsonl", "".join(record_line(record, run) for record in records))
     write_text_atomic(path, header_text({**content, "schema_version": SCHEMA_VERSION, "plan": plan}))
     return True
 
 
 def _from_2(header: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[Record]]:
-    """Version 2 had no digests and no plan; what is there is taken for all of it."""
+    """Version 2 had no digests and no plan."""
     records = [_record(line, "", {}, folder) for line in _lines(folder / "records.jsonl")]
     return dict(header), records
 

@@ -12,6 +12,7 @@ from leadbench.core.errors import ResultsError
 from leadbench.report.names import row_name
 from leadbench.results.details import T2MDetails
 from leadbench.results.migrate import migrate_results
+from leadbench.results.records import record_key
 from leadbench.results.rows import Row
 from leadbench.results.store import RunStore, load_runs
 
@@ -107,3 +108,23 @@ def test_the_stored_results_are_current() -> None:
     runs = load_runs(ROOT / "results")
     assert len(runs) == 19
     assert {run.task for run in runs} == {"t2m", "mti", "styles", "structure", "latency"}
+
+
+def test_version_2_gets_digests_and_an_interrupted_run_stays_unfinished(tmp_path: Path) -> None:
+    folder = write(tmp_path / "t2m-1", line("Real"))
+    migrate_results(tmp_path)
+    header = json.loads((folder / "run.json").read_text())
+    (record,) = [json.loads(text) for text in (folder / "records.jsonl").read_text().splitlines()]
+    del header["digest"], header["plan"], record["digest"]
+    row = {"backbone": "mld", "steps": 50}
+    lines = [{**record, "schema_version": 2, "replication": n} for n in range(2)]
+    lines.append({**lines[0], "row": row})
+    (folder / "run.json").write_text(json.dumps({**header, "schema_version": 2}))
+    (folder / "records.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in lines))
+    with pytest.raises(ResultsError, match="leadbench results migrate"):
+        RunStore(folder).load()
+    assert migrate_results(tmp_path) == ([folder], [])
+    run = RunStore(folder).load()
+    assert len(run.records) == 3
+    assert run.missing == {record_key(Row.model_validate(row), 1)}
+    assert [r.metrics for r in run.records] == [record["metrics"]] * 3
