@@ -16,7 +16,8 @@ from leadbench.core.files import require_output
 from leadbench.core.overrides import override
 from leadbench.core.presets import Preset, get_preset
 from leadbench.training import stages
-from leadbench.training.stages import ProjectorJob, Workshop
+from leadbench.training.stages import ProjectorJob
+from leadbench.training.workshop import Workshop
 from leadbench.zoo.assets import Opened, open_assets
 
 EncoderOption = Annotated[

@@ -23,12 +23,13 @@ from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.plugins.manager import load_plugins
 from leadbench.training import stages
 from leadbench.training.loop import Progress
+from leadbench.training.workshop import Workshop
 from leadbench.zoo.embedded import write_manifest
 from leadbench.zoo.files import card_path
 from leadbench.zoo.store import ModelStore
 
 _EVERY_SECONDS = 30.0
-_TRAINERS: Mapping[str, Callable[[stages.Workshop, str], Path]] = {
+_TRAINERS: Mapping[str, Callable[[Workshop, str], Path]] = {
     "autoencoder": lambda shop, _: stages.train_autoencoder(shop),
     "evaluator": lambda shop, _: stages.train_evaluator(shop),
     "diffusion": stages.train_diffusion,
@@ -180,7 +181,7 @@ def _train(arguments: tuple[Job, str, Path, Path]) -> Path:
             minutes = progress.seconds_left / 60
             print(f"{job.model}: {progress.step}/{progress.steps}, {minutes:.0f} min left", file=sys.stderr, flush=True)
 
-    shop = stages.Workshop(HumanML3DFolder(data), get_preset(preset), store, report=report, replace=True)
+    shop = Workshop(HumanML3DFolder(data), get_preset(preset), store, report=report, replace=True)
     if job.stage == "projector":
         return stages.train_projector(shop, plugins, stages.ProjectorJob(job.encoder))
     return _TRAINERS[job.stage](shop, job.encoder)

@@ -2,186 +2,42 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from leadbench.core.config import (
-    AutoencoderStage,
-    ConsistencyStage,
-    DiffusionStage,
-    EvaluatorStage,
-    FrozenModel,
-    MotionClipStage,
-    ProjectorStage,
-    TmrStage,
-)
 from leadbench.core.contracts import (
     Backbone,
     Evaluator,
     MotionAutoencoder,
-    MotionDataset,
     ProjectorContext,
     TrainableBackbone,
 )
 from leadbench.core.errors import ConfigError, unknown_name
-from leadbench.core.files import locked
-from leadbench.core.presets import Preset, projector_stage
-from leadbench.core.provenance import collect_provenance, fingerprint
-from leadbench.core.random import seeded, stream
-from leadbench.core.tensors import MotionSample, MotionSpec
-from leadbench.data.digest import samples_digest
+from leadbench.core.presets import projector_stage
+from leadbench.core.provenance import fingerprint
+from leadbench.core.random import stream
+from leadbench.core.tensors import MotionSpec
 from leadbench.data.humanml3d import collate, draw
 from leadbench.metrics.retrieval import r_precision
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.plugins.manager import Plugins
 from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error, standardize_latents
 from leadbench.training.backbone import BackboneTask
-from leadbench.training.checkpoint import CheckpointFile
 from leadbench.training.consistency import ConsistencyTask
 from leadbench.training.diffusion import DiffusionTask
 from leadbench.training.evaluator import EvaluatorTask
-from leadbench.training.identity import training_identity
-from leadbench.training.latents import LatentSet, build_latent_set
-from leadbench.training.loop import Progress, Task, Trainer, TrainState
 from leadbench.training.motionclip import MotionClipTask, match_text_length
 from leadbench.training.projector import ProjectorTask
 from leadbench.training.tmr import TmrTask
-from leadbench.zoo.files import ModelCard, load_model, save_model
+from leadbench.training.workshop import CardFields, Workshop
+from leadbench.zoo.files import load_model, save_model
 from leadbench.zoo.loaded import latent_fingerprint
 from leadbench.zoo.projectors import LEAD
-from leadbench.zoo.store import ModelStore, with_statistics
-
-Reporter = Callable[[Progress], None]
-AnyStage = (
-    AutoencoderStage | DiffusionStage | ConsistencyStage | ProjectorStage | EvaluatorStage | TmrStage | MotionClipStage
-)
 
 EVALUATORS = ("guo", "tmr")
-
-
-@dataclass(frozen=True)
-class CardFields:
-    """What a stage's card says of the model beside its links; see :class:`leadbench.zoo.files.ModelCard`."""
-
-    stage: str
-    kind: str | None = None
-    variant: str | None = None
-    backbone: str | None = None
-
-
-@dataclass
-class Workshop:
-    """What the stages of one preset share: dataset, preset, model folder.
-
-    Args:
-        dataset: training data.
-        preset: configuration of all stages.
-        store: model folder; stages read their predecessors from it and write to it.
-        report: called after every step.
-        skip_bad: leave out motions with NaN instead of refusing them.
-        restart: begin every training anew, whatever checkpoint there is.
-        replace: begin anew where a checkpoint is of another training, instead of refusing it.
-        say: called with a line that the user should see.
-    """
-
-    dataset: MotionDataset
-    preset: Preset
-    store: ModelStore
-    report: Reporter | None = None
-    skip_bad: bool = False
-    restart: bool = False
-    replace: bool = False
-    say: Callable[[str], None] = lambda _: None
-    _splits: dict[str, list[MotionSample]] = field(default_factory=dict)
-    _latents: dict[tuple[str, str], tuple[LatentSet, LatentSet]] = field(default_factory=dict)
-
-    def split(self, name: str) -> list[MotionSample]:
-        """Samples of a split, read once."""
-        if name not in self._splits:
-            self._splits[name] = self.dataset.load(name, skip_bad=self.skip_bad)[0]
-        return self._splits[name]
-
-    def latents(self, encoder: str, autoencoder: MotionAutoencoder | None = None) -> tuple[LatentSet, LatentSet]:
-        """Train and validation latents with the captions embedded by ``encoder``, made once.
-
-        ``autoencoder`` is the folder's unless one is given.
-        """
-        space = autoencoder or self.store.autoencoder()
-        key = (encoder, space.fingerprint)
-        if key not in self._latents:
-            text = self.store.text_encoder(encoder)
-            train, val = (build_latent_set(space, text, self.split(s)) for s in ("train", "val"))
-            self._latents[key] = (train, val)
-        return self._latents[key]
-
-    def initial(self, stage: AnyStage, name: str) -> AbstractContextManager[None]:
-        """Within it a network gets the initial weights that the training ``name`` always begins with."""
-        return seeded(stage.loop.seed, f"initial:{name}")
-
-    def train(self, task: Task, stage: AnyStage, inputs: Mapping[str, str] | None = None) -> TrainState:
-        """Run the shared loop with a checkpoint under the model folder.
-
-        ``inputs`` are the identities of what the training reads beside the dataset.
-        """
-        splits = {name: samples_digest(self.split(name), self.dataset.motion) for name in ("train", "val")}
-        of = training_identity(task.model, stage, splits, inputs or {})
-        file = self.store.folder / "checkpoints" / f"{task.name}.pt"
-        checkpoint = CheckpointFile(file, of, self.restart, self.replace, self.say)
-        with locked(
-            file.with_suffix(".lock"), lambda: self.say(f"{task.name}: another process trains it here; waiting for it")
-        ):
-            state = Trainer(stage.optimizer, stage.loop, checkpoint).run(task, self.report)
-        if self.preset.half:
-            round_to_half(task.model)
-        return state
-
-    def save(
-        self, task: Task, stage: FrozenModel, state: TrainState, links: dict[str, str], card: CardFields | None = None
-    ) -> Path:
-        """Write the weights with their card."""
-        path, model = self.store.path(task.name), task.model
-        fields = card or CardFields(task.name.partition("-")[0])
-        tensors = dict(model.state_dict())
-        if self.preset.half:
-            parameters = {name for name, _ in model.named_parameters()}
-            tensors = {name: t.half() if name in parameters else t for name, t in tensors.items()}
-        if fields.stage in ("autoencoder", "evaluator", "motionclip"):
-            tensors = with_statistics(tensors, self.dataset.motion)
-        written = ModelCard(
-            **asdict(fields),
-            text_encoder=links.get("text_encoder"),
-            latent=links.get("latent"),
-            preset=self.preset.name,
-            overrides=self.preset.overrides,
-            config=stage.model_dump(mode="json"),
-            links={"dataset": self.dataset.name, "dataset_identity": self.dataset.identity, **links},
-            metrics={
-                "best_step": state.best_step,
-                "best_score": state.best_score,
-                "history": state.history,
-                "parameters": sum(p.numel() for p in model.parameters()),
-            },
-            provenance={
-                "training_seconds": round(state.seconds, 1),
-                "finished": time.strftime("%Y-%m-%d"),
-                **collect_provenance(),
-            },
-        )
-        save_model(path, tensors, written)
-        return path
-
-
-@torch.no_grad()
-def round_to_half(model: nn.Module) -> None:
-    """Round parameters to float16 values: what later stages see is then what is stored."""
-    for parameter in model.parameters():
-        parameter.copy_(parameter.half().float())
 
 
 def train_autoencoder(shop: Workshop) -> Path:

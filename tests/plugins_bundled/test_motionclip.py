@@ -32,7 +32,8 @@ from leadbench.training.autoencoder import encode_samples
 from leadbench.training.checkpoint import CheckpointFile
 from leadbench.training.loop import Progress, Trainer
 from leadbench.training.motionclip import MotionClipTask
-from leadbench.training.stages import Workshop, train_motionclip
+from leadbench.training.stages import train_motionclip
+from leadbench.training.workshop import Workshop
 from leadbench.zoo.store import ModelStore
 
 PLUGIN = Path(leadbench_motionclip.__file__)

@@ -25,7 +25,7 @@ from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.plugins.manager import load_plugins
 from leadbench.training import stages
 from leadbench.training.loop import Progress
-from leadbench.training.stages import Workshop
+from leadbench.training.workshop import Workshop
 from leadbench.zoo.assets import model_store
 
 Stage = Callable[[Workshop], Path]

@@ -16,8 +16,9 @@ from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.plugins.manager import load_plugins
 from leadbench.testing import assert_conforms, check_evaluator
-from leadbench.training.stages import Workshop, train_evaluator
+from leadbench.training.stages import train_evaluator
 from leadbench.training.tmr import filtered_contrastive_loss
+from leadbench.training.workshop import Workshop
 from leadbench.zoo.store import ModelStore
 
 

@@ -13,7 +13,7 @@ from leadbench.core.presets import get_preset
 from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.training import build as building
 from leadbench.training.build import build, load_all, pack, shipped_models
-from leadbench.training.stages import round_to_half
+from leadbench.training.workshop import round_to_half
 from leadbench.zoo import embedded
 from leadbench.zoo.files import load_model, save_model
 

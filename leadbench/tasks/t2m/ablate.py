@@ -10,7 +10,8 @@ from leadbench.core.files import require_output
 from leadbench.core.presets import PROJECTOR_VARIANTS, Preset
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.training.loop import Progress
-from leadbench.training.stages import ProjectorJob, Workshop, projector_name, train_projector
+from leadbench.training.stages import ProjectorJob, projector_name, train_projector
+from leadbench.training.workshop import Workshop
 from leadbench.zoo.assets import Opened
 from leadbench.zoo.projectors import LEAD
 
