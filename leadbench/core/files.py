@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -19,6 +20,8 @@ from leadbench.core.errors import ConfigError, LeadbenchError
 from leadbench.core.reading import reason
 
 _STALE_SECONDS = 24 * 3600.0
+_LOOKED_THROUGH: set[tuple[Path, str]] = set()
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 _UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
 
 
@@ -37,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
     ...     [file.name for file in Path(folder).iterdir()]
     ['card.json']
     """
-    remove_abandoned(path, "tmp")
+    remove_abandoned(path.parent, "tmp")
     temporary = aside(path, "tmp")
     try:
         yield temporary
@@ -49,17 +52,22 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def aside(path: Path, ending: str) -> Path:
     """A name beside ``path``, on the same disk, that no other machine, process or thread uses."""
-    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.{threading.get_ident()}.{ending}")
+    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{threading.get_ident()}.{ending}")
 
 
-def remove_abandoned(path: Path, ending: str) -> None:
-    """Remove what writers of ``path`` left behind :func:`aside` that are dead, or that began more than a day ago."""
-    for left in path.parent.glob(f".{glob_escape(path.name)}.*.{ending}"):
-        host, _, numbers = (
-            left.name.removeprefix(f".{path.name}.").removesuffix(f".{ending}").partition(f"{platform.node()}.")
-        )
-        process = numbers.partition(".")[0]
-        dead = not host and process.isdecimal() and not _is_running(int(process))
+def remove_abandoned(folder: Path, ending: str) -> None:
+    """Remove what writers left behind in a folder :func:`aside` that are dead, or that began more than a day ago.
+
+    A folder is looked through once a process.
+    """
+    if (folder.absolute(), ending) in _LOOKED_THROUGH:
+        return
+    _LOOKED_THROUGH.add((folder.absolute(), ending))
+    for left in folder.glob(f".*.*.*.*.{ending}"):
+        host, process, thread = left.name.split(".")[-4:-1]
+        if not (process.isdecimal() and thread.isdecimal()):
+            continue  # somebody else's
+        dead = host == _HOST and not _is_running(int(process))
         with suppress(OSError):
             if dead or time.time() - left.stat().st_mtime > _STALE_SECONDS:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -73,11 +81,6 @@ def _is_running(process: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
-
-
-def glob_escape(name: str) -> str:
-    """A name that a glob pattern matches literally."""
-    return re.sub(r"([*?[])", r"[\1]", name)
 
 
 def write_text_atomic(path: Path, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 import threading
@@ -42,15 +41,17 @@ def test_it_is_not_seen_before_the_end(tmp_path: Path) -> None:
 def test_what_the_dead_left_is_removed_and_what_the_living_write_is_not(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    file, host = tmp_path / "a.json", platform.node()
+    file = tmp_path / "a.json"
     mine = aside(file, "tmp")
-    left = [f".a.json.{host}.{dead.pid}.7.tmp", f".a.json.elsewhere.{os.getpid()}.7.tmp"]
-    for name in (mine.name, *left, f".other.json.{host}.{dead.pid}.7.tmp"):
+    of_dead = mine.name.replace(f".{os.getpid()}.", f".{dead.pid}.")
+    left = [of_dead, f".a.json.elsewhere.{os.getpid()}.7.tmp"]
+    other = ".a.json.of.somebody.tmp"
+    for name in (mine.name, *left, other):
         (tmp_path / name).write_text("half")
     old = tmp_path / left[1]
     os.utime(old, (0, 0))
-    remove_abandoned(file, "tmp")
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([mine.name, f".other.json.{host}.{dead.pid}.7.tmp"])
+    remove_abandoned(tmp_path, "tmp")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([mine.name, other])
 
 
 def test_outputs_that_can_be_written_leave_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 from folders import write_folder
 
+from leadbench.core.files import aside
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.results.store import load_runs
@@ -98,7 +98,8 @@ def test_a_damaged_corpus_is_made_again_and_one_of_a_dead_process_is_removed(tmp
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 128]))
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    left = root.with_name(f".{root.name}.{platform.node()}.{dead.pid}.1.partial")
+    mine = aside(root, "partial").name
+    left = root.with_name(mine.replace(f".{os.getpid()}.", f".{dead.pid}."))
     left.mkdir()
     finish(start("-c", MAKE_CORPUS, LEADBENCH_CACHE=str(tmp_path)))
     assert path.read_bytes() == whole

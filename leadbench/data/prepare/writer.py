@@ -40,7 +40,7 @@ def fresh_folder(out: Path) -> Iterator[Path]:
     """
     if out.exists():
         raise DataError(f"--out {out}: exists already; name a new folder or remove it")
-    remove_abandoned(out, "partial")
+    remove_abandoned(out.parent, "partial")
     temporary = aside(out, "partial")
     temporary.mkdir(parents=True)
     try:
