@@ -72,7 +72,7 @@ def check_folder(root: Path) -> Inspection:
     splits = {split: _split(root, split, problems) for split in (*SPLITS, *optional)}
     problems += _splits(root, splits)
     motion = _statistics(root, problems)
-    _tried(root, "layout", "dataset.json", lambda: read_card(root), problems, "mend it, or take it away")
+    _tried(root, "layout", "dataset.json", lambda: read_card(root), problems, "correct it, or remove it")
     ids = list(dict.fromkeys(i for members in splits.values() for i in members))
     frames, motions = 0, 0
     captions: list[str] = []
@@ -206,7 +206,7 @@ def _captions(root: Path, identifier: str, problems: list[Problem]) -> list[str]
     lines = read_captions(path, bad)
     for message in bad.values():
         here, _, what = message.replace(f"{root}/", "").partition(": ")
-        problems.append(Problem("captions", here, what, "mend the line"))
+        problems.append(Problem("captions", here, what, "correct the line"))
     for line in lines:
         if line.empty:
             fix = "a run leaves it out"
