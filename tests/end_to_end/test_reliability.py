@@ -126,7 +126,8 @@ def test_two_processes_name_one_new_dataset(tmp_path: Path) -> None:
 def test_two_processes_train_one_model(corpus: Path, tmp_path: Path) -> None:
     def train(folder: Path) -> subprocess.Popen[str]:
         return start(
-            "-m", "leadbench", "train", "evaluator", "--dataset", corpus, "--models", folder, "--preset", "tiny"
+            *("-m", "leadbench", "train", "evaluator", "--dataset", corpus, "--models", folder, "--preset", "tiny"),
+            *("--set", "loop.steps=60", "--set", "loop.validate_every=30"),  # long enough for the two to meet
         )
 
     alone, together = tmp_path / "alone", tmp_path / "together"
