@@ -74,7 +74,7 @@ def targets(base: Path) -> dict[str, Target]:
         return lambda out: ["run", "--backbone", "motionlcm", *common, *small, "--out", str(out), *more]
 
     def train(stage: str) -> Target:
-        name = {"tmr": "evaluator", "autoencoder": stage}.get(stage, stage)
+        name = "evaluator" if stage == "tmr" else stage
         more = ["--kind", "tmr"] if stage == "tmr" else []
         text = ["--text-encoder", "wordllama"] if stage in ("diffusion", "consistency") else []
         text = ["--align-encoder", "wordllama"] if stage == "projector" else text
@@ -86,7 +86,7 @@ def targets(base: Path) -> dict[str, Target]:
                 shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("checkpoints", f"{file}.*"))
 
         arguments = ["train", name, "--dataset", str(data), "--preset", "tiny", *more, *text]
-        longer = ["--set", "loop.steps=60", "--set", "loop.validate_every=20"]
+        longer = ["--set", "loop.steps=60", "--set", "loop.validate_every=20", "--checkpoint-seconds", "0.1"]
         return Target(
             lambda out: [*arguments, *longer, "--models", str(out)],
             lambda out: files(out, f"{file}.safetensors"),
@@ -198,10 +198,12 @@ def finish(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def kills(base: Path, count: int, rng: random.Random) -> Counter[str]:
+def kills(base: Path, count: int, rng: random.Random, only: str = "") -> Counter[str]:
     """``count`` kills of each target."""
     found: Counter[str] = Counter()
     for name, target in targets(base).items():
+        if not name.startswith(only):
+            continue
         with tempfile.TemporaryDirectory(dir=base) as place:
             whole, killed = Path(place) / "whole", Path(place) / "killed"
             for folder in (whole, killed):
@@ -353,6 +355,7 @@ def main() -> int:
     parser.add_argument("what", choices=["kills", "pairs", "flips", "all"])
     parser.add_argument("--count", type=int, default=20, help="kills of each command; flips: 10 times as many")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="commands whose name begins so")
     options = parser.parse_args()
     import torch
 
@@ -365,7 +368,7 @@ def main() -> int:
         if options.what != "flips":
             prepare(base)
         if options.what in ("kills", "all"):
-            totals["kills"] = kills(base, options.count, rng)
+            totals["kills"] = kills(base, options.count, rng, options.only)
         if options.what in ("pairs", "all"):
             totals["pairs"] = pairs(base, max(2, options.count // 5))
     print(json.dumps({what: dict(counts) for what, counts in totals.items()}))

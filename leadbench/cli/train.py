@@ -56,6 +56,9 @@ class TrainOptions:
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew, whatever checkpoint the model folder holds.")
     ] = False
+    checkpoint_seconds: Annotated[
+        float, typer.Option("--checkpoint-seconds", min=0, help="Least time between two checkpoints.")
+    ] = 60.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class _Call:
                 report=lambda p: reporter.show(p.stage, p.step, p.steps, figures_text(p.figures)),
                 skip_bad=self.options.skip_bad_motions,
                 restart=self.options.restart,
+                checkpoint_seconds=self.options.checkpoint_seconds,
                 say=lambda line: typer.echo(line, err=True),
             )
             path = train(shop, opened)

@@ -155,7 +155,7 @@ def parse_caption(line: str, where: str) -> tuple[TextSample, float, float]:
     """
     fields = line.strip().split("#")
     if len(fields) != 4:
-        raise DataError(f"{where}: a caption line needs 4 fields separated by '#', found {len(fields)}")
+        raise DataError(f"{where}: a caption line needs 4 fields separated by '#', found {len(fields)} ({TAGS})")
     try:
         begin, end = (0.0 if math.isnan(float(tag)) else float(tag) for tag in fields[2:])
     except ValueError as exc:

@@ -66,6 +66,7 @@ class Workshop:
         skip_bad: leave out motions with NaN instead of refusing them.
         restart: begin every training anew, whatever checkpoint there is.
         replace: begin anew where a checkpoint is of another training, instead of refusing it.
+        checkpoint_seconds: least time between two checkpoints.
         say: called with a line that the user should see.
     """
 
@@ -76,6 +77,7 @@ class Workshop:
     skip_bad: bool = False
     restart: bool = False
     replace: bool = False
+    checkpoint_seconds: float = 60.0
     say: Callable[[str], None] = lambda _: None
     _splits: dict[str, list[MotionSample]] = field(default_factory=dict)
     _latents: dict[tuple[str, str], tuple[LatentSet, LatentSet]] = field(default_factory=dict)
@@ -115,7 +117,7 @@ class Workshop:
         with locked(
             file.with_suffix(".lock"), lambda: self.say(f"{task.name}: another process trains it here; waiting for it")
         ):
-            state = Trainer(stage.optimizer, stage.loop, checkpoint).run(task, self.report)
+            state = Trainer(stage.optimizer, stage.loop, checkpoint, self.checkpoint_seconds).run(task, self.report)
         if self.preset.half:
             round_to_half(task.model)
         return state

@@ -8,11 +8,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from folders import write_folder
 
 from leadbench.cli.main import main
 from leadbench.core.errors import ConfigError, DataError
 from leadbench.data.format import read_captions
 from leadbench.data.tag_folder import tag_folder
+from leadbench.zoo.embedded import shipped
 
 
 @pytest.fixture
@@ -89,3 +91,29 @@ def test_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     said = capsys.readouterr()
     assert "2 captions tagged by lexicon, 1 had tags" in said.out
     assert "words were guessed by their ending" in said.err
+
+
+def test_captions_alone_end_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dataset whose captions have no tags is refused by a run, tagged, and measured."""
+    names = [f"{n:06d}" for n in range(10)]
+    data = write_folder(tmp_path / "data", {"test": names[:6], "val": names[6:8], "train": names[8:]})
+    for path in (data / "texts").glob("*.txt"):
+        path.write_text(path.read_text().partition("#")[0] + "\n")
+
+    def call(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["leadbench", "-q", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        said = capsys.readouterr()
+        return int(stopped.value.code or 0), said.out + said.err
+
+    run = ("run", "--backbone", "motionlcm", "--dataset", str(data), "--models", str(shipped().folder), "--quick")
+    run += ("--replications", "1", "--multimodality-replications", "0", "--out", str(tmp_path / "runs"))
+    code, refused = call(*run)
+    assert (code, "leadbench data tag" in refused) == (2, True)
+    assert call("data", "tag", str(data), "--tagger", "lexicon")[0] == 0
+    code, table = call(*run)
+    assert code == 0
+    assert "| LEAD (MotionLCM)" in table

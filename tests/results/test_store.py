@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from leadbench.cli.main import main
 from leadbench.core.errors import ResultsError
 from leadbench.results.records import SCHEMA_VERSION, Record
 from leadbench.results.rows import Row
@@ -323,3 +324,24 @@ def test_a_deleted_record_makes_the_run_unfinished(finished: RunStore) -> None:
 def test_other_rows_under_one_identity_are_refused(finished: RunStore) -> None:
     with pytest.raises(ResultsError, match="other rows or replications"):
         RunStore(finished.folder).start("made", CONFIG, {}, {}, [record("z").key])
+
+
+def test_the_command_verifies(
+    finished: RunStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verify() -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["leadbench", "results", "verify", str(finished.folder.parent)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        said = capsys.readouterr()
+        return int(stopped.value.code or 0), said.out, said.err
+
+    assert verify()[:2] == (0, f"{finished.folder}: 4 of 4 records, finished\n")
+    lines = _lines(finished)
+    _write(finished, lines[:-1])
+    code, out, _ = verify()
+    assert (code, "3 of 4 records, not finished" in out) == (0, True)
+    _write(finished, _altered(lines, "rows swapped", lines[0]))
+    code, out, err = verify()
+    assert (code, "records.jsonl:1: changed" in out) == (2, True)
+    assert "1 of 1 runs are not as they were written" in err

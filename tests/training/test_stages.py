@@ -62,27 +62,44 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def workshop(data: Path, folder: Path, kill_at: int | None = None, seed: int = 0, restart: bool = False) -> Workshop:
+def workshop(
+    data: Path, folder: Path, kill_at: int | None = None, seed: int = 0, restart: bool = False, seconds: float = 60.0
+) -> Workshop:
     def report(progress: Progress) -> None:
         if progress.step == kill_at:
             raise KilledError
 
     torch.manual_seed(seed)  # of the generator that everybody shares: nothing may depend on it
     preset = get_preset("tiny").model_copy(update={"teacher_encoder": "wordllama"})
-    return Workshop(HumanML3DFolder(data), preset, model_store(folder, load_plugins()), report=report, restart=restart)
+    return Workshop(
+        HumanML3DFolder(data),
+        preset,
+        model_store(folder, load_plugins()),
+        report=report,
+        restart=restart,
+        checkpoint_seconds=seconds,
+    )
 
 
+@pytest.mark.parametrize("checkpoints", [False, True])
 @pytest.mark.parametrize("name", STAGES)
-def test_an_interrupted_stage_gives_the_same_bytes(name: str, data: Path, trained: Path, tmp_path: Path) -> None:
-    """Stopped once before the first checkpoint, with other numbers in torch's own generator each time."""
+def test_an_interrupted_stage_gives_the_same_bytes(
+    name: str, checkpoints: bool, data: Path, trained: Path, tmp_path: Path
+) -> None:
+    """Stopped before the first checkpoint, or continued from one; torch's own generator has other numbers each time."""
     folder = tmp_path / "models"
     shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("checkpoints"))
     expected = (folder / f"{name}.safetensors").read_bytes()
     (folder / f"{name}.safetensors").unlink()
+    seconds = 0.0 if checkpoints else 60.0
     with pytest.raises(KilledError):
-        STAGES[name](workshop(data, folder, kill_at=1, seed=1))
-    assert not list((folder / "checkpoints").glob("*.pt"))
-    STAGES[name](workshop(data, folder, seed=2))
+        STAGES[name](workshop(data, folder, kill_at=3 if checkpoints else 1, seed=1, seconds=seconds))
+    assert bool(list((folder / "checkpoints").glob("*.pt"))) == checkpoints
+    steps: list[int] = []
+    shop = workshop(data, folder, seed=2, seconds=seconds)
+    shop.report = lambda progress: steps.append(progress.step)
+    STAGES[name](shop)
+    assert steps == ([3, 4] if checkpoints else [1, 2, 3, 4])
     assert (folder / f"{name}.safetensors").read_bytes() == expected
     cards = [json.loads((place / f"{name}.json").read_text()) for place in (trained, folder)]
     for card in cards:
