@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from fakes import FakeEvaluator
-from folders import write_folder
+from folders import smooth_joints, write_folder
 
+from leadbench.cli.main import main
 from leadbench.core.config import SelfTestSettings, T2MConfig
 from leadbench.core.errors import DataError, MotionFileError, NonFiniteError, SelfTestError
 from leadbench.core.skeleton import get_skeleton
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.motion.features import features_to_joints, joints_to_features
 from leadbench.results.records import Record, Run
+from leadbench.results.store import load_runs
 from leadbench.tasks.score.task import ScoreTask, load_motions
 from leadbench.tasks.shared.runner import run_task
 from leadbench.tasks.shared.selftest import SKIPPED
 from leadbench.tasks.t2m.tables import render
+from leadbench.zoo.embedded import shipped
 
 IDS = {"train": [f"t{i}" for i in range(6)], "val": ["v0"], "test": [f"s{i:02}" for i in range(24)]}
 CONFIG = T2MConfig(replications=2, pool=8, chunk=8)
@@ -134,3 +138,37 @@ def test_what_is_no_motion(
     with pytest.raises(error, match=message):
         score(dataset, motions, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("mode", ["official", "corrected"])
+def test_joints_are_scored_in_the_mode_of_the_dataset(
+    mode: str, dataset: HumanML3DFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the command line to the records: --corrected-features changes nothing where the card says so already."""
+    card = dataset.root / "dataset.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "feature_mode": mode}))
+    folder = tmp_path / "joints"
+    folder.mkdir()
+    for number, identifier in enumerate(IDS["test"]):
+        np.save(folder / f"{identifier}.npy", smooth_joints(70, number).numpy())
+
+    def fid(out: str, *more: str) -> tuple[float | None, str]:
+        arguments = ["--motions", str(folder), "--dataset", str(dataset.root), "--models", str(shipped().folder)]
+        arguments += ["--replications", "1", "--out", str(tmp_path / out), *more]
+        monkeypatch.setattr("sys.argv", ["leadbench", "-q", "score", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert not stopped.value.code
+        (run,) = load_runs(tmp_path / out)
+        (record,) = given(run)
+        return record.metrics["fid"], " ".join(record.details.notes)
+
+    (found, notes), (corrected, _) = fid("plain"), fid("flag", "--corrected-features")
+    assert f"joints became features in {mode} mode" in notes
+    assert (found == corrected) == (mode == "corrected")
+
+
+def test_joints_in_centimetres_are_refused(dataset: HumanML3DFolder, motions: Path) -> None:
+    np.save(motions / "s00.npy", 100 * smooth_joints(70, 0).numpy())
+    with pytest.raises(MotionFileError, match=r"s00\.npy: .*they look like centimetres; multiply by 0\.01"):
+        load_motions(motions, dataset, IDS["test"])
