@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leadbench.core.errors import MotionFileError, NonFiniteError
-from leadbench.core.reading import read_array as read_numbers
+from leadbench.core.reading import read_array
 from leadbench.core.skeleton import Skeleton
 from leadbench.motion.bvh import read_bvh
 from leadbench.motion.features import joints_to_features
@@ -34,7 +34,7 @@ def read_motion(path: Path, skeleton: Skeleton, mode: Mode, say: Callable[[str],
     """
     if not path.is_file():
         raise MotionFileError(f"{path}: no such file")
-    motion = _joints_of_bvh(path, skeleton, say) if path.suffix.lower() == ".bvh" else read_array(path)
+    motion = _joints_of_bvh(path, skeleton, say) if path.suffix.lower() == ".bvh" else read_values(path)
     if motion.ndim == 3 and motion.shape[1:] == (skeleton.n_joints, 3):
         if path.suffix.lower() != ".bvh":
             motion = _upright(path, motion, skeleton, say)
@@ -47,7 +47,7 @@ def read_motion(path: Path, skeleton: Skeleton, mode: Mode, say: Callable[[str],
     return check_features(motion, skeleton, path)
 
 
-def read_array(path: Path) -> Tensor:
+def read_values(path: Path) -> Tensor:
     """A plain array as float32.
 
     Raises:
@@ -55,7 +55,7 @@ def read_array(path: Path) -> Tensor:
         NonFiniteError: it holds NaN or infinity.
     """
     with np.errstate(over="ignore"):  # beyond float32 is infinity, which is reported as such
-        motion = torch.from_numpy(np.asarray(read_numbers(path, MotionFileError), dtype=np.float32))
+        motion = torch.from_numpy(np.asarray(read_array(path, MotionFileError), dtype=np.float32))
     if not bool(torch.isfinite(motion).all()):
         raise NonFiniteError(f"{path}: holds NaN or infinity")
     return motion

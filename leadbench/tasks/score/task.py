@@ -19,7 +19,7 @@ from leadbench.core.settings import settings
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionBatch, MotionSample
 from leadbench.data.digest import dataset_identity
-from leadbench.data.exemplars import check_features, read_array
+from leadbench.data.exemplars import check_features, read_values
 from leadbench.data.humanml3d import FRAME_STEP, DrawnSample, collate, feature_mode
 from leadbench.motion.features import joints_to_features
 from leadbench.motion.posture import require_upright
@@ -80,7 +80,7 @@ def load_motions(folder: Path, dataset: MotionDataset, ids: Sequence[str], mode:
 def _features(path: Path, dataset: MotionDataset, mode: Mode) -> tuple[Tensor, bool]:
     """Features of a file, and whether it holds joints."""
     skeleton = get_skeleton(dataset.motion.skeleton)
-    motion = read_array(path)
+    motion = read_values(path)
     joints = motion.ndim == 3 and motion.shape[1:] == (skeleton.n_joints, 3)
     if joints:
         if len(motion) < 2:
