@@ -100,17 +100,7 @@ def targets(base: Path) -> dict[str, Target]:
         "mti run": Target(lambda out: [*mti, "--out", str(out)], records),
         **{f"train {stage}": train(stage) for stage in STAGES},
         "data prepare bnr": Target(
-            lambda out: [
-                "data",
-                "prepare",
-                "bnr",
-                "--source",
-                str(base / "bvh"),
-                "--out",
-                str(out / "d"),
-                "--workers",
-                "2",
-            ],
+            lambda out: f"data prepare bnr --source {base / 'bvh'} --out {out / 'd'} --workers 2".split(),
             lambda out: files(out / "d"),
             again=False,
         ),
@@ -158,16 +148,7 @@ def prepare(base: Path) -> None:
         ("evaluator", []),
         ("motionclip", []),
     ):
-        arguments = [
-            "train",
-            stage,
-            "--dataset",
-            str(base / "data"),
-            "--models",
-            str(base / "models"),
-            "--preset",
-            "tiny",
-        ]
+        arguments = f"train {stage} --dataset {base / 'data'} --models {base / 'models'} --preset tiny".split()
         assert finish(start([*arguments, *more], base)) == 0, stage
 
 
