@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from leadbench.core.config import EvaluatorConfig
+from leadbench.core.device import CPU as HOST
+from leadbench.core.device import peak_memory
 from leadbench.core.presets import get_preset
 from leadbench.core.provenance import hardware
 from leadbench.core.random import stream
@@ -30,9 +32,9 @@ from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.packing import prepared
 from leadbench.nn.sampling import lcm_timesteps
 from leadbench.tasks.latency.subjects import RandomModels
-from leadbench.tasks.latency.timing import Spread, in_turns, peak_memory, probe
+from leadbench.tasks.latency.timing import Spread, in_turns, probe
 
-CPU = torch.device("cpu")
+CPU = HOST.device
 GUIDANCE, FRAMES = 7.5, 196
 CAPTION = "a person walks forward and then turns around to the left."
 
@@ -58,7 +60,7 @@ class Parts:
     """The networks of preset ``paper``, in both forms."""
 
     def __init__(self) -> None:
-        self.models = RandomModels(get_preset("paper"), CPU)
+        self.models = RandomModels(get_preset("paper"))
         mld, lcm = self.models.official("mld"), self.models.official("motionlcm")
         vae = mld.autoencoder.network
         self.mld, self.lcm = (plain.PlainDenoiser(m.denoiser).eval() for m in (mld, lcm))
@@ -233,7 +235,7 @@ def main() -> None:
     added = overhead(parts, 3 if options.quick else 21) if options.only in "projector overhead" else {}
     after = probe(CPU)
     print(f"matrix product {after.product:.0f} GFLOP/s, copy {after.copy:.1f} GB/s")
-    print(f"peak memory {peak_memory(CPU):.0f} MiB")
+    print(f"peak memory {peak_memory(CPU) / 2**20:.0f} MiB")
     if options.json:
         content = {
             "hardware": hardware(),

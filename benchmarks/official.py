@@ -65,7 +65,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     theirs = official_denoiser(options.folder)
-    ours = plain.PlainDenoiser(RandomModels(get_preset("paper"), CPU).official("mld").denoiser).eval()
+    ours = plain.PlainDenoiser(RandomModels(get_preset("paper")).official("mld").denoiser).eval()
     print(f"{hardware()}\n{probe(CPU)}")
     for batch, rounds in ((1, 21), (32, 7)):
         noise, text = normal("noise", batch, 1, 256), normal("texts", 2 * batch, 1, 768)

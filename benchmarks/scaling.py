@@ -42,7 +42,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from leadbench import T2MConfig, open_dataset
-from leadbench.tasks.latency.timing import peak_memory
+from leadbench.core.device import peak_memory
 from leadbench.tasks.shared.registry import open_task
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.tasks.shared.runner import run_task
@@ -52,13 +52,13 @@ config = T2MConfig(replications=1, multimodality_replications=0, chunk=chunk)
 request = RunRequest(("mld",), {"mld": (10,)}, self_test=False, config=config)
 with TemporaryDirectory() as out:
     task = open_task("t2m", open_dataset(), request)
-    loaded = peak_memory(torch.device("cpu"))
+    loaded = peak_memory(CPU) / 2**20
     samples = task.samples
     copies = [replace(s, id=f"{s.id}-{i}") for i in range(-(-count // len(samples))) for s in samples][:count]
     task = replace(task, samples=copies)
     began = time.perf_counter()
     run_task(task, Path(out))
-    peak = peak_memory(torch.device("cpu"))
+    peak = peak_memory(CPU) / 2**20
     print(json.dumps({"seconds": time.perf_counter() - began, "memory": peak, "before": loaded}))
 """
 
@@ -91,7 +91,7 @@ def point(size: int, work: Callable[[], object], machine: Probe, weights: float,
 
 def measure(machine: Probe) -> dict[str, list[Point]]:
     """Every curve of the full-size networks."""
-    models = RandomModels(get_preset("paper"), CPU)
+    models = RandomModels(get_preset("paper"))
     mld = models.official("mld")
     loop, decoder = prepared(mld.denoiser, DenoiseEngine), prepared(mld.autoencoder.network, DecodeEngine)
     embedder = EvaluatorNetworks(EvaluatorConfig()).eval().requires_grad_(False).motion

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from leadbench.core.device import Compute
 from leadbench.core.presets import get_preset
 from leadbench.core.random import stream
 from leadbench.core.skeleton import get_skeleton
@@ -42,7 +43,7 @@ Work = Callable[[], Tensor]
 
 @lru_cache(maxsize=2)
 def models(preset: str, device: str) -> RandomModels:
-    return RandomModels(get_preset(preset), torch.device(device))
+    return RandomModels(get_preset(preset), Compute(torch.device(device)))
 
 
 def normal(device: str, purpose: str, *shape: int) -> Tensor:

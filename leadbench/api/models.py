@@ -21,6 +21,8 @@ def open_dataset(
     checkpoints: Mapping[str, str | Path] | None = None,
     text_encoder: str | None = None,
     plugins: Sequence[str | Path] = (),
+    device: str | None = None,
+    precision: str | None = None,
 ) -> Opened:
     """A dataset with its models and plugins.
 
@@ -32,6 +34,9 @@ def open_dataset(
         checkpoints: official checkpoint files by backbone.
         text_encoder: whose denoiser backbones sample from, where a folder has several.
         plugins: Python files that are loaded as plugins.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``xpu``; None: as the settings say, by default the
+            machine's accelerator.
+        precision: ``float32``, ``tf32`` or ``bf16``: what networks compute in.
 
     Raises:
         ConfigError, DataError, UnknownNameError, PluginError: something is not there or does not load.
@@ -45,6 +50,8 @@ def open_dataset(
             checkpoints={name: Path(file) for name, file in (checkpoints or {}).items()},
             plugins=tuple(map(Path, plugins)),
             encoders={} if text_encoder is None else {"": text_encoder},
+            device=device,
+            precision=precision,
         )
     )
 

@@ -105,7 +105,9 @@ def run(
         wanted[None] = tuple(steps)
     request = RunRequest(names, wanted, projector=projector, config=chosen)
     assets = open_dataset() if opened is None else opened
-    return Results((run_task(open_task(task, assets, request), Path(out)),))
+    opened_task = open_task(task, assets, request)
+    opened_task.compute = assets.models.compute
+    return Results((run_task(opened_task, Path(out)),))
 
 
 def _flat(record: Record, names: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from leadbench.cli.options import EvaluatorOption, PluginOption, RootOption, complete_datasets, evaluator_and_folder
+from leadbench.cli.options import (
+    DeviceOption,
+    EvaluatorOption,
+    PluginOption,
+    RootOption,
+    complete_datasets,
+    evaluator_and_folder,
+)
 from leadbench.cli.progress import progress
 from leadbench.core.errors import ConfigError
 from leadbench.doctor.dataset import examine_dataset
@@ -35,6 +42,7 @@ def doctor(
         Path | None, typer.Option("--models", help="Model folder [default: the dataset's].", show_default=False)
     ] = None,
     plugin: PluginOption = None,
+    device: DeviceOption = None,
 ) -> None:
     """What is here, what is missing, what helps.
 
@@ -47,10 +55,10 @@ def doctor(
     Example: leadbench doctor --dataset humanml3d --root HumanML3D --evaluator deps/t2m
     """
     if dataset is None:
-        _print(examine(load_plugins(plugin or ())))
+        _print(examine(load_plugins(plugin or ()), device))
         return
     name, folder = evaluator_and_folder(evaluator)
-    choice = Choice(dataset, root=root, models=models, evaluator=folder, plugins=tuple(plugin or ()))
+    choice = Choice(dataset, root=root, models=models, evaluator=folder, plugins=tuple(plugin or ()), device=device)
     with progress() as reporter:
         diagnoses = examine_dataset(choice, name, lambda what, done, total: reporter.show("doctor", done, total, what))
     _print(diagnoses)

@@ -9,8 +9,10 @@ import torch
 import typer
 
 from leadbench.cli.options import (
+    DeviceOption,
     OutputOptions,
     PluginOption,
+    PrecisionOption,
     ProjectorOption,
     StrictOption,
     complete_backbones,
@@ -23,6 +25,7 @@ from leadbench.cli.running import run_and_print
 from leadbench.plugins.manager import load_plugins
 from leadbench.tasks.latency.assemble import LatencyRequest, open_latency
 from leadbench.tasks.latency.task import LatencyConfig
+from leadbench.zoo.assets import chosen_compute
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class TimingOptions:
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Threads of torch on a CPU.", show_default=False)
     ] = None
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda (cuda: full-size presets).")] = "cpu"
+    device: DeviceOption = None
+    precision: PrecisionOption = None
     compile: Annotated[
         bool, typer.Option("--compile", help="torch.compile for small batches on a CPU; half a minute for each shape.")
     ] = False
@@ -65,7 +69,7 @@ class TimingOptions:
             batches=tuple(parse_numbers(self.batch, int, "--batch")),
             frames=self.frames,
             rounds=self.rounds,
-            device=self.device,
+            compute=chosen_compute(self.device, self.precision),
             compile=self.compile,
         )
 

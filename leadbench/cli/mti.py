@@ -87,7 +87,8 @@ def run(
     )
     notes = (NOTE,) if assets.dataset is None else ()
     request = MTIRequest(backbone, evaluator, learning.projector, ablation, notes, config=config)
-    run_and_print(Recipe("mti", request, assets.choice(folder)).open(strict=assets.strict_plugins), output)
+    recipe = Recipe("mti", request, assets.choice(folder))
+    run_and_print(recipe.open(strict=assets.strict_plugins), output, recipe=recipe)
 
 
 @grouped
@@ -129,8 +130,9 @@ def styles(
         split=split,
     )
     request = MTIRequest(backbone, evaluator, learning.projector, styles=tuple(style or ()), config=config)
-    task = Recipe("styles", request, assets.choice(folder)).open(strict=assets.strict_plugins)
-    done = run_and_print(task, output)
+    recipe = Recipe("styles", request, assets.choice(folder))
+    task = recipe.open(strict=assets.strict_plugins)
+    done = run_and_print(task, output, recipe=recipe)
     if figure is not None:
         assert isinstance(task, MTITask)  # what the bundled factory returns
         note(f"wrote {draw_words(task, done.folder, figure)}")

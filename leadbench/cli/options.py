@@ -16,6 +16,7 @@ from leadbench.cli.console import note
 from leadbench.cli.outputs import writable
 from leadbench.cli.progress import progress
 from leadbench.core.config import T2MConfig
+from leadbench.core.device import AUTO, EVERY, KINDS, PRECISIONS
 from leadbench.core.errors import ConfigError, unknown_name
 from leadbench.core.presets import PRESETS
 from leadbench.plugins.manager import load_plugins
@@ -142,6 +143,25 @@ PluginOption = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Also load this Python file as a plugin.", show_default=False)
 ]
 StrictOption = Annotated[bool, typer.Option("--strict-plugins", help="A plugin that fails to load is an error.")]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="What computes: auto, cpu, cuda, cuda:N, cuda:all, mps or xpu [default: auto, the machine's accelerator].",
+        show_default=False,
+        autocompletion=lambda: [AUTO, *KINDS, EVERY],
+    ),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="What networks compute in: float32, tf32 or bf16; text encoders, evaluators and metrics keep float32 "
+        "[default: float32].",
+        show_default=False,
+        autocompletion=lambda: [*PRECISIONS],
+    ),
+]
 SkipBadOption = Annotated[
     bool, typer.Option("--skip-bad-motions", help="Leave out motions with NaN instead of refusing the dataset.")
 ]
@@ -181,6 +201,8 @@ class AssetOptions:
     plugin: PluginOption = None
     strict_plugins: StrictOption = False
     text_encoder: ConditionOption = None
+    device: DeviceOption = None
+    precision: PrecisionOption = None
 
     def choice(self, evaluator: Path | None = None) -> Choice:
         """What the options name; the embedded dataset is made on first use."""
@@ -195,6 +217,8 @@ class AssetOptions:
             checkpoints=parse_checkpoints(self.checkpoint),
             plugins=tuple(self.plugin or ()),
             encoders=parse_encoders(self.text_encoder),
+            device=self.device,
+            precision=self.precision,
         )
 
 
@@ -208,6 +232,8 @@ class DatasetOptions:
     checkpoint: CheckpointOption = None
     plugin: PluginOption = None
     strict_plugins: StrictOption = False
+    device: DeviceOption = None
+    precision: PrecisionOption = None
 
     def choice(self, evaluator: Path | None = None) -> Choice:
         """What the options name."""

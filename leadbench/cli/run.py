@@ -26,11 +26,11 @@ from leadbench.cli.options import (
     parse_steps,
 )
 from leadbench.cli.running import run_and_print
-from leadbench.core.errors import ConfigError, unknown_name
+from leadbench.core.errors import ConfigError
 from leadbench.plugins.manager import load_plugins
 from leadbench.report.tables.diagnostics import render_profile
 from leadbench.tasks.shared.registry import task_registration
-from leadbench.tasks.shared.request import DTYPES, RunRequest
+from leadbench.tasks.shared.request import RunRequest
 from leadbench.tasks.shared.runner import Recipe
 from leadbench.tasks.t2m.task import T2MTask
 from leadbench.text.cache import CachedTextEncoder
@@ -55,7 +55,6 @@ class ModelOptions:
         str | None, typer.Option("--guidance", help="Guidance scales to sweep, such as 2.5,5,7.5.", show_default=False)
     ] = None
     projector: ProjectorOption = "auto"
-    dtype: Annotated[str, typer.Option("--dtype", help="What denoisers compute in: float32 or bf16.")] = "float32"
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,6 @@ def run(
 
     Example: leadbench run --dataset humanml3d --root HumanML3D --backbone mld --checkpoint mld=mld.ckpt --evaluator t2m
     """
-    if model.dtype not in DTYPES:
-        raise unknown_name("dtype", model.dtype, DTYPES, where="--dtype")
     began = time.perf_counter()
     embedded = assets.dataset is None
     evaluator, folder = evaluator_and_folder(measure.evaluator)
@@ -116,7 +113,6 @@ def run(
         metrics=tuple(measure.metric or ()),
         notes=(NOTE,) if embedded else (),
         self_test=not measure.skip_self_test,
-        dtype=model.dtype,
         config=protocol.config(quick=embedded),
     )
     check_task(measure.task, assets)

@@ -8,7 +8,7 @@ from leadbench.cli.console import note
 from leadbench.cli.options import OutputOptions
 from leadbench.cli.progress import progress
 from leadbench.results.records import Run
-from leadbench.tasks.shared.runner import Executor, LocalPool, Recipe, run_task
+from leadbench.tasks.shared.runner import Recipe, executor_for, run_task
 from leadbench.tasks.shared.units import Task
 from leadbench.tasks.stored import render_run
 
@@ -17,10 +17,10 @@ def run_and_print(task: Task, output: OutputOptions, *, recipe: Recipe | None = 
     """Start or resume a task, print its table and where the records are.
 
     Args:
-        recipe: how other processes open the task; needed for more than one job.
+        recipe: how other processes open the task; needed for more than one job, and for all GPUs.
         jobs: processes that share the work.
     """
-    executor: Executor | None = LocalPool(recipe, jobs) if recipe is not None and jobs > 1 else None
+    executor = None if recipe is None else executor_for(recipe, jobs)
     with progress() as reporter:
         run = run_task(
             task,

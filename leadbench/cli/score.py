@@ -53,4 +53,5 @@ def score(
         self_test=not skip_self_test,
         config=T2MConfig(replications=replications, protocol=check_protocol(protocol)),
     )
-    run_and_print(Recipe("score", request, assets.choice(folder)).open(strict=assets.strict_plugins), output)
+    recipe = Recipe("score", request, assets.choice(folder))
+    run_and_print(recipe.open(strict=assets.strict_plugins), output, recipe=recipe)

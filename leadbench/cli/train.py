@@ -59,6 +59,9 @@ class TrainOptions:
     checkpoint_seconds: Annotated[
         float, typer.Option("--checkpoint-seconds", min=0, help="Least time between two checkpoints.")
     ] = 60.0
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile transformer stacks (torch.compile); for long trainings.")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class _Call:
                 restart=self.options.restart,
                 checkpoint_seconds=self.options.checkpoint_seconds,
                 say=lambda line: typer.echo(line, err=True),
+                compile=self.options.compile,
             )
             path = train(shop, opened)
         typer.echo(f"wrote {path}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from leadbench.cli.options import RootOption
+from leadbench.cli.options import DeviceOption, RootOption
 from leadbench.cli.outputs import writable
 from leadbench.core.errors import WeightsError
 from leadbench.training.build import build as build_set
@@ -62,6 +62,7 @@ def build(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trainings at a time.")] = 2,
+    device: DeviceOption = None,
 ) -> None:
     """Make a shipped set from nothing.
 
@@ -69,7 +70,7 @@ def build(
 
     Example: leadbench zoo build micro
     """
-    build_set(name, work, out or work / "packed", jobs=jobs, say=typer.echo)
+    build_set(name, work, out or work / "packed", jobs=jobs, say=typer.echo, device=device)
 
 
 def inspect(

@@ -277,11 +277,16 @@ class Settings(FrozenModel):
             folder.
         keep_captions: whether embeddings of captions are kept between runs.
         glove: folder of ``our_vab_*``; default: ``glove`` beside an evaluator's folder.
+        device: what computes where no option says it: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``cuda:all``, ``mps`` or
+            ``xpu``.
+        precision: what networks compute in where no option says it: ``float32``, ``tf32`` or ``bf16``.
     """
 
     cache: Path | None = None
     keep_captions: bool = True
     glove: Path | None = None
+    device: str = "auto"
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
     encoders: EncoderSettings = EncoderSettings()
     datasets: dict[str, DatasetSettings] = Field(default_factory=dict)
     self_test: SelfTestSettings = SelfTestSettings()
@@ -310,6 +315,7 @@ class LoopConfig(FrozenModel):
     validate_every: int = Field(500, gt=0)
     seed: int = 0
     ema: float = Field(0.0, ge=0, lt=1)  # 0: no moving average
+    accumulate: int = Field(1, gt=0)  # batches whose gradients are averaged for one step
     select: Literal["best", "last"] = "best"  # weights to keep: of the lowest validation score, or of the last step
 
 

@@ -7,14 +7,15 @@ A class keeps a contract by having its attributes and methods; nothing needs to 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
 from leadbench.core.config import ProjectorStage
+from leadbench.core.device import sent
 from leadbench.core.random import NoiseSource
 from leadbench.core.tensors import (
     Condition,
@@ -27,6 +28,7 @@ from leadbench.core.tensors import (
     Projection,
     SplitReport,
     TextSample,
+    moved_mask,
 )
 
 
@@ -263,12 +265,22 @@ class GeneratedMotions:
     fps: float
     latent: Latent
 
+    def to(self, device: torch.device | str) -> GeneratedMotions:
+        """The same on another device."""
+        joints, mask = sent(self.joints, device), moved_mask(self.mask, device)
+        return replace(self, joints=joints, mask=mask, latent=self.latent.to(device))
+
 
 MotionMetric = Callable[[GeneratedMotions], Tensor]
-"""A metric of single motions: one value each, [B]; the benchmark records the mean over all test motions."""
+"""A metric of single motions: one value each, [B]; the benchmark records the mean over all test motions.
+
+It is given motions on the CPU, unless :func:`on_any_device` says that it works, without waiting, wherever they are.
+"""
+
+Metric = TypeVar("Metric", bound=MotionMetric)
 
 
-def device_of(module: torch.nn.Module) -> torch.device:
-    """Device of a module's first parameter (CPU for a module without parameters)."""
-    parameter = next(module.parameters(), None)
-    return parameter.device if parameter is not None else torch.device("cpu")
+def on_any_device(metric: Metric) -> Metric:
+    """Mark a metric that works on whatever device its motions are; they are then not copied to the CPU for it."""
+    metric.on_any_device = True  # type: ignore[attr-defined]
+    return metric

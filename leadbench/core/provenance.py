@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from leadbench.core.device import CPU, Compute, processor_name
 
 _PACKAGES = (
     "leadbench",
@@ -29,8 +30,9 @@ _PACKAGES = (
 )
 
 
-def collect_provenance() -> dict[str, Any]:
-    """Package versions, Python, git revision and hardware; nothing that tells who or where somebody is."""
+def collect_provenance(compute: Compute = CPU) -> dict[str, Any]:
+    """Package versions, Python, git revision, hardware and the device in use; nothing that tells who or where somebody
+    is."""
     packages = {}
     for name in _PACKAGES:
         try:
@@ -42,6 +44,7 @@ def collect_provenance() -> dict[str, Any]:
         "python": ".".join(map(str, sys.version_info[:3])),
         "revision": git_revision(Path(__file__).parent),
         "hardware": hardware(),
+        "compute": compute.describe(),
     }
 
 
@@ -50,7 +53,7 @@ def hardware() -> dict[str, Any]:
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
-        "cpu": _cpu_name(),
+        "cpu": processor_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(memory, 1),
@@ -112,12 +115,3 @@ def fingerprint(tensors: Mapping[str, Tensor], extra: Mapping[str, Any] | None =
 def _git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

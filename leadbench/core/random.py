@@ -7,13 +7,20 @@ depend on batch composition, device count, number of processes, or on having bee
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from leadbench.core.device import CPU, accelerator, device_count, sent
+from leadbench.core.philox import philox_normals
+
+_SEPARATOR = "\x1f"
 
 
 def stream(seed: int, purpose: str, *key: str | int) -> np.random.Generator:
@@ -22,7 +29,7 @@ def stream(seed: int, purpose: str, *key: str | int) -> np.random.Generator:
     >>> float(stream(0, "demo", "a").standard_normal()) == float(stream(0, "demo", "a").standard_normal())
     True
     """
-    text = "\x1f".join([str(seed), purpose, *(str(k) for k in key)])
+    text = _SEPARATOR.join([str(seed), purpose, *(str(k) for k in key)])
     digest = hashlib.sha256(text.encode()).digest()
     return np.random.Generator(np.random.Philox(key=np.frombuffer(digest[:16], dtype=np.uint64)))
 
@@ -40,7 +47,9 @@ def seeded(seed: int, purpose: str, *key: str | int) -> Iterator[None]:
     >>> bool((first == second).all())
     True
     """
-    with torch.random.fork_rng(devices=[]):
+    kind = accelerator()
+    kind = kind if kind and hasattr(torch, kind) else None  # that of a device with a generator of its own
+    with torch.random.fork_rng(range(device_count(kind)) if kind else [], device_type=kind or "cuda"):
         torch.manual_seed(int(stream(seed, purpose, *key).integers(2**31)))
         yield
 
@@ -50,22 +59,54 @@ class NoiseSource:
     """Random numbers bound to the ids of a batch, one independent stream for each row.
 
     ``repeat`` numbers the generations of one caption (MultiModality), of all rows or one for each; ``replication`` the
-    passes over the test split.
+    passes over the test split. Numbers are made on ``device``, all rows at once, and are the same on every one.
     """
 
     seed: int
     ids: tuple[str, ...]
     replication: int = 0
     repeat: int | tuple[int, ...] = 0
+    device: torch.device = CPU.device
 
     def normal(self, purpose: str, shape: Sequence[int], step: int = 0) -> Tensor:
-        """Standard normal numbers [B, *shape] float32 on the CPU; row i depends on ids[i] alone."""
-        out = np.empty((len(self.ids), *shape), dtype=np.float32)
+        """Standard normal numbers [B, *shape] float32 on the device; row i depends on ids[i] alone.
+
+        Row i is what :func:`stream` of (seed, purpose, replication, id, step, repeat) gives.
+        """
+        keys = self._keys(purpose, step)
+        if self.device.type == "cpu":
+            return torch.from_numpy(_normals(keys, shape))
+        bits = sent(torch.from_numpy(keys.view(np.int64)), self.device)
+        return philox_normals(bits, int(np.prod(shape))).view(len(self.ids), *shape)
+
+    def _keys(self, purpose: str, step: int) -> NDArray[np.uint64]:
+        """The streams' keys [B, 2]."""
+        known = (self.seed, purpose, self.replication)
+        begun = hashlib.sha256("".join(f"{part}{_SEPARATOR}" for part in known).encode())
         repeats = (self.repeat,) * len(self.ids) if isinstance(self.repeat, int) else self.repeat
-        for row, (sample, repeat) in enumerate(zip(self.ids, repeats, strict=True)):
-            rng = stream(self.seed, purpose, self.replication, sample, step, repeat)
-            rng.standard_normal(dtype=np.float32, out=out[row])
-        return torch.from_numpy(out)
+        digests = []
+        for sample, repeat in zip(self.ids, repeats, strict=True):
+            whole = begun.copy()
+            whole.update(f"{sample}{_SEPARATOR}{step}{_SEPARATOR}{repeat}".encode())
+            digests.append(whole.digest()[:16])
+        return np.frombuffer(bytearray().join(digests), dtype=np.uint64).reshape(-1, 2)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+_OWN = threading.local()  # of each thread: one generator that takes every stream's state in turn
+
+
+def _normals(keys: NDArray[np.uint64], shape: Sequence[int]) -> NDArray[np.float32]:
+    """Standard normal numbers [B, *shape] of NumPy's streams; making a generator for each took three times as long."""
+    if not hasattr(_OWN, "bits"):
+        _OWN.bits = np.random.Philox(key=0)
+        _OWN.fresh = _OWN.bits.state
+        _OWN.generator = np.random.Generator(_OWN.bits)
+    out = np.empty((len(keys), *shape), dtype=np.float32)
+    for row, key in enumerate(keys):
+        _OWN.fresh["state"]["key"] = key
+        _OWN.bits.state = _OWN.fresh
+        _OWN.generator.standard_normal(dtype=np.float32, out=out[row])
+    return out

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from leadbench.core.device import indices, sent
 from leadbench.core.errors import DataError, NonFiniteError
 
 
@@ -34,7 +37,69 @@ def lengths_to_mask(lengths: Tensor, frames: int | None = None) -> Tensor:
     [[1, 0, 0], [1, 1, 1]]
     """
     frames = int(lengths.max()) if frames is None else frames
-    return torch.arange(frames, device=lengths.device)[None, :] < lengths[:, None]
+    mask = torch.arange(frames, device=lengths.device)[None, :] < lengths[:, None]
+    return _remember(mask, lengths.tolist()) if lengths.device.type == "cpu" else mask
+
+
+def mask_of(lengths: Sequence[int], device: torch.device | str = "cpu", frames: int | None = None) -> Tensor:
+    """A mask [B, F] on a device, True on real frames; :func:`host_lengths` knows its lengths without asking the device.
+
+    >>> host_lengths(mask_of([1, 3]))
+    [1, 3]
+    """
+    frames = max(lengths) if frames is None else frames
+    there = sent(torch.tensor(list(lengths)), device)
+    return _remember(torch.arange(frames, device=device)[None, :] < there[:, None], list(lengths))
+
+
+def host_lengths(mask: Tensor) -> list[int]:
+    """True entries of each row of a mask [B, F], as numbers; waits for the device only where nobody remembered them."""
+    known: list[int] | None = getattr(mask, _KNOWN, None)
+    return mask_lengths(mask).cpu().tolist() if known is None else list(known)
+
+
+def hides_nothing(mask: Tensor) -> bool:
+    """Whether all of a mask is True, as far as it can be told without waiting for a device."""
+    known: list[int] | None = getattr(mask, _KNOWN, None)
+    if known is not None:
+        return all(length == mask.shape[1] for length in known)
+    return mask.device.type == "cpu" and bool(mask.all())
+
+
+def front_lengths(mask: Tensor) -> list[int] | None:
+    """Lengths of a mask [B, F] whose rows are True up to them and nowhere else; None for other masks."""
+    if getattr(mask, _KNOWN, None) is not None:
+        return host_lengths(mask)
+    lengths = mask_lengths(mask)
+    same = torch.equal(mask, torch.arange(mask.shape[1], device=mask.device)[None, :] < lengths[:, None])
+    return lengths.cpu().tolist() if same else None
+
+
+def moved_mask(mask: Tensor, device: torch.device | str) -> Tensor:
+    """The mask on a device, with what is known of its lengths."""
+    known: list[int] | None = getattr(mask, _KNOWN, None)
+    if known is None:
+        return sent(mask, device)
+    return mask if mask.device == torch.device(device) else mask_of(known, device, mask.shape[1])
+
+
+def full_mask(rows: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+    """A mask [rows, width] that hides nothing."""
+    return _remember(torch.ones(rows, width, dtype=torch.bool, device=device), [width] * rows)
+
+
+_KNOWN = "_leadbench_lengths"  # on a mask: its lengths. Masks are never changed where they are.
+
+
+def _remember(mask: Tensor, lengths: list[int]) -> Tensor:
+    setattr(mask, _KNOWN, lengths)
+    return mask
+
+
+def _as_full_as(mask: Tensor, *others: Tensor) -> Tensor:
+    """The mask, remembered as hiding nothing where the masks that it is made of are known to hide nothing."""
+    full = all(getattr(other, _KNOWN, None) is not None and hides_nothing(other) for other in others)
+    return _remember(mask, [mask.shape[1]] * len(mask)) if full else mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +124,7 @@ class MotionSpec:
         """D, the number of features of a frame."""
         return int(self.mean.shape[0])
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of skeleton, frame rate and statistics (as float32)."""
         h = hashlib.sha256(f"{self.skeleton}|{self.fps}".encode())
@@ -69,7 +134,11 @@ class MotionSpec:
 
     def to(self, device: torch.device | str) -> MotionSpec:
         """The same spec with its statistics on ``device``."""
-        return replace(self, mean=self.mean.to(device), std=self.std.to(device))
+        if self.mean.device == torch.device(device):
+            return self
+        moved = object.__new__(MotionSpec)  # what was checked, and its digest, are asked of no device again
+        vars(moved).update(vars(self), digest=self.digest, mean=sent(self.mean, device), std=sent(self.std, device))
+        return moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +179,7 @@ class MotionBatch:
     def to(self, device: torch.device | str) -> MotionBatch:
         """The batch on another device."""
         spec = self.spec.to(device) if self.spec is not None else None
-        return MotionBatch(self.features.to(device), self.mask.to(device), spec)
+        return MotionBatch(sent(self.features, device), moved_mask(self.mask, device), spec)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,11 +192,12 @@ class Condition:
 
     def to(self, device: torch.device | str) -> Condition:
         """The condition on another device."""
-        return Condition(self.tokens.to(device), self.mask.to(device), self.encoder)
+        return Condition(sent(self.tokens, device), moved_mask(self.mask, device), self.encoder)
 
     def expand(self, batch: int) -> Condition:
         """Repeat a condition of batch 1 to ``batch`` rows (no copy)."""
-        return Condition(self.tokens.expand(batch, -1, -1), self.mask.expand(batch, -1), self.encoder)
+        mask = _as_full_as(self.mask.expand(batch, -1), self.mask)
+        return Condition(self.tokens.expand(batch, -1, -1), mask, self.encoder)
 
     def pooled(self) -> Tensor:
         """Mean over the tokens in use, [B, C].
@@ -141,7 +211,24 @@ class Condition:
         return mean
 
     def __getitem__(self, rows: Tensor | slice | Sequence[int]) -> Condition:
-        return Condition(self.tokens[rows], self.mask[rows], self.encoder)
+        if not isinstance(rows, Tensor | slice):
+            rows = indices(rows, self.tokens.device)
+        return Condition(self.tokens[rows], _as_full_as(self.mask[rows], self.mask), self.encoder)
+
+    @classmethod
+    def stacked(cls, first: Condition, second: Condition) -> Condition:
+        """Two conditions as one batch; the shorter one is padded with masked tokens."""
+        length = max(first.tokens.shape[1], second.tokens.shape[1])
+
+        def padded(condition: Condition) -> tuple[Tensor, Tensor]:
+            extra = length - condition.tokens.shape[1]
+            return F.pad(condition.tokens, (0, 0, 0, extra)), F.pad(condition.mask, (0, extra))
+
+        tokens, masks = zip(padded(first), padded(second), strict=True)
+        mask = torch.cat(masks)
+        if first.tokens.shape[1] == second.tokens.shape[1]:
+            mask = _as_full_as(mask, first.mask, second.mask)
+        return cls(torch.cat(tokens), mask, second.encoder)
 
 
 @dataclass(frozen=True)
@@ -164,7 +251,11 @@ class Latent:
     @classmethod
     def full(cls, values: Tensor) -> Latent:
         """A latent all of whose tokens are in use."""
-        return cls(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device))
+        return cls(values, full_mask(values.shape[0], values.shape[1], values.device))
+
+    def to(self, device: torch.device | str) -> Latent:
+        """The latents on another device."""
+        return Latent(sent(self.values, device), moved_mask(self.mask, device))
 
     def norm(self) -> Tensor:
         """Euclidean norm of each latent over its tokens, [B]."""

@@ -12,6 +12,7 @@ import torch
 from leadbench.core.config import EncoderSettings
 from leadbench.core.provenance import hardware
 from leadbench.core.settings import settings
+from leadbench.doctor.device import examine_device
 from leadbench.doctor.diagnosis import Diagnosis
 from leadbench.plugins.hookspecs import Registration, TextEncoderRegistration, imported
 from leadbench.plugins.manager import Plugins
@@ -20,20 +21,29 @@ from leadbench.zoo.embedded import cache_folder, changed_files, shipped, shipped
 _NAMES = "leadbench torch numpy scipy diffusers sentence-transformers open_clip_torch wordllama"
 
 
-def examine(plugins: Plugins) -> list[Diagnosis]:
-    """All diagnoses; those with a ``fix`` are problems."""
-    return [*_machine(), *_packages(), *_models(), *_encoders(plugins), *_plugins(plugins)]
+def examine(plugins: Plugins, device: str | None = None) -> list[Diagnosis]:
+    """All diagnoses; those with a ``fix`` are problems. ``device`` is asked about; None: what the settings say."""
+    return [
+        *_machine(),
+        *examine_device(plugins, device),
+        *_packages(),
+        *_models(),
+        *_encoders(plugins),
+        *_plugins(plugins),
+    ]
 
 
 def _machine() -> list[Diagnosis]:
     found = hardware()
-    device = f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB, torch uses {found['threads']} threads"
+    processor = (
+        f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB, torch uses {found['threads']} threads"
+    )
     if torch.cuda.is_available():  # pragma: cuda
         bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16"
         cuda = f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}, {bf16}"
     else:
-        cuda = "none: everything runs on the CPU"
-    return [Diagnosis("python", platform.python_version()), Diagnosis("machine", device), Diagnosis("gpu", cuda)]
+        cuda = "none"
+    return [Diagnosis("python", platform.python_version()), Diagnosis("machine", processor), Diagnosis("gpu", cuda)]
 
 
 def _packages() -> list[Diagnosis]:

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leadbench.core.device import indices
 from leadbench.core.errors import ConfigError, DataError, LatentMismatchError
-from leadbench.core.tensors import Condition
+from leadbench.core.tensors import Condition, hides_nothing
 from leadbench.engine.compiled import FirstRows, compile_wanted, compiled_network
 from leadbench.engine.graph import Network, replayed
 from leadbench.engine.plan import Update
@@ -176,16 +177,16 @@ class DenoiseEngine:
         text = (text + self.positions[before : before + length]).to(self.dtype)
         shared = self.stack.entry if len(latents) >= LEAST_SHARED else None
         sequences = TokenSequences.of_text(text, latents.shape[1], shared)
-        if mask.device.type == "cpu" and bool(mask.all()):
+        if hides_nothing(mask):
             return sequences, None
         return sequences, F.pad(mask, (before, 0), value=True)[:, None, None, :]
 
     def _times(self, plan: Sequence[Update], guide: Guide, device: torch.device) -> Tensor:
         """The time token of every step [steps, D], its position included."""
-        timesteps = torch.tensor([update.timestep for update in plan], device=device)
+        timesteps = indices([update.timestep for update in plan], device)
         features = timestep_features(timesteps, self.config.time_width)
         if self.guidance_in is not None and guide.weight is not None and self.guidance_width is not None:
-            weight = torch.tensor([guide.weight], device=device)
+            weight = torch.full((1,), guide.weight, device=device)
             features = features + self.guidance_in(guidance_features(weight, self.guidance_width))
         tokens = self.time_out(F.silu(self.time_in(features))) + self.positions[self.config.latent_tokens]
         return tokens.to(self.dtype)

@@ -110,11 +110,11 @@ def _step(entered: Tensor, remembered: Tensor, hidden: Tensor) -> Tensor:
 def embed_in_buckets(embedder: MotionEmbedder, features: Tensor, lengths: Tensor, batch: int = BATCH) -> Tensor:
     """Embeddings [S, E] of motions [S, F, D] of ``lengths`` [S], in input order: ``batch`` of like length at once.
 
-    Raises DataError as :meth:`MotionEmbedder.forward` does. Modules in training, on CUDA or of another type than
-    float32 run as they are.
+    Raises DataError as :meth:`MotionEmbedder.forward` does. Modules in training, on an accelerator or of another type
+    than float32 run as they are.
     """
     weight = embedder.sequence.start
-    if embedder.training or weight.is_cuda or weight.dtype is not torch.float32 or not len(features):
+    if embedder.training or weight.device.type != "cpu" or weight.dtype is not torch.float32 or not len(features):
         embedded: Tensor = embedder(features, lengths)
         return embedded
     embedder.check(features, lengths)

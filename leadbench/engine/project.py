@@ -50,20 +50,23 @@ class ProjectEngine:
     def __init__(self, module: LeadProjector, dtype: torch.dtype = torch.float32) -> None:
         assert isinstance(module.encoder, TokenTransformer)
         assert isinstance(module.decoder, TokenTransformer)
+        self.dtype = dtype
         self._encoder, self._decoder = _PackedTokens(module.encoder, dtype), _PackedTokens(module.decoder, dtype)
 
     @torch.no_grad()
     def project(self, latent: Tensor) -> Tensor:
         """Code tokens [B, 1, C] of latents [B, 1, M]."""
-        return self._encoder(latent)
+        return self._encoder(latent.to(self.dtype)).to(latent.dtype)
 
     @torch.no_grad()
     def reproject(self, tokens: Tensor) -> Tensor:
         """Latents [B, 1, M] of code tokens [B, 1, C]."""
-        return self._decoder(tokens)
+        return self._decoder(tokens.to(self.dtype)).to(tokens.dtype)
 
 
-def projector_for(module: LeadProjector, given: Tensor, width: int) -> ProjectEngine | None:
+def projector_for(
+    module: LeadProjector, given: Tensor, width: int, dtype: torch.dtype = torch.float32
+) -> ProjectEngine | None:
     """The engine of a projector as it is now, made once; None for other layouts, in training, where gradients are
     wanted, or for input that is not [B, 1, ``width``] float32."""
     parts = (module.encoder, module.decoder)
@@ -78,4 +81,4 @@ def projector_for(module: LeadProjector, given: Tensor, width: int) -> ProjectEn
         return None
     if given.ndim != 3 or given.shape[1:] != (1, width):
         return None  # the module tells what is wrong
-    return prepared(module, ProjectEngine)
+    return prepared(module, ProjectEngine, dtype)

@@ -55,7 +55,7 @@ class _Attention:
         else:
             k, v = self.key_value(x.reshape(-1, width)).view(shape).unbind(2)
             q = self.query(asking).view(batch, -1, self.heads, width // self.heads)
-        if mask is None and length <= FEW and batch >= MANY and not x.is_cuda:
+        if mask is None and length <= FEW and batch >= MANY and x.device.type == "cpu":
             mixed = _attend_to_few(q, k, v)
         else:
             q, k, v = (part.transpose(1, 2) for part in (q, k, v))

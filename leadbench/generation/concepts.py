@@ -44,7 +44,7 @@ class Concept:
                 f"concept {self.name!r}: learnt for text encoder {self.text_encoder!r}, the backbone is on "
                 f"{encoder.name!r}"
             )
-        probe = encoder.word_embedding(_PROBE)
+        probe = encoder.word_embedding(_PROBE).cpu()
         if probe.shape != self.probe.shape or not torch.allclose(probe, self.probe, atol=1e-4):
             raise ConfigError(f"concept {self.name!r}: learnt with other weights of text encoder {encoder.name!r}")
 
@@ -56,7 +56,7 @@ def make_concept(name: str, vector: Tensor, encoder: InvertibleTextEncoder, abou
         ConfigError: the name is none that captions can hold.
     """
     check_name(name)
-    return Concept(name, vector, encoder.name, encoder.word_embedding(_PROBE), dict(about))
+    return Concept(name, vector, encoder.name, encoder.word_embedding(_PROBE).cpu(), dict(about))
 
 
 def check_name(name: str) -> None:

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from leadbench.core.contracts import Backbone, Projector
+from leadbench.core.device import CPU, Compute, place_of
 from leadbench.core.errors import ConfigError, NonFiniteError, unknown_name
 from leadbench.core.files import replacing, write_text_atomic
 from leadbench.core.provenance import collect_provenance
 from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
-from leadbench.core.tensors import Condition, lengths_to_mask
+from leadbench.core.tensors import Condition, mask_of
 from leadbench.data.humanml3d import FRAME_STEP
 from leadbench.generation.concepts import Concept
 from leadbench.generation.inversion import invertible
@@ -82,6 +83,7 @@ class Generator:
     backbone: Backbone
     projector: Projector | None = None
     concepts: Mapping[str, Concept] = field(default_factory=dict)
+    compute: Compute = CPU
 
     def generate(self, request: GenerateRequest) -> list[GeneratedMotion]:
         """All motions of a request; motion k of a caption depends on the seed, its caption's place and k alone.
@@ -98,14 +100,15 @@ class Generator:
         edit = None if self.projector is None else realign(self.projector, backbone.autoencoder)
         guidance = backbone.default_guidance(steps) if request.guidance is None else request.guidance
         condition = self._condition(request.captions)
-        mask = lengths_to_mask(torch.full((len(request.captions),), request.frames))
+        mask = mask_of([request.frames] * len(request.captions), place_of(backbone.autoencoder))
+        condition = condition.to(mask.device)
         ids = tuple(f"{number}" for number in range(len(request.captions)))
         made = []
         with torch.no_grad():
             for repeat in range(request.count):
-                noise = NoiseSource(request.seed, ids, 0, repeat)
+                noise = NoiseSource(request.seed, ids, 0, repeat, mask.device)
                 latent = backbone.sample(condition, mask, noise, steps=steps, guidance=guidance)
-                features = decode_latents(backbone.autoencoder, latent, mask, edit).denormalize().features
+                features = decode_latents(backbone.autoencoder, latent, mask, edit).denormalize().features.cpu()
                 if not bool(torch.isfinite(features).all()):
                     raise NonFiniteError(f"backbone {backbone.name!r}: generated NaN or infinity")
                 made += self._named(request, features, repeat)
@@ -142,7 +145,8 @@ class Generator:
         for name in used:
             self.concepts[name].check(encoder)
         with torch.no_grad():
-            return encoder.encode_with(captions, {name: self.concepts[name].vector for name in used})
+            place = place_of(self.backbone.autoencoder)
+            return encoder.encode_with(captions, {name: self.concepts[name].vector.to(place) for name in used})
 
 
 def write_motions(
@@ -166,7 +170,7 @@ def write_motions(
         "request": asdict(request),
         "captions": {motion.name: motion.caption for motion in motions},
         **generator.description(request),
-        **collect_provenance(),
+        **collect_provenance(generator.compute),
     }
     about = "generate.json" if first == 0 else f"generate-{first:03d}.json"
     write_text_atomic(out / about, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -15,14 +15,17 @@ from torch import Tensor
 
 from leadbench.core.config import InversionConfig
 from leadbench.core.contracts import DenoisingBackbone, InvertibleTextEncoder, Projector, TextEncoder
+from leadbench.core.device import indices, place_of, sent
 from leadbench.core.errors import ConfigError
 from leadbench.core.random import stream
-from leadbench.core.tensors import Condition, Latent, MotionBatch, MotionSample
-from leadbench.data.humanml3d import FRAME_STEP, collate
+from leadbench.core.tensors import Condition, Latent, MotionBatch, MotionSample, TextSample
+from leadbench.data.frames import SamplePool, drawn_batch
+from leadbench.data.humanml3d import FRAME_STEP, DrawnSample
 from leadbench.generation.pipeline import realign
 from leadbench.text.cache import CachedTextEncoder
 
 PLACEHOLDER = "*"
+NO_CAPTION = TextSample("", ())
 TEMPLATES = (
     "a person <*>.",
     "someone <*>.",
@@ -80,13 +83,16 @@ def initial_vectors(encoder: TextEncoder, exemplars: Sequence[Exemplar]) -> Tens
         ConfigError: a word is empty, or the encoder has no vector for it.
     """
     bare = invertible(encoder)
-    vectors = []
+    vectors: list[Tensor] = []
     for exemplar in exemplars:
-        vector = bare.word_embedding(exemplar.word) if exemplar.word.strip() else None
-        if vector is None or not bool(vector.any()):
+        if not exemplar.word.strip():
             raise ConfigError(f"initial word {exemplar.word!r}: text encoder {bare.name!r} has no vector for it")
-        vectors.append(vector)
-    return torch.stack(vectors)
+        vectors.append(bare.word_embedding(exemplar.word))
+    stacked = torch.stack(vectors)
+    for exemplar, known in zip(exemplars, stacked.any(dim=1).cpu().tolist(), strict=True):
+        if not known:
+            raise ConfigError(f"initial word {exemplar.word!r}: text encoder {bare.name!r} has no vector for it")
+    return stacked
 
 
 def embed_words(encoder: TextEncoder, templates: Sequence[str], vectors: Tensor) -> Condition:
@@ -116,6 +122,7 @@ class Inverter:
             realign(projector, backbone.autoencoder)  # raises where they do not belong together
         self._backbone, self._config, self._projector = backbone, config, projector
         self._encoder = backbone.text_encoder
+        self._pool: SamplePool | None = None
         invertible(self._encoder)
 
     def learn(
@@ -130,6 +137,8 @@ class Inverter:
         """
         config = self._config
         first = initial_vectors(self._encoder, exemplars) if start is None else start
+        clips = {sample.id: sample for exemplar in exemplars for sample in exemplar.samples}
+        self._pool = SamplePool(list(clips.values()), place_of(self._backbone.autoencoder))
         cuts = range(0, len(exemplars), config.batch)
         learnt = []
         for number, cut in enumerate(cuts):
@@ -186,11 +195,12 @@ class Inverter:
         templates = tuple(TEMPLATES[int(r.integers(len(TEMPLATES)))] for r in rng)
         pairs = [(item, r) for item, r in zip(exemplars, rng, strict=True) for _ in range(config.segments)]
         clips = [_segment(item.samples[int(r.integers(len(item.samples)))], r, config) for item, r in pairs]
-        timestep = torch.tensor([int(r.integers(backbone.timesteps)) for _, r in pairs])
+        place = place_of(backbone.autoencoder)
+        timestep = indices([int(r.integers(backbone.timesteps)) for _, r in pairs], place)
         shape = (2, config.segments, spec.tokens, spec.width)
         drawn = np.stack([r.standard_normal(shape, dtype=np.float32) for r in rng])
-        posterior_noise, noise = torch.from_numpy(drawn).to(dtype).unbind(dim=1)
-        motion = collate(clips).normalize(backbone.autoencoder.motion)
+        posterior_noise, noise = sent(torch.from_numpy(drawn).to(dtype), place).unbind(dim=1)
+        motion = drawn_batch(clips, place, self._pool).normalize(backbone.autoencoder.motion)
         motion = replace(motion, features=motion.features.to(dtype))
         with torch.no_grad():
             posterior = backbone.autoencoder.encode(motion)
@@ -210,13 +220,13 @@ class _Drawn:
     timestep: Tensor
 
 
-def _segment(sample: MotionSample, rng: np.random.Generator, config: InversionConfig) -> Tensor:
+def _segment(sample: MotionSample, rng: np.random.Generator, config: InversionConfig) -> DrawnSample:
     """A random crop of 40 to 64 frames (a multiple of 4), or as much as there is."""
     most = min(config.longest, sample.frames // FRAME_STEP * FRAME_STEP)
     least = min(config.shortest, most)
     length = int(rng.integers(least // FRAME_STEP, most // FRAME_STEP + 1)) * FRAME_STEP
     start = int(rng.integers(sample.frames - length + 1))
-    return sample.features[start : start + length]
+    return DrawnSample(sample, NO_CAPTION, start, length)
 
 
 def _repeat(condition: Condition, times: int) -> Condition:

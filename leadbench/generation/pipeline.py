@@ -26,7 +26,7 @@ def sample_latents(
     guidance: float | None,
 ) -> Latent:
     """Latents [B, N, M] of captions for motions of the lengths in ``mask`` [B, F]."""
-    condition = backbone.text_encoder.encode(captions)
+    condition = backbone.text_encoder.encode(captions).to(mask.device)
     return backbone.sample(condition, mask, noise, steps=steps, guidance=guidance)
 
 

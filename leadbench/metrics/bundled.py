@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from leadbench.core.contracts import GeneratedMotions, MotionMetric
+from leadbench.core.contracts import GeneratedMotions, MotionMetric, on_any_device
 from leadbench.core.skeleton import get_skeleton
 from leadbench.metrics.physical import floating, floor_penetration, foot_skating, mean_jerk
 
 
+@on_any_device
 def skating_ratio(motions: GeneratedMotions) -> Tensor:
     """Foot skating ratio [B] of the last joint of each foot."""
     skeleton = get_skeleton(motions.skeleton)
@@ -16,21 +17,25 @@ def skating_ratio(motions: GeneratedMotions) -> Tensor:
     return foot_skating(motions.joints, motions.mask, feet)[0]
 
 
+@on_any_device
 def penetration_depth(motions: GeneratedMotions) -> Tensor:
     """Mean depth [B] in metres of the lowest joint under the floor."""
     return floor_penetration(motions.joints, motions.mask)
 
 
+@on_any_device
 def floating_height(motions: GeneratedMotions) -> Tensor:
     """Mean height [B] in metres of the lowest joint above the floor."""
     return floating(motions.joints, motions.mask)
 
 
+@on_any_device
 def jerk(motions: GeneratedMotions) -> Tensor:
     """Mean magnitude [B] of the jerk of all joints, metres a second cubed."""
     return mean_jerk(motions.joints, motions.mask, motions.fps)
 
 
+@on_any_device
 def latent_norm(motions: GeneratedMotions) -> Tensor:
     """Euclidean norm [B] of the latents."""
     return motions.latent.norm()

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d
 
+from leadbench.core.device import accelerated
 from leadbench.core.errors import DataError, NonFiniteError
+from leadbench.core.tensors import host_lengths
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,24 @@ class SkatingRule:
 
 
 def _real_joints(joints: Tensor, mask: Tensor, what: str) -> Tensor:
-    """Joints with padded frames set to 0; refuses non-finite real frames."""
+    """Joints with padded frames set to 0; refuses non-finite real frames, on a CPU: elsewhere that would be a wait."""
     if joints.ndim != 4 or joints.shape[-1] != 3 or joints.shape[:2] != mask.shape:
         raise DataError(
             f"{what}: joints {tuple(joints.shape)} and mask {tuple(mask.shape)}, expected [B, F, J, 3], [B, F]"
         )
     real = torch.where(mask[..., None, None], joints, joints.new_zeros(()))
+    if accelerated(real.device):
+        return real
     bad = (~torch.isfinite(real)).flatten(1).any(dim=1).nonzero().flatten().tolist()
     if bad:
         rows = ", ".join(map(str, bad[:5]))
         raise NonFiniteError(f"{what}: {len(bad)} of {len(real)} motions hold NaN or infinite joints (first: {rows})")
     return real
+
+
+def _shortest(mask: Tensor) -> int:
+    """Frames of the shortest motion of a mask [B, F]."""
+    return min(host_lengths(mask), default=0)
 
 
 def foot_skating(
@@ -59,7 +68,7 @@ def foot_skating(
 
     Raises:
         DataError: shapes do not fit, or a motion has fewer than 2 frames.
-        NonFiniteError: NaN or infinite joints in a real frame.
+        NonFiniteError: NaN or infinite joints in a real frame (looked for on a CPU).
 
     >>> slide = torch.zeros(1, 30, 22, 3)
     >>> slide[0, :, :, 0] = torch.arange(30)[:, None] * 0.05
@@ -68,12 +77,13 @@ def foot_skating(
     (1.0, 1.0)
     """
     rule = rule or SkatingRule()
-    position = _real_joints(joints, mask, "foot skating")[:, :, list(feet)]
-    if position.shape[1] < 2 or int(mask.sum(dim=1).min()) < 2:
+    position = _real_joints(joints, mask, "foot skating")
+    position = torch.stack([position[:, :, foot] for foot in feet], dim=2)
+    if position.shape[1] < 2 or _shortest(mask) < 2:
         raise DataError("foot skating: every motion needs at least 2 frames")
     pair = (mask[:, 1:] & mask[:, :-1]).unsqueeze(-1)
     # Speeds outside the motion are 0, which is the published zero padding at the motion's own end.
-    step = (position[:, 1:] - position[:, :-1])[..., [0, 2]] * pair.unsqueeze(-1)
+    step = (position[:, 1:] - position[:, :-1])[..., 0:3:2] * pair.unsqueeze(-1)
     speed = step.norm(dim=-1) * rule.fps
     mean_speed = avg_pool1d(speed.transpose(1, 2), rule.window, stride=1, padding=rule.window // 2).transpose(1, 2)
     low = position[..., 1] < rule.height
@@ -130,7 +140,7 @@ def floating(joints: Tensor, mask: Tensor) -> Tensor:
 def _lowest(joints: Tensor, mask: Tensor, what: str) -> Tensor:
     """Height of the lowest joint [B, F], 0 on padded frames."""
     heights = _real_joints(joints, mask, what)[..., 1].amin(dim=-1)
-    if int(mask.sum(dim=1).min()) < 1:
+    if _shortest(mask) < 1:
         raise DataError(f"{what}: every motion needs at least 1 frame")
     return heights
 
@@ -165,7 +175,7 @@ def mean_jerk(joints: Tensor, mask: Tensor, fps: float) -> Tensor:
     """
     # float64: third differences of float32 positions would be mostly rounding
     position = _real_joints(joints, mask, "jerk").double()
-    if position.shape[1] < 4 or int(mask.sum(dim=1).min()) < 4:
+    if position.shape[1] < 4 or _shortest(mask) < 4:
         raise DataError("jerk: every motion needs at least 4 frames")
     size = position.diff(n=3, dim=1).norm(dim=-1).mean(dim=-1) * fps**3
     whole = mask[:, 3:] & mask[:, 2:-1] & mask[:, 1:-2] & mask[:, :-3]
@@ -198,7 +208,7 @@ def mpjpe(predicted: Tensor, target: Tensor, mask: Tensor, *, root_aligned: bool
     if predicted.shape != target.shape:
         raise DataError(f"MPJPE: predicted {tuple(predicted.shape)} and target {tuple(target.shape)} differ")
     a, b = _real_joints(predicted, mask, "MPJPE, predicted"), _real_joints(target, mask, "MPJPE, target")
-    if int(mask.sum(dim=1).min()) < 1:
+    if _shortest(mask) < 1:
         raise DataError("MPJPE: every motion needs at least 1 frame")
     if root_aligned:
         a, b = a - a[:, :, root : root + 1], b - b[:, :, root : root + 1]

@@ -133,7 +133,7 @@ def extract_features(
     feet = step[..., list(skeleton.foot_joints), :]
     blocks = (
         half_yaw[..., None],
-        travel[..., [0, 2]],
+        travel[..., 0:3:2],
         now[..., 0, 1:2],
         positions.flatten(-2),
         quat.to_6d(rotations[..., :-1, 1:, :]).flatten(-2),

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from leadbench.core.config import EvaluatorConfig
 from leadbench.core.errors import DataError
-from leadbench.core.tensors import lengths_to_mask
+from leadbench.core.tensors import mask_of
 
 CONTACTS = 4
 """Foot contacts, the last features of a frame: the movement convolutions do not see them."""
@@ -57,11 +57,11 @@ class SequenceEmbedder(nn.Module):
 
     def forward(self, sequence: Tensor, lengths: Tensor) -> Tensor:
         """Embed ``sequence`` [B, S, I], of which row i has ``lengths[i]`` >= 1 steps; rows stay in input order."""
-        steps = sequence.shape[1]
+        steps, lengths = sequence.shape[1], lengths.cpu()
         if lengths.numel() == 0 or int(lengths.min()) < 1 or int(lengths.max()) > steps:
             raise DataError(f"sequence lengths {lengths.tolist()} must lie between 1 and {steps}")
         # Packing only saves the padded steps: each row gets what the GRU gives on its own unpadded steps.
-        packed = pack_padded_sequence(self.input(sequence), lengths.cpu(), batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(self.input(sequence), lengths, batch_first=True, enforce_sorted=False)
         start = self.start.to(packed.data.dtype).unsqueeze(1).expand(-1, sequence.shape[0], -1).contiguous()
         _, last = self.gru(packed, start)
         return self.head(torch.cat([last[0], last[1]], dim=-1))  # type: ignore[no-any-return]
@@ -141,7 +141,7 @@ class MotionEmbedder(nn.Module):
         Raises:
             DataError: a motion is shorter than 4 frames or longer than F.
         """
-        padded, steps = self.padded(features, lengths)
+        padded, steps = self.padded(features, lengths.cpu())
         return self.sequence(self.movement(padded), steps)  # type: ignore[no-any-return]
 
     def padded(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,7 +149,7 @@ class MotionEmbedder(nn.Module):
         the GRU takes. Raises DataError as :meth:`forward` does."""
         self.check(features, lengths)
         longest = int(lengths.max())
-        mask = lengths_to_mask(lengths.to(features.device), longest).unsqueeze(-1)
+        mask = mask_of(lengths.tolist(), features.device, longest).unsqueeze(-1)
         # torch.where, not a product: padding may hold NaN, and NaN * 0 is NaN.
         real = torch.where(mask, features[:, :longest], features.new_zeros(()))
         tail = PADDING_FRAMES + (-longest) % FRAMES_PER_STEP

@@ -95,6 +95,12 @@ class PackedLinear:
         self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight, None) if packs else None
         self._run = torch.ops.mkldnn._linear_pointwise.default if packs else None
 
+    def to(self, device: torch.device | str) -> None:
+        """Move the weights to a device."""
+        self.weight = self.weight.to(device)
+        self.bias = None if self.bias is None else self.bias.to(device)
+        self._lay_out()
+
     def __getstate__(self) -> dict[str, Tensor | None]:
         """For copies, which lay out their weights themselves: blocked tensors cannot be copied."""
         return {"weight": self.weight, "bias": self.bias}

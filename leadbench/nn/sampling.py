@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from leadbench.core.device import sent
 from leadbench.core.errors import ConfigError
 from leadbench.core.tensors import Condition
 from leadbench.nn.schedule import TIMESTEPS, NoiseSchedule, make_scheduler, skipped_timesteps
@@ -60,7 +60,7 @@ class Branches:
         """
         if self.unconditional is None:
             raise ConfigError(f"guidance {guidance}: needs the unconditional branch, the embedding of the empty text")
-        return _stack(self.unconditional, self.conditional)
+        return Condition.stacked(self.unconditional, self.conditional)
 
 
 def ddim_sample(
@@ -152,16 +152,4 @@ def _checked_v2(steps: int) -> int:
 
 def _moments(timesteps: Sequence[int], device: torch.device) -> list[tuple[int, Tensor]]:
     """Each timestep as an int, for coefficients, and as a scalar tensor on ``device``, copied there all at once."""
-    return list(zip(timesteps, torch.tensor(timesteps, device=device).unbind(), strict=True))
-
-
-def _stack(first: Condition, second: Condition) -> Condition:
-    """Two conditions as one batch; the shorter one is padded with masked tokens."""
-    length = max(first.tokens.shape[1], second.tokens.shape[1])
-
-    def pad(condition: Condition) -> tuple[Tensor, Tensor]:
-        extra = length - condition.tokens.shape[1]
-        return F.pad(condition.tokens, (0, 0, 0, extra)), F.pad(condition.mask, (0, extra))
-
-    tokens, masks = zip(pad(first), pad(second), strict=True)
-    return Condition(torch.cat(tokens), torch.cat(masks), second.encoder)
+    return list(zip(timesteps, sent(torch.tensor(timesteps), device).unbind(), strict=True))

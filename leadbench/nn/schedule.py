@@ -7,10 +7,13 @@ imported by who steps with them, since diffusers takes a second to import (it br
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from leadbench.core.device import sent
 
 TIMESTEPS = 1000
 """Of training."""
@@ -30,7 +33,7 @@ _OPTIONS = {
 class NoiseSchedule:
     """How much of a clean latent is left at each timestep: ``alphas_cumprod`` [T], float32.
 
-    Timesteps are an int, a scalar tensor, or a tensor [B] on the device of the schedule.
+    Timesteps are an int, a scalar tensor, or a tensor [B] on the device of the latents, where the schedule goes too.
     """
 
     alphas_cumprod: Tensor
@@ -45,6 +48,11 @@ class NoiseSchedule:
         first, last = (beta**0.5 for beta in _BETAS)
         betas = torch.linspace(first, last, TIMESTEPS, dtype=torch.float32) ** 2
         return cls(torch.cumprod(1.0 - betas, dim=0).to(device))
+
+    @cached_property
+    def _elsewhere(self) -> dict[str, Tensor]:
+        """Device -> the same numbers there."""
+        return {}
 
     @property
     def timesteps(self) -> int:
@@ -76,7 +84,12 @@ class NoiseSchedule:
         return (noisy - self.signal(timestep, noisy) * clean) / self.sigma(timestep, noisy)
 
     def _at(self, timestep: Tensor | int, like: Tensor) -> Tensor:
-        alpha = self.alphas_cumprod[timestep]
+        table = self.alphas_cumprod
+        if table.device != like.device:
+            table = self._elsewhere.setdefault(str(like.device), sent(table, like.device))
+        if isinstance(timestep, Tensor) and not timestep.ndim:
+            timestep = timestep[None]  # as a number it would have to be read from the device
+        alpha = table[timestep]
         return alpha.reshape(alpha.shape + (1,) * (like.ndim - 1)) if alpha.ndim else alpha
 
 

@@ -15,16 +15,12 @@ from torch import Tensor, nn
 
 from leadbench.core.config import TransformerConfig
 from leadbench.core.errors import ConfigError
+from leadbench.core.tensors import hides_nothing
 
 
 def effective_mask(mask: Tensor | None) -> Tensor | None:
-    """None where a mask hides nothing, so that attention runs without one.
-
-    Only asked on a CPU: on other devices the answer would cost a synchronisation.
-    """
-    if mask is None or (mask.device.type == "cpu" and bool(mask.all())):
-        return None
-    return mask
+    """None where a mask hides nothing, so that attention runs without one, as far as that is known without a wait."""
+    return None if mask is None or hides_nothing(mask) else mask
 
 
 def _attend(query: Tensor, key_value: Tensor, heads: int, mask: Tensor | None, dropout: float) -> Tensor:

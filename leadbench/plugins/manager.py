@@ -155,8 +155,8 @@ class Plugins:
             ) from exc
 
     def backbone(self, name: str, models: object, where: str = "--backbone") -> Backbone:
-        """A backbone with the models of a :class:`leadbench.zoo.store.ModelStore`."""
-        return cast("Backbone", self.create("backbone", name, models, where=where))
+        """A backbone with the models of a :class:`leadbench.zoo.store.ModelStore`, on its device."""
+        return cast("Backbone", _placed(self.create("backbone", name, models, where=where), models))
 
     def text_encoder(self, name: str, where: str = "") -> TextEncoder:
         """A text encoder."""
@@ -194,8 +194,8 @@ class Plugins:
         return cast("MotionDataset", self.create("dataset", name, root, where=where))
 
     def evaluator(self, name: str, models: object, where: str = "--evaluator") -> Evaluator:
-        """An evaluator with the models of a :class:`leadbench.zoo.store.ModelStore`."""
-        return cast("Evaluator", self.create("evaluator", name, models, where=where))
+        """An evaluator with the models of a :class:`leadbench.zoo.store.ModelStore`, on its device."""
+        return cast("Evaluator", _placed(self.create("evaluator", name, models, where=where), models))
 
     def metric(self, name: str, where: str = "--metric") -> MotionMetric:
         """A metric of single motions."""
@@ -210,6 +210,13 @@ class Plugins:
                 f"plugin {taken[0]!r}"
             )
         self._registrations[kind][registration.name] = (plugin, registration)
+
+
+def _placed(part: Any, models: object) -> Any:
+    from leadbench.core.device import CPU, placed  # imports torch
+
+    placed(part, getattr(models, "compute", CPU))
+    return part
 
 
 def load_plugins(files: Iterable[Path] = (), *, strict: bool = False) -> Plugins:

@@ -16,6 +16,20 @@ from leadbench.results.rows import Row
 SCHEMA_VERSION = 3
 
 
+class Computed(FrozenModel):
+    """The device that computed a record (``cuda:0``), what it is, its memory, and what networks computed in."""
+
+    device: str
+    name: str
+    memory_gib: float | None = None
+    precision: str = "float32"
+
+    def __str__(self) -> str:
+        memory = "" if self.memory_gib is None else f", {self.memory_gib:g} GiB"
+        kind = self.device.partition(":")[0]
+        return f"{self.name}{memory}" + (f" ({kind})" if kind != "cpu" else "") + f" in {self.precision}"
+
+
 class Record(FrozenModel):
     """One finished replication of a row.
 
@@ -29,6 +43,7 @@ class Record(FrozenModel):
         details: what the task records beside them.
         chunk_size: motions that were worked on together.
         seconds: by stage.
+        compute: what computed it.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -43,6 +58,7 @@ class Record(FrozenModel):
     details: AnyDetails
     chunk_size: int = Field(gt=0)
     seconds: dict[str, float] = Field(default_factory=dict)
+    compute: Computed | None = None
 
     @model_validator(mode="after")
     def _one_schema_and_task(self) -> Record:

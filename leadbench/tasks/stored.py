@@ -33,8 +33,15 @@ def render_run(run: Run, form: str = "github", *, rank_published: bool = False, 
     check_format(form)
     if not run.records:
         raise ResultsError(f"{run.folder}: no records to make a table of")
-    text, note = _tables(run, form, rank_published, plugins), unfinished(run)
-    return f"{text}\n\n{in_format(note, form)}" if note and form not in DATA_FORMATS else text
+    text = _tables(run, form, rank_published, plugins)
+    notes = [note for note in (_computed(run), unfinished(run)) if note and form not in DATA_FORMATS]
+    return "\n\n".join([text, *(in_format(note, form) for note in notes)])
+
+
+def _computed(run: Run) -> str:
+    """What computed the records, where they tell."""
+    machines = dict.fromkeys(str(record.compute) for record in run.records if record.compute is not None)
+    return f"Computed on {'; '.join(machines)}." if machines else ""
 
 
 def _tables(run: Run, form: str, rank_published: bool, plugins: Plugins | None) -> str:

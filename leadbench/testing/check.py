@@ -11,6 +11,7 @@ from leadbench.core.config import T2MConfig
 from leadbench.core.contracts import ProjectorContext
 from leadbench.core.errors import LeadbenchError, unknown_name
 from leadbench.core.presets import get_preset
+from leadbench.core.random import seeded
 from leadbench.plugins.hookspecs import ProjectorRegistration, TaskRegistration
 from leadbench.plugins.manager import KINDS, Plugins
 from leadbench.tasks.shared.registry import open_task
@@ -18,6 +19,7 @@ from leadbench.tasks.shared.request import RunRequest
 from leadbench.testing.backbones import check_backbone
 from leadbench.testing.data import check_dataset, check_metric
 from leadbench.testing.findings import Finding
+from leadbench.testing.moving import check_moving, moving_part, moving_projector
 from leadbench.testing.spaces import (
     check_evaluator,
     check_projector,
@@ -76,7 +78,9 @@ def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> lis
     except Exception as exc:  # a plugin's factory may raise anything
         return [Finding("factory", False, f"{name}: its factory raised {type(exc).__name__}: {exc}")]
     if kind == "projector":
-        return check_projector(name, subject, context.models.autoencoder().latent)
+        latent = context.models.autoencoder().latent
+        moving = moving_projector(lambda: plugins.create(kind, name, *arguments), latent)
+        return [*check_projector(name, subject, latent), *check_moving(kind, name, moving)]
     checks: dict[str, Callable[[str, Any], list[Finding]]] = {
         "backbone": check_backbone,
         "text_encoder": check_text_encoder,
@@ -84,7 +88,8 @@ def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> lis
         "evaluator": check_evaluator,
         "metric": check_metric,
     }
-    return checks[kind](name, subject)
+    found = checks[kind](name, subject)
+    return [*found, *check_moving(kind, name, moving_part(kind, name, plugins, context.models))]
 
 
 def _task(name: str, plugins: Plugins, context: CheckContext) -> list[Finding]:
@@ -116,4 +121,17 @@ def _untrained_projector(name: str, plugins: Plugins, context: CheckContext) -> 
     except LeadbenchError as exc:
         return [Finding("factory", False, str(exc))]
     projector.network.eval()
-    return [*check_projector(name, projector, space.latent), *check_projector_training(name, projector, made)]
+    moving = moving_projector(lambda: _still(plugins, name, made), space.latent)
+    return [
+        *check_projector(name, projector, space.latent),
+        *check_projector_training(name, projector, made),
+        *check_moving("projector", name, moving),
+    ]
+
+
+def _still(plugins: Plugins, name: str, context: ProjectorContext) -> object:
+    """An untrained projector with the same initial weights every time."""
+    with seeded(0, "check"):
+        projector = plugins.new_projector(name, context)
+    projector.network.eval()
+    return projector

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from leadbench.core.contracts import TextEncoder
-from leadbench.core.tensors import Condition
+from leadbench.core.device import CPU, Compute, indices, placed, sent
+from leadbench.core.tensors import Condition, mask_of
 from leadbench.text.identity import probe_identity
 from leadbench.text.kept import KeptEmbeddings
 
@@ -27,8 +28,36 @@ class LazyEncoder:
     make: Callable[[], TextEncoder]
 
 
+class _Bank:
+    """Embeddings by caption on a device, one behind the other; a batch of them is one gather."""
+
+    def __init__(self, dim: int, device: torch.device) -> None:
+        self._packed = torch.empty(0, dim, device=device)
+        self._places: dict[str, tuple[int, int]] = {}  # caption -> first row and number of rows
+
+    def get(self, captions: Sequence[str], rows: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Tokens [B, L, C] with their mask; captions that are new here are taken from ``rows``, all that it has."""
+        if any(caption not in self._places for caption in captions):
+            self._add({caption: row for caption, row in rows.items() if caption not in self._places})
+        device = self._packed.device
+        starts, lengths = zip(*(self._places[caption] for caption in captions), strict=True)
+        mask = mask_of(lengths, device)
+        if mask.shape[1] == 1:
+            return self._packed[indices(starts, device)].unsqueeze(1), mask
+        places = sent(torch.tensor(starts), device)[:, None] + torch.arange(mask.shape[1], device=device)
+        tokens = self._packed[places.clamp(max=len(self._packed) - 1)]
+        return tokens * mask[..., None], mask
+
+    def _add(self, new: Mapping[str, Tensor]) -> None:
+        place = len(self._packed)
+        for caption, row in new.items():
+            self._places[caption] = (place, len(row))
+            place += len(row)
+        self._packed = torch.cat([self._packed, sent(torch.cat(list(new.values())), self._packed.device)])
+
+
 class CachedTextEncoder:
-    """Wraps a text encoder; keeps every embedding on the CPU.
+    """Wraps a text encoder; keeps every embedding, on the CPU for files and other processes, and on the device for use.
 
     Captions are encoded one by one unless :meth:`together` or :meth:`warm` is given many: a row then never depends on
     the padding of its neighbours, so a resumed run sees the same bits as an uninterrupted one. Threads may ask at once.
@@ -38,6 +67,7 @@ class CachedTextEncoder:
         file: where :meth:`warm` keeps embeddings between trainings where ``kept`` is None; None: nowhere.
         kept: where embeddings are kept between runs and trainings; None: nowhere.
         identity: what tells this encoder from others of its name; None: found by a probe when it is asked for.
+        compute: where captions are embedded, and embeddings are given.
 
     Attributes:
         encoded: how many captions the wrapped encoder has really embedded.
@@ -50,8 +80,12 @@ class CachedTextEncoder:
         file: Path | None = None,
         kept: KeptEmbeddings | None = None,
         identity: str | None = None,
+        compute: Compute = CPU,
     ) -> None:
         self._encoder = encoder
+        self._compute = compute
+        if not isinstance(encoder, LazyEncoder):
+            placed(encoder, compute)
         self._path = file
         self._identity = identity
         self._kept = kept
@@ -60,6 +94,7 @@ class CachedTextEncoder:
         self.encoded = 0
         self.known = 0
         self._rows: dict[str, Tensor] = {}
+        self._bank = _Bank(encoder.dim, compute.device)
         self._encoding = RLock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -82,6 +117,7 @@ class CachedTextEncoder:
         with self._encoding:
             if isinstance(self._encoder, LazyEncoder):
                 self._encoder = self._encoder.make()
+                placed(self._encoder, self._compute)
             return self._encoder
 
     def warm(self, captions: Sequence[str], batch: int = 64) -> None:
@@ -143,13 +179,8 @@ class CachedTextEncoder:
                 with self._encoding:
                     if caption not in self._rows:
                         self._store([caption])
-        rows = [self._rows[caption] for caption in captions]
-        length = max(row.shape[0] for row in rows)
-        tokens = torch.zeros(len(rows), length, self.dim)
-        mask = torch.zeros(len(rows), length, dtype=torch.bool)
-        for i, row in enumerate(rows):
-            tokens[i, : row.shape[0]] = row
-            mask[i, : row.shape[0]] = True
+        with self._encoding:
+            tokens, mask = self._bank.get(captions, self._rows)
         return Condition(tokens, mask, self.name)
 
     def null(self, batch: int) -> Condition:
@@ -157,7 +188,7 @@ class CachedTextEncoder:
         return self.encode([""]).expand(batch)
 
     def _store(self, captions: Sequence[str]) -> None:
-        condition = self.wrapped.encode(captions)
+        condition = self.wrapped.encode(captions).to("cpu")
         self.encoded += len(captions)
         for caption, tokens, mask in zip(captions, condition.tokens, condition.mask, strict=True):
             self._rows[caption] = tokens[mask].clone()

@@ -19,10 +19,11 @@ from open_clip.transformer import QuickGELU, TextTransformer
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from leadbench.core.device import indices, sent
 from leadbench.core.errors import WeightsError
 from leadbench.core.reading import read_json
 from leadbench.core.settings import settings
-from leadbench.core.tensors import Condition
+from leadbench.core.tensors import Condition, full_mask
 from leadbench.nn.packing import prepared
 from leadbench.text.clip_tower import PackedTower, packable
 from leadbench.text.placeholders import check_rows, split_caption, vector_of
@@ -64,13 +65,16 @@ class ClipTextEncoder:
         self._packable = packable(self.tower)
         self._tokenizer = open_clip.SimpleTokenizer(context_length=tower.context_length)
 
-    @torch.inference_mode()
+    def to(self, device: torch.device | str) -> None:
+        """Move the tower to a device, where embeddings are from then on."""
+        self.tower.to(device)
+
     def encode(self, captions: Sequence[str]) -> Condition:
-        """Embed captions, [B, 1, C]; truncated to 77 tokens."""
-        device = self.tower.positional_embedding.device
-        ids = self._tokenizer(list(captions)).to(device)
-        values = self._pooled(ids).float().cpu().clone().unsqueeze(1)
-        return Condition(values, torch.ones(values.shape[:2], dtype=torch.bool), self.name)
+        """Embed captions, [B, 1, C], on the tower's device; truncated to 77 tokens."""
+        with torch.inference_mode():
+            pooled = self._pooled(self._tokenizer(list(captions)))
+        values = pooled.float().clone().unsqueeze(1)
+        return Condition(values, full_mask(len(values), 1, values.device), self.name)
 
     def null(self, batch: int) -> Condition:
         """Embedding of the empty caption, repeated."""
@@ -83,7 +87,7 @@ class ClipTextEncoder:
 
     def word_embedding(self, word: str) -> Tensor:
         """Mean token embedding [W] of a word's sub-tokens."""
-        ids = torch.tensor(self._tokenizer.encode(word))
+        ids = indices(self._tokenizer.encode(word), self._device)
         embedding: Tensor = self.tower.token_embedding.weight[ids].mean(dim=0)
         return embedding
 
@@ -103,7 +107,7 @@ class ClipTextEncoder:
             tokens = [token for piece, _ in pieces for token in piece][: length - 1]
             tokens.append(self._tokenizer.eot_token_id)
             ids[row, : len(tokens)] = torch.tensor(tokens)
-            known = self.tower.token_embedding(ids[row])
+            known = self.tower.token_embedding(sent(ids[row], self._device))
             place = 0
             for piece, vector in pieces:
                 if vector is not None and place < length - 1:
@@ -111,13 +115,19 @@ class ClipTextEncoder:
                 place += len(piece)
             embeddings.append(known)
         values = self._pooled(ids, torch.stack(embeddings)).unsqueeze(1)
-        return Condition(values, torch.ones(values.shape[:2], dtype=torch.bool), self.name)
+        return Condition(values, full_mask(len(values), 1, values.device), self.name)
+
+    @property
+    def _device(self) -> torch.device:
+        device: torch.device = self.tower.positional_embedding.device
+        return device
 
     def _pooled(self, ids: Tensor, embeddings: Tensor | None = None) -> Tensor:
-        """Projected feature [B, C] of the end token, which has the largest id."""
+        """Projected feature [B, C] of the end token of ids on the CPU, which has the largest id."""
         tower, ends = self.tower, ids.argmax(dim=1)
         length = int(ends.max()) + 1
-        if embeddings is None and self._packable and torch.is_inference_mode_enabled():
+        ids, ends = sent(ids, self._device), sent(ends, self._device)
+        if embeddings is None and self._packable and not torch.is_grad_enabled():
             return prepared(tower, PackedTower).pooled(ids[:, :length], ends)
         known = tower.token_embedding(ids[:, :length]) if embeddings is None else embeddings[:, :length]
         values = known + tower.positional_embedding[:length]

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from leadbench.core.device import accelerated, indices
 from leadbench.core.errors import WeightsError
 from leadbench.core.settings import settings
-from leadbench.core.tensors import Condition
+from leadbench.core.tensors import Condition, full_mask, mask_of
 from leadbench.nn.packing import prepare_linear_maps
 from leadbench.text.placeholders import check_rows, split_caption, tokens_of, vector_of
 from leadbench.text.sentence_bert import SentenceBert, is_sentence_bert
@@ -36,6 +37,7 @@ class SentenceEncoder:
     def __init__(self, name: str, model: str | Path) -> None:
         self.name = name
         self._source = str(model)
+        self._device = torch.device("cpu")
         folder = local_path(self._source)
         try:
             self._bert = SentenceBert(folder) if folder is not None and is_sentence_bert(folder) else None
@@ -57,6 +59,7 @@ class SentenceEncoder:
         try:
             with torch.inference_mode(False):  # pseudo-words need gradients later
                 model = SentenceTransformer(self._source, device="cpu", model_kwargs={dtype: torch.float32})
+                model = model.to(self._device)
         except Exception as exc:  # the library raises many types: missing files, no network, bad config
             raise self._unloadable(exc) from exc
         model.eval().requires_grad_(False)
@@ -70,15 +73,29 @@ class SentenceEncoder:
             f"and set encoders.{self.name} in leadbench.toml, or LEADBENCH_ENCODERS__{self.name.upper()}, to its folder"
         )
 
-    @torch.inference_mode()
+    def to(self, device: torch.device | str) -> None:
+        """Move the model to a device, where embeddings are from then on."""
+        self._device = torch.device(device)
+        if self._bert is not None:
+            self._bert.to(device)
+        if "_model" in vars(self):
+            self._model.to(device)
+
     def encode(self, captions: Sequence[str]) -> Condition:
-        """Embed captions, [B, 1, C]."""
-        if self._bert is None:
-            values = self._model.encode(list(captions), batch_size=64, convert_to_tensor=True, show_progress_bar=False)
-        else:
+        """Embed captions, [B, 1, C], on the model's device."""
+        if self._bert is not None:
             values = self._bert.embed(captions)
-        tokens = values.float().cpu().clone().unsqueeze(1)
-        return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), self.name)
+        else:
+            with torch.inference_mode():
+                values = self._model.encode(
+                    list(captions),
+                    batch_size=64,
+                    convert_to_tensor=True,
+                    show_progress_bar=False,
+                    device=str(self._device),
+                )
+        tokens = values.float().clone().unsqueeze(1)
+        return Condition(tokens, full_mask(len(tokens), 1, tokens.device), self.name)
 
     def token_counts(self, captions: Sequence[str]) -> list[int]:
         """How many tokens each caption is computed as."""
@@ -90,7 +107,7 @@ class SentenceEncoder:
     def word_embedding(self, word: str) -> Tensor:
         """Mean input embedding [T] of a word's sub-tokens."""
         ids = self._ids(word)
-        return self._embedding.weight.detach()[torch.tensor(ids)].mean(dim=0)
+        return self._embedding.weight.detach()[indices(ids, self._device)].mean(dim=0)
 
     def encode_with(self, captions: Sequence[str], vectors: Mapping[str, Tensor]) -> Condition:
         """Embed captions [B, 1, C] whose placeholders ``<name>`` have the given input embeddings; differentiable."""
@@ -105,16 +122,22 @@ class SentenceEncoder:
                 else:
                     pieces.append(self._embed(tokens_of(part, self._ids)))
             rows.append(torch.cat([*pieces, self._embed(after)]))
-        mask = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
-        for row, embedded in enumerate(rows):
-            mask[row, : len(embedded)] = 1
+        mask = mask_of([len(row) for row in rows], self._device).long()
         inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        hidden = self._transformer(inputs_embeds=inputs, attention_mask=mask).last_hidden_state
+        hidden = self._transformer(inputs_embeds=inputs, attention_mask=self._keys(mask)).last_hidden_state
         features = {"token_embeddings": hidden, "attention_mask": mask}
         for module in list(self._model)[1:]:
             features = module(features)
         tokens = features["sentence_embedding"].unsqueeze(1)
-        return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), self.name)
+        return Condition(tokens, full_mask(len(tokens), 1, tokens.device), self.name)
+
+    def _keys(self, mask: Tensor) -> Tensor:
+        """A mask [B, L] as the transformer takes it. From one of two axes transformers asks the device whether it hides
+        anything, which is a wait; BERT takes one [B, 1, L, L] of numbers to add, as it is."""
+        if not accelerated(mask.device) or self._transformer.config.model_type != "bert":
+            return mask
+        hidden = torch.zeros(mask.shape, device=mask.device).masked_fill(mask == 0, torch.finfo(torch.float32).min)
+        return hidden[:, None, None, :].expand(-1, 1, mask.shape[1], -1)
 
     @property
     def _transformer(self) -> Any:
@@ -142,7 +165,7 @@ class SentenceEncoder:
         return ids
 
     def _embed(self, ids: list[int]) -> Tensor:
-        return self._embedding.weight.detach()[torch.tensor(ids, dtype=torch.int64)]
+        return self._embedding.weight.detach()[indices(ids, self._device)]
 
     def null(self, batch: int) -> Condition:
         """Embedding of the empty caption, repeated."""

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from leadbench.core.device import indices, sent
 from leadbench.nn.packing import PackedLinear
 
 _MODULES = ["Transformer", "Pooling", "Normalize"]
@@ -54,18 +55,29 @@ class SentenceBert:
         """Tokens of each caption, those that mark its start and end included."""
         return [encoding.ids for encoding in self._tokenizer.encode_batch(list(captions))]
 
-    @torch.inference_mode()
+    def to(self, device: torch.device | str) -> None:
+        """Move the weights to a device."""
+        self._words, self._places = self._words.to(device), self._places.to(device)
+        self._norm.to(device)
+        for block in self._blocks:
+            block.to(device)
+
     def embed(self, captions: Sequence[str]) -> Tensor:
-        """Embeddings [B, C]."""
-        ids = self.ids(captions)
+        """Embeddings [B, C] on the device of the weights."""
+        with torch.inference_mode():
+            return self._embedded(self.ids(captions))
+
+    def _embedded(self, ids: list[list[int]]) -> Tensor:
         by_length: dict[int, list[int]] = {}
         for row, tokens in enumerate(ids):
             by_length.setdefault(len(tokens), []).append(row)
-        out = torch.empty(len(ids), self.dim)
+        device = self._words.device
+        out = torch.empty(len(ids), self.dim, device=device)
         for rows in by_length.values():
             for start in range(0, len(rows), BATCH):
                 some = rows[start : start + BATCH]
-                out[some] = self._mean(torch.tensor([ids[row] for row in some]))
+                read = sent(torch.tensor([ids[row] for row in some]), device)
+                out.index_copy_(0, indices(some, device), self._mean(read))
         return out
 
     def _mean(self, ids: Tensor) -> Tensor:
@@ -79,6 +91,9 @@ class SentenceBert:
 class _Norm:
     def __init__(self, state: Mapping[str, Tensor], name: str, eps: float) -> None:
         self.weight, self.bias, self.eps = state[f"{name}.weight"], state[f"{name}.bias"], eps
+
+    def to(self, device: torch.device | str) -> None:
+        self.weight, self.bias = self.weight.to(device), self.bias.to(device)
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
@@ -98,6 +113,10 @@ class _Block:
         self.expand, self.contract = linear("intermediate.dense"), linear("output.dense")
         self.norm_attention = _Norm(state, f"{name}.attention.output.LayerNorm", eps)
         self.norm_feedforward = _Norm(state, f"{name}.output.LayerNorm", eps)
+
+    def to(self, device: torch.device | str) -> None:
+        for part in (self.qkv, self.out, self.expand, self.contract, self.norm_attention, self.norm_feedforward):
+            part.to(device)
 
     def __call__(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from leadbench.core.device import indices, sent
 from leadbench.core.errors import WeightsError
-from leadbench.core.tensors import Condition
+from leadbench.core.tensors import Condition, full_mask
 from leadbench.text.placeholders import check_rows, split_caption, tokens_of, vector_of
 from leadbench.text.sources import WORDLLAMA_FILES
 
@@ -71,17 +74,28 @@ class StaticEncoder:
 
     def __init__(self, name: str, table: StaticTable) -> None:
         self.name = name
-        self._table = table
+        self._table, self._vectors = table, table.vectors
         self.dim = int(table.vectors.shape[1])
 
+    def to(self, device: torch.device | str) -> None:
+        """Move the table to a device, where embeddings are from then on."""
+        self._vectors = self._table.vectors.to(device)
+
     def encode(self, captions: Sequence[str]) -> Condition:
-        """Embed captions, [B, 1, C]."""
-        tokens = torch.stack([self._table.mean(caption) for caption in captions]).unsqueeze(1)
-        return Condition(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), self.name)
+        """Embed captions, [B, 1, C], on the table's device."""
+        device = self._vectors.device
+        if device.type == "cpu":
+            tokens = torch.stack([self._table.mean(caption) for caption in captions]).unsqueeze(1)
+        else:
+            ids = [self._table.ids(caption) for caption in captions]
+            starts = [0, *accumulate(map(len, ids))][:-1]
+            read = indices([one for some in ids for one in some], device)
+            tokens = F.embedding_bag(read, self._vectors, indices(starts, device), mode="mean").unsqueeze(1)
+        return Condition(tokens, full_mask(len(tokens), 1, device), self.name)
 
     def word_embedding(self, word: str) -> Tensor:
         """Mean vector [256] of a word's sub-tokens."""
-        return self._table.mean(word)
+        return sent(self._table.mean(word), self._vectors.device)
 
     def encode_with(self, captions: Sequence[str], vectors: Mapping[str, Tensor]) -> Condition:
         """Embed captions [B, 1, C] whose placeholders ``<name>`` count as one sub-token each; differentiable."""
@@ -93,11 +107,11 @@ class StaticEncoder:
                 if part.placeholder:
                     learnt.append(vector_of(part.text, row, vectors))
                 else:
-                    known.append(self._table.vectors[torch.tensor(tokens_of(part, self._table.ids), dtype=torch.int64)])
+                    known.append(self._vectors[indices(tokens_of(part, self._table.ids), self._vectors.device)])
             tokens = torch.cat([*known, *(vector.unsqueeze(0) for vector in learnt)]) if known or learnt else None
-            rows.append(torch.zeros(self.dim) if tokens is None or not len(tokens) else tokens.mean(dim=0))
+            rows.append(self._vectors.new_zeros(self.dim) if tokens is None or not len(tokens) else tokens.mean(dim=0))
         tokens_out = torch.stack(rows).unsqueeze(1)
-        return Condition(tokens_out, torch.ones(tokens_out.shape[:2], dtype=torch.bool), self.name)
+        return Condition(tokens_out, full_mask(len(tokens_out), 1, tokens_out.device), self.name)
 
     def null(self, batch: int) -> Condition:
         """Embedding of the empty caption (zeros), repeated."""

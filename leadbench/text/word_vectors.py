@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from leadbench.core.device import indices, sent
 from leadbench.core.errors import DataError
 from leadbench.core.tensors import TextSample
 from leadbench.text.static import wordllama_table
@@ -85,11 +86,21 @@ WORD_VECTORS: Mapping[str, Callable[[], WordVectors]] = {"wordllama": WordLlamaV
 
 @dataclass(frozen=True, eq=False)
 class WordBatch:
-    """Evaluator text input: vectors [B, 22, W], POS one-hots [B, 22, 15], lengths [B] with sos and eos counted."""
+    """Evaluator text input: vectors [B, 22, W], POS one-hots [B, 22, 15], lengths [B] with sos and eos counted.
+
+    Lengths are on the CPU whatever the device of the vectors.
+    """
 
     vectors: Tensor
     pos: Tensor
     lengths: Tensor
+
+    def to(self, device: torch.device | str) -> WordBatch:
+        """The same with vectors and tags on another device."""
+        return WordBatch(sent(self.vectors, device), sent(self.pos, device), self.lengths)
+
+
+_SOS, _EOS, _UNK = range(3)  # rows of a table's markers
 
 
 def split_token(token: str) -> tuple[str, str]:
@@ -118,24 +129,58 @@ def vectorize(
         special_words: word -> tag that overrides the caption's own (``Loc_VIP`` and the like).
         max_tokens: tokens kept of a caption; officially 20.
     """
-    overrides = special_words or {}
-    rows = max_tokens + 2
-    vectors = torch.zeros(len(samples), rows, provider.width)
-    pos = torch.zeros(len(samples), rows, len(POS_TAGS))
-    lengths = torch.zeros(len(samples), dtype=torch.int64)
-    other = POS_TAGS.index("OTHER")
-    sos, eos, unk = (provider.special(name) for name in ("sos", "eos", "unk"))
-    for i, sample in enumerate(samples):
-        tokens = [split_token(token) for token in sample.tokens[:max_tokens]]
-        entries: list[tuple[Tensor, int]] = [(sos, other)]
-        for word, tag in tokens:
-            vector = provider.lookup(word)
-            tag = overrides.get(word, tag)
-            known = vector is not None and tag in POS_TAGS
-            entries.append((unk if vector is None else vector, POS_TAGS.index(tag) if known else other))
-        entries.append((eos, other))
-        lengths[i] = len(entries)
-        entries += [(unk, other)] * (rows - len(entries))
-        vectors[i] = torch.stack([vector for vector, _ in entries])
-        pos[i, torch.arange(rows), torch.tensor([tag for _, tag in entries])] = 1.0
-    return WordBatch(vectors, pos, lengths)
+    return WordTable(provider).batch(samples, special_words, max_tokens)
+
+
+class WordTable:
+    """Vectors of the words met so far, on a device: a caption is then a few numbers.
+
+    Args:
+        provider: source of the vectors.
+        device: where batches are wanted.
+    """
+
+    def __init__(self, provider: WordVectors, device: torch.device | str = "cpu") -> None:
+        self._provider, self._device = provider, torch.device(device)
+        self._rows: dict[str, int] = {}
+        special = torch.stack([provider.special(name) for name in ("sos", "eos", "unk")])
+        self._vectors = sent(special, self._device)
+        self._tags = torch.eye(len(POS_TAGS), device=self._device)
+
+    def batch(
+        self,
+        samples: Sequence[TextSample],
+        special_words: Mapping[str, str] | None = None,
+        max_tokens: int = MAX_TOKENS,
+    ) -> WordBatch:
+        """Tagged captions as evaluator input; see :func:`vectorize`."""
+        overrides, length, new = special_words or {}, max_tokens + 2, list[Tensor]()
+        other = POS_TAGS.index("OTHER")
+        words, tags, lengths = [], [], []
+        for sample in samples:
+            row, tagged = [_SOS], [other]
+            for word, tag in (split_token(token) for token in sample.tokens[:max_tokens]):
+                place = self._row(word, new)
+                tag = overrides.get(word, tag)
+                row.append(place)
+                tagged.append(POS_TAGS.index(tag) if place != _UNK and tag in POS_TAGS else other)
+            lengths.append(len(row) + 1)
+            words += [*row, _EOS, *[_UNK] * (length - len(row) - 1)]
+            tags += [*tagged, *[other] * (length - len(tagged))]
+        if new:
+            self._vectors = torch.cat([self._vectors, sent(torch.stack(new), self._device)])
+        shape = (len(samples), length)
+        return WordBatch(
+            self._vectors[indices(words, self._device).view(shape)],
+            self._tags[indices(tags, self._device).view(shape)],
+            torch.tensor(lengths, dtype=torch.int64),
+        )
+
+    def _row(self, word: str, new: list[Tensor]) -> int:
+        """Row of a word; the vector of one that was not met before goes to ``new``."""
+        if word not in self._rows:
+            vector = self._provider.lookup(word)
+            if vector is not None:
+                new.append(vector)
+            self._rows[word] = _UNK if vector is None else len(self._vectors) + len(new) - 1
+        return self._rows[word]

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from leadbench.core.config import AutoencoderStage, ReconstructionStage
+from leadbench.core.config import AutoencoderStage, LoopConfig, ReconstructionStage
+from leadbench.core.device import indices, normal_like
 from leadbench.core.skeleton import get_skeleton
-from leadbench.core.tensors import MotionBatch, MotionSample, MotionSpec
+from leadbench.core.tensors import MotionBatch, MotionSample, MotionSpec, full_mask, host_lengths
 from leadbench.data.humanml3d import FRAME_STEP, collate
 from leadbench.motion.features import features_to_joints
 from leadbench.nn.autoencoder import MotionVAE
@@ -82,16 +83,16 @@ class AutoencoderTask:
         self._stage, self._spec = stage, spec
         self._reconstruction = ReconstructionLoss(stage, spec)
         self.model: nn.Module = MotionVAE(stage.architecture)
-        normalized = [(sample.features - spec.mean) / spec.std for sample in train]
-        self._batches = LengthBatches(normalized, stage.loop.batch, stage.loop.seed)
+        self._batches = normalized_batches(train, spec, stage.loop)
         self._val = list(val)
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """MSE of normalised features + KL + distances of recovered joints (metres)."""
         features = self._batches.get(step)
-        mask = torch.ones(features.shape[:2], dtype=torch.bool)
+        mask = full_mask(features.shape[0], features.shape[1], features.device)
         posterior = self.model.encode(features, mask)  # type: ignore[operator]
-        decoded = self.model.decode(posterior.rsample(), mask)  # type: ignore[operator]
+        latent = posterior.loc + normal_like(posterior.loc) * posterior.scale
+        decoded = self.model.decode(latent, mask)  # type: ignore[operator]
         total, figures = self._reconstruction(decoded, features)
         kl = kl_to_standard_normal(posterior)
         return total + self._stage.kl_weight * kl, detached({**figures, "kl": kl})
@@ -108,9 +109,16 @@ class AutoencoderTask:
         }
 
 
-def detached(figures: Mapping[str, Tensor]) -> dict[str, float]:
+def detached(figures: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Figures to show, without gradient."""
-    return {name: float(value.detach()) for name, value in figures.items()}
+    return {name: value.detach() for name, value in figures.items()}
+
+
+def normalized_batches(train: Sequence[MotionSample], spec: MotionSpec, loop: LoopConfig) -> LengthBatches:
+    """Batches of normalised crops on the device of the statistics."""
+    there = spec.to("cpu")
+    clips = [(sample.features - there.mean) / there.std for sample in train]
+    return LengthBatches(clips, loop.batch, loop.seed, spec.mean.device)
 
 
 def _mean_length(offsets: Tensor) -> Tensor:
@@ -132,24 +140,24 @@ def whole_clips(samples: Sequence[MotionSample], batch: int = 32) -> list[tuple[
 def reconstruction_error(model: MotionVAE, spec: MotionSpec, samples: Sequence[MotionSample]) -> ReconstructionError:
     """Errors of posterior means, averaged over all real frames of all clips."""
     skeleton = get_skeleton(spec.skeleton)
-    totals = torch.zeros(3, dtype=torch.float64)
+    place = spec.mean.device
+    totals: list[Tensor] = []
     frames = 0
-    for _, raw in whole_clips(samples):
+    for _, clips in whole_clips(samples):
+        raw = clips.to(place)
         batch = raw.normalize(spec)
         decoded = model.decode(model.encode(batch.features, batch.mask).loc, batch.mask)
         mine = features_to_joints(MotionBatch(decoded, batch.mask, spec).denormalize().features, skeleton)
         theirs = features_to_joints(raw.features, skeleton)
         aligned = (mine - mine[..., :1, :]) - (theirs - theirs[..., :1, :])
-        per_frame = torch.stack(
-            [
-                (mine - theirs).norm(dim=-1).mean(-1)[raw.mask].sum(),
-                aligned.norm(dim=-1).mean(-1)[raw.mask].sum(),
-                (decoded - batch.features).square().mean(-1)[raw.mask].sum(),
-            ]
+        errors = (
+            (mine - theirs).norm(dim=-1).mean(-1),
+            aligned.norm(dim=-1).mean(-1),
+            (decoded - batch.features).square().mean(-1),
         )
-        totals += per_frame.double()
-        frames += int(raw.mask.sum())
-    means = (totals / frames).tolist()
+        totals.append(torch.stack([torch.where(raw.mask, error, 0.0).sum() for error in errors]))
+        frames += sum(host_lengths(clips.mask))
+    means = (torch.stack(totals).cpu().double().sum(dim=0) / frames).tolist()
     return ReconstructionError(*means)
 
 
@@ -157,15 +165,16 @@ def reconstruction_error(model: MotionVAE, spec: MotionSpec, samples: Sequence[M
 def encode_samples(
     encode: Callable[[Tensor, Tensor], Normal], spec: MotionSpec, samples: Sequence[MotionSample]
 ) -> Normal:
-    """Posteriors of whole clips, loc and scale [S, N, M], in the order of ``samples``."""
-    locs: list[Tensor] = [torch.empty(0)] * len(samples)
-    scales = list(locs)
+    """Posteriors of whole clips, loc and scale [S, N, M], in the order of ``samples``, on the device of ``spec``."""
+    locs, scales, order = [], [], []
     for chunk, raw in whole_clips(samples):
-        batch = raw.normalize(spec)
+        batch = raw.to(spec.mean.device).normalize(spec)
         posterior = encode(batch.features, batch.mask)
-        for row, index in enumerate(chunk):
-            locs[index], scales[index] = posterior.loc[row], posterior.scale[row]
-    return Normal(torch.stack(locs), torch.stack(scales), validate_args=False)
+        locs.append(posterior.loc)
+        scales.append(posterior.scale)
+        order += chunk
+    back = indices([row for _, row in sorted((index, row) for row, index in enumerate(order))], spec.mean.device)
+    return Normal(torch.cat(locs)[back], torch.cat(scales)[back], validate_args=False)
 
 
 def standardize_latents(model: MotionVAE, spec: MotionSpec, train: Sequence[MotionSample]) -> None:

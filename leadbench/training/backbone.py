@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from leadbench.core.config import DiffusionStage
 from leadbench.core.contracts import TrainableBackbone
+from leadbench.core.device import normal_like, sent
 from leadbench.training.latents import LatentSet, training_batch
 
 
@@ -20,20 +21,20 @@ class BackboneTask:
         self._backbone, self._stage, self._train, self._val = backbone, stage, train, val
         self.model: nn.Module = backbone.network.requires_grad_(True)
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The backbone's loss at uniform timesteps."""
         stage = self._stage
         clean, condition = training_batch(self._train, stage.loop, self.name, step, stage.caption_dropout)
-        timestep = torch.randint(self._backbone.timesteps, (len(clean),))
-        return self._backbone.training_loss(clean, condition, torch.randn_like(clean), timestep), {}
+        timestep = sent(torch.randint(self._backbone.timesteps, (len(clean),)), clean.device)
+        return self._backbone.training_loss(clean, condition, normal_like(clean), timestep), {}
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """The same loss on the validation split, with the same noise and timesteps every time."""
         generator = torch.Generator().manual_seed(self._stage.loop.seed)
         rows = list(range(len(self._val)))
         clean = self._val.sample(rows, generator)
-        noise = torch.randn(clean.shape, generator=generator)
-        timestep = torch.randint(self._backbone.timesteps, (len(rows),), generator=generator)
+        noise = sent(torch.randn(clean.shape, generator=generator), clean.device)
+        timestep = sent(torch.randint(self._backbone.timesteps, (len(rows),), generator=generator), clean.device)
         condition = self._val.text[self._val.caption_rows(rows, 0, "validate", 0)]
         trained, self._backbone.network = self._backbone.network, model
         try:

@@ -24,6 +24,7 @@ from leadbench.plugins.manager import load_plugins
 from leadbench.training import stages
 from leadbench.training.loop import Progress
 from leadbench.training.workshop import Workshop
+from leadbench.zoo.assets import chosen_compute
 from leadbench.zoo.embedded import write_manifest
 from leadbench.zoo.files import card_path
 from leadbench.zoo.store import ModelStore
@@ -76,6 +77,7 @@ def build(
     jobs: int = 2,
     corpus: SynthesisOptions | None = None,
     say: Callable[[str], None] = print,
+    device: str | None = None,
 ) -> None:
     """Make the shipped set ``name`` from nothing; what an earlier call finished is not done again.
 
@@ -86,11 +88,14 @@ def build(
         jobs: trainings at a time; 1: in this process.
         corpus: what is generated; default: the embedded corpus.
         say: called with every step that is reached.
+        device: what computes; None: as the settings say.
 
     Raises:
         UnknownNameError: no such preset.
+        ConfigError: no such device here.
     """
     preset = get_preset(name)
+    chosen_compute(device)
     data, models = work / "data", work / "models"
     if not data.is_dir():
         say("generating the corpus")
@@ -101,13 +106,13 @@ def build(
         left = [job for job in wave if not _done(job.model, models, preset, dataset)]
         for job in wave:
             say(f"{job.model}: {'training' if job in left else 'is there'}")
-        for path in _run_wave([(job, name, data, models) for job in left], jobs):
+        for path in _run_wave([(job, name, data, models, device) for job in left], jobs):
             say(f"wrote {path.name}")
     pack(models, out, shipped_models(preset))
     say(f"packed into {out}")
 
 
-def _run_wave(arguments: list[tuple[Job, str, Path, Path]], jobs: int) -> Iterator[Path]:
+def _run_wave(arguments: list[_Arguments], jobs: int) -> Iterator[Path]:
     if jobs == 1:
         yield from map(_train, arguments)
         return
@@ -168,10 +173,13 @@ def load_no_encoder(name: str) -> TextEncoder:
     raise LookupError(f"no text encoder {name!r} is needed here")
 
 
-def _train(arguments: tuple[Job, str, Path, Path]) -> Path:
-    job, preset, data, models = arguments
+_Arguments = tuple[Job, str, Path, Path, str | None]
+
+
+def _train(arguments: _Arguments) -> Path:
+    job, preset, data, models, device = arguments
     plugins = load_plugins()
-    store = ModelStore(models, plugins.text_encoder)
+    store = ModelStore(models, plugins.text_encoder, compute=chosen_compute(device))
     last = time.monotonic()
 
     def report(progress: Progress) -> None:

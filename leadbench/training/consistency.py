@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from leadbench.core.config import ConsistencyStage
+from leadbench.core.device import normal_like, sent
 from leadbench.core.tensors import Condition
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.sampling import Branches, boundary_scalings, ddim_sample
@@ -45,18 +46,18 @@ class ConsistencyTask:
         """The moving average of the student serves as target network."""
         self._target = target
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Pseudo-Huber distance between the student at t and the target network one solver step earlier."""
         loop, stage = self._stage.loop, self._stage
         rows = epoch_batch(loop.seed, self.name, step, loop.batch, len(self._train))
         clean = self._train.sample(rows)
         condition = self._train.text[self._train.caption_rows(rows, loop.seed, self.name, step)]
-        noise = torch.randn_like(clean)
+        noise, place = normal_like(clean), clean.device
         stride = self._schedule.timesteps // stage.solver_steps
-        index = torch.randint(1, stage.solver_steps + 1, (len(rows),))
+        index = sent(torch.randint(1, stage.solver_steps + 1, (len(rows),)), place)
         start = index * stride - 1
         end = (start - stride).clamp(min=0)
-        weight = torch.empty(len(rows)).uniform_(*stage.guidance_weight)
+        weight = sent(torch.empty(len(rows)).uniform_(*stage.guidance_weight), place)
         noisy = self._schedule.add_noise(clean, noise, start)
         with torch.no_grad():
             earlier = self._teacher_step(noisy, start, end, condition, weight)
@@ -73,11 +74,13 @@ class ConsistencyTask:
         """
         rows = list(range(len(self._val)))
         condition = self._val.text[self._val.caption_rows(rows, 0, "validate", 0)]
-        noise = torch.randn(self._val.loc.shape, generator=torch.Generator().manual_seed(self._stage.loop.seed))
-        weight = torch.full((len(rows),), sum(self._stage.guidance_weight) / 2)
+        place, generator = self._val.loc.device, torch.Generator().manual_seed(self._stage.loop.seed)
+        noise = sent(torch.randn(self._val.loc.shape, generator=generator), place)
+        mean_weight = sum(self._stage.guidance_weight) / 2
+        weight = torch.full((len(rows),), mean_weight, device=place)
         if self._reference is None:
-            self._reference = self._teacher_samples(noise, condition, float(weight[0]))
-        last = torch.full((len(rows),), self._schedule.timesteps - 1)
+            self._reference = self._teacher_samples(noise, condition, mean_weight)
+        last = torch.full((len(rows),), self._schedule.timesteps - 1, device=place)
         one_step = self._consistency(model, noise, last, condition, weight)
         return {"score": float((one_step - self._reference).square().mean())}
 

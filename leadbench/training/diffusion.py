@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from leadbench.core.config import DiffusionStage
+from leadbench.core.device import normal_like, sent
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.schedule import NoiseSchedule
 from leadbench.training.latents import LatentSet, training_batch
@@ -22,12 +23,12 @@ class DiffusionTask:
         self.name = f"diffusion-{train.text.encoder}"
         self.model: nn.Module = Denoiser(stage.architecture)
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """MSE between drawn and predicted noise at uniform timesteps."""
         stage = self._stage
         clean, condition = training_batch(self._train, stage.loop, self.name, step, stage.caption_dropout)
-        noise = torch.randn_like(clean)
-        timestep = torch.randint(self._schedule.timesteps, (len(clean),))
+        noise = normal_like(clean)
+        timestep = sent(torch.randint(self._schedule.timesteps, (len(clean),)), clean.device)
         predicted = self.model(
             self._schedule.add_noise(clean, noise, timestep), timestep, condition.tokens, text_mask=condition.mask
         )
@@ -36,15 +37,16 @@ class DiffusionTask:
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """Noise MSE on the validation split, with the same noise and timesteps every time."""
         generator = torch.Generator().manual_seed(self._stage.loop.seed)
-        total, rounds = 0.0, 4
+        rounds = 4
+        errors = []
         rows = list(range(len(self._val)))
         for number in range(rounds):
             clean = self._val.sample(rows, generator)
-            noise = torch.randn(clean.shape, generator=generator)
-            timestep = torch.randint(self._schedule.timesteps, (len(rows),), generator=generator)
+            noise = sent(torch.randn(clean.shape, generator=generator), clean.device)
+            timestep = sent(torch.randint(self._schedule.timesteps, (len(rows),), generator=generator), clean.device)
             condition = self._val.text[self._val.caption_rows(rows, 0, "validate", number)]
             predicted = model(
                 self._schedule.add_noise(clean, noise, timestep), timestep, condition.tokens, text_mask=condition.mask
             )
-            total += float((predicted - noise).square().mean())
-        return {"score": total / rounds}
+            errors.append((predicted - noise).square().mean())
+        return {"score": sum(torch.stack(errors).cpu().tolist()) / rounds}

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from leadbench.core.config import EvaluatorStage
+from leadbench.core.device import indices
 from leadbench.core.random import stream
 from leadbench.core.tensors import MotionSample, MotionSpec
-from leadbench.data.humanml3d import FRAME_STEP, collate
+from leadbench.data.frames import SamplePool
+from leadbench.data.humanml3d import FRAME_STEP
 from leadbench.nn.evaluator import EvaluatorNetworks
-from leadbench.text.word_vectors import WORD_VECTORS, WordBatch, vectorize
+from leadbench.text.word_vectors import WORD_VECTORS, vectorize
 from leadbench.training.loop import epoch_batch
 
 Uniform = Callable[[tuple[int, int]], np.ndarray]
@@ -54,15 +56,16 @@ class EvaluatorTask:
         captions = {caption: None for sample in [*train, *val] for caption in sample.captions}
         self._row = {caption: row for row, caption in enumerate(captions)}
         self._label = {text: n for n, text in enumerate(sorted({caption.caption for caption in captions}))}
-        self._words = vectorize(list(captions), provider, max_tokens=stage.max_tokens)
+        self._words = vectorize(list(captions), provider, max_tokens=stage.max_tokens).to(spec.mean.device)
+        self._pools = {id(pool): SamplePool(pool, spec.mean.device) for pool in (self._train, self._val)}
         self.model: nn.Module = EvaluatorNetworks(stage.architecture)
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Contrastive loss of a batch of random crops with random captions."""
         loop = self._stage.loop
         rows = epoch_batch(loop.seed, self.name, step, loop.batch, len(self._train))
-        loss = self._batch_loss(self.model, [self._train[i] for i in rows], stream(loop.seed, "evaluator", step).random)
-        return loss, {}
+        uniform = stream(loop.seed, "evaluator", step).random
+        return self._batch_loss(self.model, self._train, rows, uniform), {}
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """Mean contrastive loss over pools of 32 of the validation split, two rounds of draws."""
@@ -72,26 +75,28 @@ class EvaluatorTask:
             order = rng.permutation(len(self._val))
             pool = min(32, len(order))
             for start in range(0, len(order) - pool + 1, pool):
-                samples = [self._val[i] for i in order[start : start + pool]]
-                losses.append(float(self._batch_loss(model, samples, rng.random)))
-        return {"score": sum(losses) / len(losses)}
+                losses.append(self._batch_loss(model, self._val, order[start : start + pool].tolist(), rng.random))
+        return {"score": sum(torch.stack(losses).cpu().tolist()) / len(losses)}
 
-    def _batch_loss(self, model: nn.Module, samples: Sequence[MotionSample], uniform: Uniform) -> Tensor:
+    def _batch_loss(
+        self, model: nn.Module, split: list[MotionSample], chosen: Sequence[int], uniform: Uniform
+    ) -> Tensor:
         assert isinstance(model, EvaluatorNetworks)
-        picks = uniform((len(samples), 3))
-        clips, rows, labels = [], [], []
-        for sample, (which, crop, start) in zip(samples, picks, strict=True):
+        begins, lengths, rows, labels = [], [], [], []
+        for index, (which, crop, start) in zip(chosen, uniform((len(chosen), 3)), strict=True):
+            sample = split[index]
             units = sample.frames // FRAME_STEP - (1 if crop > 2 / 3 else 0)
-            begin = int(start * (sample.frames - units * FRAME_STEP + 1))
-            clips.append((sample.features[begin : begin + units * FRAME_STEP] - self._spec.mean) / self._spec.std)
+            begins.append(int(start * (sample.frames - units * FRAME_STEP + 1)))
+            lengths.append(units * FRAME_STEP)
             caption = sample.captions[int(which * len(sample.captions))]
             rows.append(self._row[caption])
             labels.append(self._label[caption.caption])
-        motion = collate(clips)
-        words = WordBatch(self._words.vectors[rows], self._words.pos[rows], self._words.lengths[rows])
+        motion = self._pools[id(split)].crops(chosen, begins, lengths).normalize(self._spec)
+        place = self._spec.mean.device
+        at = indices(rows, place)
         return contrastive_loss(
-            model.text(words.vectors, words.pos, words.lengths),
-            model.motion(motion.features, motion.lengths),
-            torch.tensor(labels),
+            model.text(self._words.vectors[at], self._words.pos[at], self._words.lengths[torch.tensor(rows)]),
+            model.motion(motion.features, torch.tensor(lengths)),
+            indices(labels, place),
             self._stage.temperature,
         )

@@ -17,7 +17,7 @@ from torch import nn
 from leadbench.core.config import FrozenModel
 from leadbench.core.provenance import fingerprint, sha256_file, sources_digest
 
-_CODE = ("core", "motion", "nn", "training")  # packages that a stage computes with
+_CODE = ("core", "data", "motion", "nn", "training")  # packages that a stage computes with
 
 
 def training_identity(

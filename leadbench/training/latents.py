@@ -10,6 +10,7 @@ from torch import Tensor
 
 from leadbench.core.config import LoopConfig
 from leadbench.core.contracts import MotionAutoencoder
+from leadbench.core.device import indices, sent
 from leadbench.core.random import stream
 from leadbench.core.tensors import Condition, MotionBatch, MotionSample
 from leadbench.text.cache import CachedTextEncoder
@@ -41,9 +42,9 @@ class LatentSet:
 
     def sample(self, rows: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
         """Posterior samples [B, N, M] of the given samples."""
-        index = torch.as_tensor(rows)
+        index = indices(rows, self.loc.device)
         loc = self.loc[index]
-        return loc + self.scale[index] * torch.randn(loc.shape, generator=generator)
+        return loc + self.scale[index] * sent(torch.randn(loc.shape, generator=generator), loc.device)
 
     def caption_rows(self, rows: Sequence[int], seed: int, name: str, step: int) -> list[int]:
         """One random caption row for each of the given samples."""
@@ -79,7 +80,7 @@ def training_batch(
 
 def drop_captions(condition: Condition, null: Condition, probability: float) -> Condition:
     """Replace each row by the empty caption's embedding with the given probability (torch's RNG)."""
-    dropped = torch.rand(condition.tokens.shape[0]) < probability
+    dropped = sent(torch.rand(condition.tokens.shape[0]) < probability, condition.tokens.device)
     length = condition.tokens.shape[1]
     blank = torch.zeros_like(condition.tokens[:1])
     blank_mask = torch.zeros_like(condition.mask[:1])

@@ -15,11 +15,26 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from leadbench.core.config import LoopConfig, OptimizerConfig
-from leadbench.core.errors import NonFiniteError
+from leadbench.core.device import CPU, Compute, peak_memory
+from leadbench.core.errors import ConfigError, NonFiniteError
 from leadbench.core.random import seeded, stream
+from leadbench.nn.transformer import SkipTransformerDecoder, SkipTransformerEncoder, TransformerEncoder
 from leadbench.training.checkpoint import CheckpointFile
+
+READ_EVERY = 50
+"""Steps on an accelerator after which losses and gradient norms are read, all at once."""
+
+FUSED = ("cpu", "cuda", "mps", "xpu")
+"""Devices for which torch has a fused AdamW."""
+
+BACKEND = "inductor"
+"""What compiles transformer stacks."""
+
+ESTIMATED = 10
+"""Steps after which the time of a training is estimated."""
 
 
 class Task(Protocol):
@@ -28,8 +43,9 @@ class Task(Protocol):
     name: str
     model: nn.Module
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
-        """Loss of step ``step`` (0-based) and figures to show; must depend on ``step`` and torch's RNG alone."""
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Loss of step ``step`` (0-based) and figures to show, scalars on its device; must depend on ``step`` and
+        torch's RNG alone."""
         ...
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
@@ -77,46 +93,53 @@ class Trainer:
         loop: steps, batch, seed, moving average.
         checkpoint: where to resume from and to save to; None: no checkpoints.
         checkpoint_seconds: least time between two checkpoints.
+        compute: where the model is trained, and what it computes in.
+        compile: compile the transformer stacks (torch.compile).
+        say: called with what the training needs, before it and after its first steps.
     """
 
     optimizer: OptimizerConfig
     loop: LoopConfig
     checkpoint: CheckpointFile | None = None
     checkpoint_seconds: float = 60.0
+    compute: Compute = CPU
+    compile: bool = False
+    say: Callable[[str], None] = lambda _: None
 
     def run(self, task: Task, report: Callable[[Progress], None] | None = None) -> TrainState:
         """Train ``task.model``; on return it holds the weights selected on the validation split.
+
+        The model is moved to the device; losses, gradient norms and figures are read from there once in a while.
 
         Raises:
             NonFiniteError: the loss became NaN or infinite; the message names stage and step.
             CheckpointError: the checkpoint is of another training, or damaged.
         """
-        optimizer = torch.optim.AdamW(
-            task.model.parameters(),
-            lr=self.optimizer.learning_rate,
-            weight_decay=self.optimizer.weight_decay,
-            betas=(0.9, 0.99),
-            fused=True,
-        )
+        task.model.to(self.compute.device)
+        optimizer = self._optimizer(task.model)
         average = copy.deepcopy(task.model).requires_grad_(False).eval() if self.loop.ema else None
         if average is not None and hasattr(task, "set_target"):
             task.set_target(average)
+        if self.compile:
+            compile_stacks(task.model)
         state = self._resume(task, optimizer, average)
-        last_save = time.monotonic()
-        began, first = time.monotonic(), state.step
-        base_seconds = state.seconds
+        clock, pending = _Clock(self, task, state), _Figures(task.name)
         while state.step < self.loop.steps:
-            figures = self._step(task, optimizer, average, state.step)
+            pending.add(state.step, self._step(task, optimizer, average, state.step))
             state.step += 1
-            state.seconds = base_seconds + time.monotonic() - began
-            if state.step % self.loop.validate_every == 0 or state.step == self.loop.steps:
+            state.seconds = clock.seconds()
+            validates = state.step % self.loop.validate_every == 0 or state.step == self.loop.steps
+            saves = self.checkpoint is not None and clock.since_save() > self.checkpoint_seconds
+            if validates or saves or len(pending) >= self._read_every:
+                pending.read()
+            if validates:
                 self._validate(task, average, state)
-            if report is not None:
-                left = (time.monotonic() - began) / (state.step - first) * (self.loop.steps - state.step)
-                report(Progress(task.name, state.step, self.loop.steps, figures, left))
-            if self.checkpoint is not None and time.monotonic() - last_save > self.checkpoint_seconds:
+            if report is not None and not len(pending):
+                report(Progress(task.name, state.step, self.loop.steps, pending.last, clock.seconds_left()))
+            clock.tell_estimate()
+            if saves:
                 self._save(task, optimizer, average, state)
-                last_save = time.monotonic()
+                clock.saved()
         if self.checkpoint is not None:
             self._save(task, optimizer, average, state)
         if self.loop.select == "last":
@@ -126,23 +149,41 @@ class Trainer:
         task.model.eval()
         return state
 
+    @property
+    def _read_every(self) -> int:
+        """Steps between two looks at their figures: reading is free on a CPU, and a wait elsewhere."""
+        return READ_EVERY if self.compute.accelerated else 1
+
+    def _optimizer(self, model: nn.Module) -> torch.optim.AdamW:
+        return torch.optim.AdamW(
+            model.parameters(),
+            lr=self.optimizer.learning_rate,
+            weight_decay=self.optimizer.weight_decay,
+            betas=(0.9, 0.99),
+            fused=self.compute.device.type in FUSED,
+        )
+
     def _step(
         self, task: Task, optimizer: torch.optim.Optimizer, average: nn.Module | None, step: int
-    ) -> dict[str, float]:
+    ) -> dict[str, Tensor]:
+        """One step; its figures stay where they were computed."""
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(self.optimizer, step, self.loop.steps)
         task.model.train()
-        with seeded(self.loop.seed, f"train:{task.name}", step):
-            loss, figures = task.loss(step)
-        if not torch.isfinite(loss):
-            raise NonFiniteError(f"training {task.name}: loss is {float(loss.detach())} at step {step}")
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        count = self.loop.accumulate
+        losses: list[Tensor] = []
+        figures: Mapping[str, Tensor] = {}
+        for number in range(step * count, (step + 1) * count):
+            with seeded(self.loop.seed, f"train:{task.name}", number), self.compute.autocast():
+                loss, figures = task.loss(number)
+            (loss / count).backward()
+            losses.append(loss.detach().float())
         norm = torch.nn.utils.clip_grad_norm_(task.model.parameters(), self.optimizer.gradient_clip)
         optimizer.step()
         if average is not None:
             update_average(average, task.model, self.loop.ema, step)
-        return {"loss": float(loss.detach()), "gradient_norm": float(norm), **figures}
+        return {"loss": torch.stack(losses).mean(), "gradient_norm": norm, **figures}
 
     def _validate(self, task: Task, average: nn.Module | None, state: TrainState) -> None:
         model = task.model if average is None else average
@@ -156,14 +197,14 @@ class Trainer:
 
     def _save(self, task: Task, optimizer: torch.optim.Optimizer, average: nn.Module | None, state: TrainState) -> None:
         assert self.checkpoint is not None
-        self.checkpoint.save(
-            {
-                "model": task.model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "average": None if average is None else average.state_dict(),
-                "state": vars(state),
-            }
-        )
+        content = {
+            "model": task.model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "average": None if average is None else average.state_dict(),
+            "state": vars(state),
+        }
+        # on the CPU, so that any device may continue
+        self.checkpoint.save(tree_map(lambda held: held.cpu() if isinstance(held, Tensor) else held, content))
 
     def _resume(self, task: Task, optimizer: torch.optim.Optimizer, average: nn.Module | None) -> TrainState:
         payload = None if self.checkpoint is None else self.checkpoint.load()
@@ -174,6 +215,99 @@ class Trainer:
         if average is not None:
             average.load_state_dict(payload["average"])
         return TrainState(**payload["state"])
+
+
+class _Figures:
+    """Figures of steps on their device, until they are read."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._steps: list[int] = []
+        self._held: list[dict[str, Tensor]] = []
+        self.last: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, step: int, figures: dict[str, Tensor]) -> None:
+        """Keep the figures of a step."""
+        self._steps.append(step)
+        self._held.append(figures)
+
+    def read(self) -> None:
+        """Take all of them from the device in one transfer; raises NonFiniteError for the first loss that is not
+        finite."""
+        if not self._held:
+            return
+        losses = torch.stack([figures["loss"] for figures in self._held])
+        shown = torch.stack([torch.as_tensor(value).detach().float() for value in self._held[-1].values()])
+        read = torch.cat([losses, shown.to(losses.device)]).cpu().tolist()
+        for step, loss in zip(self._steps, read, strict=False):
+            if not math.isfinite(loss):
+                raise NonFiniteError(f"training {self._stage}: loss is {loss} at step {step}")
+        self.last = dict(zip(self._held[-1], read[len(self._held) :], strict=True))
+        self._steps, self._held = [], []
+
+
+class _Clock:
+    """Time of a training: spent, left, since the last checkpoint; and what it says of them."""
+
+    def __init__(self, trainer: Trainer, task: Task, state: TrainState) -> None:
+        self._trainer, self._task, self._state = trainer, task, state
+        self._base, self._first = state.seconds, state.step
+        self._began = self._last_save = time.monotonic()
+        weights = sum(parameter.nbytes for parameter in task.model.parameters())
+        copies = 4 + (trainer.loop.ema > 0)  # weights, gradients, two moments, and the average
+        self._told = trainer.loop.steps - state.step <= ESTIMATED
+        if not self._told:
+            loop, compute = trainer.loop, trainer.compute
+            batch = f"{loop.batch:,}" if loop.accumulate == 1 else f"{loop.accumulate} x {loop.batch:,}"
+            trainer.say(
+                f"{task.name}: {loop.steps - state.step:,} steps of {batch} on {compute.device} in "
+                f"{compute.precision}; weights, gradients and optimiser {copies * weights / 2**20:,.0f} MiB"
+            )
+
+    def seconds(self) -> float:
+        """Spent on the training so far, also by earlier processes."""
+        return self._base + time.monotonic() - self._began
+
+    def seconds_left(self) -> float:
+        """At the mean speed since this process began."""
+        done = self._state.step - self._first
+        return (time.monotonic() - self._began) / done * (self._trainer.loop.steps - self._state.step)
+
+    def since_save(self) -> float:
+        """Seconds since the last checkpoint."""
+        return time.monotonic() - self._last_save
+
+    def saved(self) -> None:
+        """A checkpoint was written."""
+        self._last_save = time.monotonic()
+
+    def tell_estimate(self) -> None:
+        """After the first steps, once, say what the whole will take."""
+        if self._told or self._state.step - self._first < ESTIMATED:
+            return
+        self._told = True
+        each, left = (time.monotonic() - self._began) / ESTIMATED, self.seconds_left()
+        peak = peak_memory(self._trainer.compute.device) / 2**20
+        self._trainer.say(
+            f"{self._task.name}: {each:.3g} s a step, about {left / 60:,.0f} min in all; peak memory {peak:,.0f} MiB"
+        )
+
+
+def compile_stacks(model: nn.Module) -> None:
+    """Compile a model's transformer stacks where they are; the state dict stays as it is.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    kinds = (TransformerEncoder, SkipTransformerEncoder, SkipTransformerDecoder)
+    stacks = [module for module in model.modules() if isinstance(module, kinds)]
+    for stack in stacks:
+        stack.compile(backend=BACKEND, dynamic=True)
+    if not stacks:
+        raise ConfigError("--compile: this model has no transformer to compile; leave it out")
 
 
 def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:

@@ -13,16 +13,16 @@ from torch import Tensor, nn
 
 from leadbench.core.config import MotionClipStage
 from leadbench.core.random import stream
-from leadbench.core.tensors import MotionSample, MotionSpec
+from leadbench.core.tensors import MotionSample, MotionSpec, full_mask
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.training.autoencoder import (
     ReconstructionLoss,
     detached,
     encode_samples,
+    normalized_batches,
     reconstruction_error,
 )
-from leadbench.training.batches import LengthBatches
 from leadbench.training.projector import alignment_loss
 
 
@@ -53,14 +53,13 @@ class MotionClipTask:
         encoder.warm([caption.caption for sample in [*train, *val] for caption in sample.captions])
         self._reconstruction = ReconstructionLoss(stage, spec)
         self.model: nn.Module = MotionVAE(stage.architecture)
-        normalized = [(sample.features - spec.mean) / spec.std for sample in train]
-        self._batches = LengthBatches(normalized, stage.loop.batch, stage.loop.seed)
+        self._batches = normalized_batches(train, spec, stage.loop)
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Reconstruction, and the alignment of each latent with one random caption."""
         assert isinstance(self.model, MotionVAE)
         features, rows = self._batches.draw(step)
-        mask = torch.ones(features.shape[:2], dtype=torch.bool)
+        mask = full_mask(features.shape[0], features.shape[1], features.device)
         latent = self.model.encode(features, mask).loc
         total, figures = self._reconstruction(self.model.decode(latent, mask), features)
         align = alignment_loss(latent[:, 0], self._text([self._train[i] for i in rows], step))

@@ -10,6 +10,7 @@ from torch.nn.functional import cosine_similarity, mse_loss
 
 from leadbench.core.config import ProjectorStage
 from leadbench.core.contracts import ProjectorContext, TrainableProjector
+from leadbench.core.device import indices
 from leadbench.core.errors import ConfigError
 from leadbench.nn.projector import LeadProjector
 from leadbench.training.latents import LatentSet
@@ -94,15 +95,19 @@ class ProjectorTask:
         self.name = name
         self.model: nn.Module = projector.network.requires_grad_(True)
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The projector's loss of a batch."""
         loop = self._stage.loop
         rows = epoch_batch(loop.seed, self.name, step, loop.batch, len(self._train))
-        latent = self._train.sample(rows) if self._stage.posterior_samples else self._train.loc[torch.tensor(rows)]
+        latent = (
+            self._train.sample(rows)
+            if self._stage.posterior_samples
+            else self._train.loc[indices(rows, self._train.loc.device)]
+        )
         captions = self._train.caption_rows(rows, loop.seed, self.name, step)
-        terms = self._terms(latent, self._train.text.tokens[captions].mean(dim=1))
+        terms = self._terms(latent, self._train.text[captions].tokens.mean(dim=1))
         total = terms.pop("loss")
-        return total, {key: float(term.detach()) for key, term in terms.items()}
+        return total, {key: term.detach() for key, term in terms.items()}
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> Mapping[str, float]:
@@ -113,7 +118,7 @@ class ProjectorTask:
         captions = self._val.caption_rows(rows, 0, "validate", 0)
         trained, self._projector.network = self._projector.network, model
         try:
-            terms = self._terms(latent, self._val.text.tokens[captions].mean(dim=1))
+            terms = self._terms(latent, self._val.text[captions].tokens.mean(dim=1))
         finally:
             self._projector.network = trained
         score = terms.pop("loss")

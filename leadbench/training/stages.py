@@ -15,6 +15,7 @@ from leadbench.core.contracts import (
     ProjectorContext,
     TrainableBackbone,
 )
+from leadbench.core.device import place_of
 from leadbench.core.errors import ConfigError, unknown_name
 from leadbench.core.presets import projector_stage
 from leadbench.core.provenance import fingerprint
@@ -45,7 +46,7 @@ def train_autoencoder(shop: Workshop) -> Path:
     width = shop.dataset.motion.width
     stage = shop.preset.autoencoder
     stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update={"features": width})})
-    spec = shop.dataset.motion
+    spec = shop.motion
     with shop.initial(stage, "autoencoder"):
         task = AutoencoderTask(stage, spec, shop.split("train"), shop.split("val"))
     state = shop.train(task, stage)
@@ -62,7 +63,7 @@ def train_motionclip(shop: Workshop, encoder: str) -> Path:
 
     It is a latent space of its own, beside that of ``autoencoder``.
     """
-    spec, text = shop.dataset.motion, shop.store.text_encoder(encoder)
+    spec, text = shop.motion, shop.store.text_encoder(encoder)
     widths = {"features": spec.width, "latent_width": text.dim}
     stage = shop.preset.motionclip
     stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
@@ -200,7 +201,7 @@ def _train_guo(shop: Workshop) -> Path:
     architecture = stage.architecture.model_copy(update={"features": shop.dataset.motion.width})
     stage = stage.model_copy(update={"architecture": architecture})
     with shop.initial(stage, "evaluator"):
-        task = EvaluatorTask(stage, shop.dataset.motion, shop.split("train"), shop.split("val"))
+        task = EvaluatorTask(stage, shop.motion, shop.split("train"), shop.split("val"))
     state = shop.train(task, stage, {"word vectors": task.words_identity})
     return shop.save(task, stage, state, _evaluator_links(shop, "guo"), CardFields("evaluator", "guo"))
 
@@ -211,7 +212,7 @@ def _train_tmr(shop: Workshop) -> Path:
     widths = {"features": shop.dataset.motion.width, "text_width": encoder.dim}
     stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
     with shop.initial(stage, "evaluator-tmr"):
-        task = TmrTask(stage, shop.dataset.motion, encoder, shop.split("train"), shop.split("val"))
+        task = TmrTask(stage, shop.motion, encoder, shop.split("train"), shop.split("val"))
     state = shop.train(task, stage, {"text encoder": encoder.identity})
     return shop.save(
         task,
@@ -234,7 +235,7 @@ def _add_real_row(shop: Workshop, path: Path, evaluator: Evaluator) -> None:
     """
     drawn = draw(shop.split("test"), seed=0, replication=0)
     text = evaluator.embed_text([item.caption for item in drawn])
-    motions = [collate([item.features]).normalize(evaluator.motion) for item in drawn]
+    motions = [collate([item.features]).to(place_of(evaluator)).normalize(evaluator.motion) for item in drawn]
     motion = torch.cat([evaluator.embed_motion(batch) for batch in motions])
     order = torch.from_numpy(stream(0, "pools", 0).permutation(len(drawn)))
     found = r_precision(text, motion, order=order)

@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy, normalize
 from leadbench.core.config import TmrStage
 from leadbench.core.random import stream
 from leadbench.core.tensors import Condition, MotionSample, MotionSpec
-from leadbench.data.humanml3d import DrawnSample, collate, draw
+from leadbench.data.frames import SamplePool, drawn_batch
+from leadbench.data.humanml3d import DrawnSample, draw
 from leadbench.nn.tmr import TmrNetworks
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.training.loop import epoch_batch
@@ -49,14 +50,15 @@ class TmrTask:
     ) -> None:
         self._stage, self._spec, self._encoder = stage, spec, encoder
         self._train, self._val = list(train), list(val)
+        self._pool = SamplePool(self._train, spec.mean.device)
         encoder.warm([caption.caption for sample in [*train, *val] for caption in sample.captions])
         self.model: nn.Module = TmrNetworks(stage.architecture)
 
-    def loss(self, step: int) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Contrastive loss of a batch of random crops with random captions."""
         loop = self._stage.loop
         rows = epoch_batch(loop.seed, self.name, step, loop.batch, len(self._train))
-        return self._batch_loss(self.model, draw([self._train[i] for i in rows], loop.seed, step)), {}
+        return self._batch_loss(self.model, draw([self._train[i] for i in rows], loop.seed, step), self._pool), {}
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """Mean contrastive loss over pools of 32 of the validation split."""
@@ -64,12 +66,12 @@ class TmrTask:
         order = stream(self._stage.loop.seed, "tmr-validate").permutation(len(drawn))
         pool = min(32, len(order))
         starts = range(0, len(order) - pool + 1, pool)
-        losses = [float(self._batch_loss(model, [drawn[i] for i in order[s : s + pool]])) for s in starts]
-        return {"score": sum(losses) / len(losses)}
+        losses = [self._batch_loss(model, [drawn[i] for i in order[s : s + pool]]) for s in starts]
+        return {"score": sum(torch.stack(losses).cpu().tolist()) / len(losses)}
 
-    def _batch_loss(self, model: nn.Module, drawn: Sequence[DrawnSample]) -> Tensor:
+    def _batch_loss(self, model: nn.Module, drawn: Sequence[DrawnSample], pool: SamplePool | None = None) -> Tensor:
         assert isinstance(model, TmrNetworks)
-        motion = collate([item.features for item in drawn]).normalize(self._spec)
+        motion = drawn_batch(drawn, self._spec.mean.device, pool).normalize(self._spec)
         condition = self._encoder.encode([item.caption.caption for item in drawn])
         return filtered_contrastive_loss(
             model.text(condition.tokens, condition.mask),

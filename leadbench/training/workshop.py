@@ -25,11 +25,12 @@ from leadbench.core.contracts import (
     MotionAutoencoder,
     MotionDataset,
 )
+from leadbench.core.device import Compute
 from leadbench.core.files import locked
 from leadbench.core.presets import Preset
 from leadbench.core.provenance import collect_provenance
 from leadbench.core.random import seeded
-from leadbench.core.tensors import MotionSample
+from leadbench.core.tensors import MotionSample, MotionSpec
 from leadbench.data.digest import samples_digest
 from leadbench.training.checkpoint import CheckpointFile
 from leadbench.training.identity import training_identity
@@ -68,6 +69,7 @@ class Workshop:
         replace: begin anew where a checkpoint is of another training, instead of refusing it.
         checkpoint_seconds: least time between two checkpoints.
         say: called with a line that the user should see.
+        compile: compile transformer stacks.
     """
 
     dataset: MotionDataset
@@ -79,8 +81,19 @@ class Workshop:
     replace: bool = False
     checkpoint_seconds: float = 60.0
     say: Callable[[str], None] = lambda _: None
+    compile: bool = False
     _splits: dict[str, list[MotionSample]] = field(default_factory=dict)
     _latents: dict[tuple[str, str], tuple[LatentSet, LatentSet]] = field(default_factory=dict)
+
+    @property
+    def compute(self) -> Compute:
+        """Where it trains, and what networks compute in: the model folder's."""
+        return self.store.compute
+
+    @property
+    def motion(self) -> MotionSpec:
+        """What the dataset's features mean, with its statistics on the device."""
+        return self.dataset.motion.to(self.compute.device)
 
     def split(self, name: str) -> list[MotionSample]:
         """Samples of a split, read once."""
@@ -111,13 +124,23 @@ class Workshop:
         ``inputs`` are the identities of what the training reads beside the dataset.
         """
         splits = {name: samples_digest(self.split(name), self.dataset.motion) for name in ("train", "val")}
-        of = training_identity(task.model, stage, splits, inputs or {})
+        precision = {} if self.compute.precision == "float32" else {"precision": self.compute.precision}
+        of = training_identity(task.model, stage, splits, {**(inputs or {}), **precision})
         file = self.store.folder / "checkpoints" / f"{task.name}.pt"
         checkpoint = CheckpointFile(file, of, self.restart, self.replace, self.say)
         with locked(
             file.with_suffix(".lock"), lambda: self.say(f"{task.name}: another process trains it here; waiting for it")
         ):
-            state = Trainer(stage.optimizer, stage.loop, checkpoint, self.checkpoint_seconds).run(task, self.report)
+            trainer = Trainer(
+                stage.optimizer,
+                stage.loop,
+                checkpoint,
+                self.checkpoint_seconds,
+                compute=self.compute,
+                compile=self.compile,
+                say=self.say,
+            )
+            state = trainer.run(task, self.report)
         if self.preset.half:
             round_to_half(task.model)
         return state
@@ -128,7 +151,7 @@ class Workshop:
         """Write the weights with their card."""
         path, model = self.store.path(task.name), task.model
         fields = card or CardFields(task.name.partition("-")[0])
-        tensors = dict(model.state_dict())
+        tensors = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
         if self.preset.half:
             parameters = {name for name, _ in model.named_parameters()}
             tensors = {name: t.half() if name in parameters else t for name, t in tensors.items()}
@@ -151,7 +174,7 @@ class Workshop:
             provenance={
                 "training_seconds": round(state.seconds, 1),
                 "finished": time.strftime("%Y-%m-%d"),
-                **collect_provenance(),
+                **collect_provenance(self.store.compute),
             },
         )
         save_model(path, tensors, written)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leadbench.core.config import DatasetSettings
 from leadbench.core.contracts import MotionDataset
+from leadbench.core.device import CPU, Compute, compute_for
 from leadbench.core.errors import ConfigError, DataError, nearest, unknown_name
 from leadbench.core.settings import dataset_settings, settings
 from leadbench.plugins.hookspecs import TextEncoderRegistration, imported
@@ -33,6 +34,7 @@ class Choice:
         checkpoints: backbone -> official checkpoint.
         encoders: backbone -> text encoder whose denoiser it samples from; an empty name speaks to all.
         plugins: files of further plugins.
+        device, precision: what computes; None: as the settings say (:mod:`leadbench.core.device`).
     """
 
     dataset: str
@@ -42,6 +44,32 @@ class Choice:
     checkpoints: Mapping[str, Path] = field(default_factory=dict)
     plugins: tuple[Path, ...] = ()
     encoders: Mapping[str, str] = field(default_factory=dict)
+    device: str | None = None
+    precision: str | None = None
+
+    @property
+    def device_name(self) -> str:
+        """Device by its name, options first, then the settings."""
+        return settings().device if self.device is None else self.device
+
+    def compute(self) -> Compute:
+        """Device and precision, options first, then the settings.
+
+        Raises:
+            ConfigError, UnknownNameError: there is no such device here, or no such precision.
+        """
+        return chosen_compute(self.device, self.precision)
+
+
+def chosen_compute(device: str | None = None, precision: str | None = None) -> Compute:
+    """Device and precision that were asked for, by the settings where they are None.
+
+    Raises:
+        ConfigError, UnknownNameError: there is no such device here, or no such precision.
+    """
+    found = settings()
+    where = "device (leadbench.toml or LEADBENCH_DEVICE)" if device is None else "--device"
+    return compute_for(found.device if device is None else device, precision or found.precision, where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +86,12 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
     """Open everything that a choice names; models are read when they are used.
 
     Raises:
-        ConfigError: no such dataset or folder, or a name without a folder.
+        ConfigError: no such dataset, folder or device, or a name without a folder.
         UnknownNameError: a checkpoint is given for a backbone that nobody registered.
         DataError: the folder is not in the format.
         PluginError: a plugin does not load (with ``strict``), or its factory returns no MotionDataset.
     """
+    compute = choice.compute()
     plugins = load_plugins(choice.plugins, strict=strict)
     name, root, known = _locate(choice, plugins)
     dataset = plugins.dataset(name, root)
@@ -80,19 +109,21 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
         motion=dataset.motion,
         dataset=dataset.name,
     )
-    models = model_store(choice.models or known.models or root / "models", plugins, official)
+    models = model_store(choice.models or known.models or root / "models", plugins, official, compute)
     models.encoders = choice.encoders
     return Opened(dataset, root, models, plugins)
 
 
-def model_store(folder: Path, plugins: Plugins, official: OfficialFiles | None = None) -> ModelStore:
+def model_store(
+    folder: Path, plugins: Plugins, official: OfficialFiles | None = None, compute: Compute = CPU
+) -> ModelStore:
     """A model folder whose text encoders come from plugins."""
     sources = EncoderSources(
         identity=partial(_encoder_identity, plugins),
         worth_keeping=partial(_worth_keeping, plugins),
         folder=cache_folder() / "captions" if settings().keep_captions else None,
     )
-    return ModelStore(folder, plugins.text_encoder, official, sources)
+    return ModelStore(folder, plugins.text_encoder, official, sources, compute)
 
 
 def locate_dataset(choice: Choice, plugins: Plugins) -> tuple[str, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -11,8 +12,9 @@ from torch.distributions import Normal
 
 from leadbench.core.config import AutoencoderConfig
 from leadbench.core.contracts import TextEncoder
+from leadbench.core.device import CPU, Compute
 from leadbench.core.provenance import fingerprint
-from leadbench.core.tensors import Latent, LatentSpec, MotionBatch, MotionSpec, Projection, TextSample
+from leadbench.core.tensors import Latent, LatentSpec, MotionBatch, MotionSpec, Projection, TextSample, host_lengths
 from leadbench.engine.decode import decoder_for
 from leadbench.engine.embed import embed_in_buckets
 from leadbench.engine.project import projector_for
@@ -20,7 +22,7 @@ from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.projector import LeadProjector
 from leadbench.nn.tmr import TmrNetworks
-from leadbench.text.word_vectors import MAX_TOKENS, WordVectors, vectorize
+from leadbench.text.word_vectors import MAX_TOKENS, WordTable, WordVectors
 
 
 class LoadedAutoencoder:
@@ -35,16 +37,26 @@ class LoadedAutoencoder:
         self.latent = LatentSpec(config.latent_tokens, config.latent_width, standardized)
         self.motion = motion
         self.fingerprint = latent_fingerprint(network, motion)
+        self._compute = CPU
+
+    def at(self, compute: Compute) -> Self:
+        """The same, moved to a device and computing in its precision."""
+        self.network.to(compute.device)
+        self.motion, self._compute = self.motion.to(compute.device), compute
+        return self
 
     def encode(self, motion: MotionBatch) -> Normal:
-        """Posterior of motions normalised by ``self.motion``."""
+        """Posterior of motions normalised by ``self.motion``, in float32."""
         return self.network.encode(motion.features, motion.mask)
 
     def decode(self, latent: Latent, mask: Tensor) -> MotionBatch:
         """Normalised motions of the lengths in ``mask`` [B, F]."""
-        engine = decoder_for(self.network, latent.values, mask)
-        decode = self.network.decode if engine is None else engine.decode
-        return MotionBatch(decode(latent.values, mask), mask, self.motion)
+        engine = decoder_for(self.network, latent.values, mask, self._compute.dtype)
+        if engine is not None:
+            with self._compute.networks():
+                return MotionBatch(engine.decode(latent.values, mask), mask, self.motion)
+        with self._compute.autocast():
+            return MotionBatch(self.network.decode(latent.values, mask), mask, self.motion)
 
 
 class LoadedProjector:
@@ -54,17 +66,27 @@ class LoadedProjector:
         self.network = network.eval().requires_grad_(False)
         self.latent_fingerprint = latent_fingerprint
         self.text_encoder = text_encoder
+        self._compute = CPU
+
+    def at(self, compute: Compute) -> Self:
+        """The same, moved to a device and computing in its precision."""
+        self.network.to(compute.device)
+        self._compute = compute
+        return self
 
     def project(self, latent: Latent) -> Projection:
         """Code tokens [B, K, C] and their mean [B, C]."""
-        engine = projector_for(self.network, latent.values, self.network.config.latent_width)
-        tokens = (engine or self.network).project(latent.values)
+        engine = projector_for(self.network, latent.values, self.network.config.latent_width, self._compute.dtype)
+        with self._compute.networks() if engine else self._compute.autocast():
+            tokens = (engine or self.network).project(latent.values).to(latent.values.dtype)
         return Projection(tokens.mean(dim=1), tokens)
 
     def reproject(self, projection: Projection) -> Latent:
         """Latents [B, N, M] of codes."""
-        engine = projector_for(self.network, projection.tokens, self.network.config.text_width)
-        return Latent.full((engine or self.network).reproject(projection.tokens))
+        given = projection.tokens
+        engine = projector_for(self.network, given, self.network.config.text_width, self._compute.dtype)
+        with self._compute.networks() if engine else self._compute.autocast():
+            return Latent.full((engine or self.network).reproject(given).to(given.dtype))
 
 
 @dataclass(frozen=True)
@@ -100,19 +122,28 @@ class LoadedEvaluator:
         self.official = False
         self.real_row: Mapping[str, float] = {}
         self.dataset = ""
+        self._words: WordTable | None = None
         self.identity = fingerprint(dict(network.state_dict()), {"motion": motion.digest, **text.identity})
+
+    def at(self, compute: Compute) -> Self:
+        """The same, moved to a device; evaluators compute in float32 whatever the precision."""
+        self.network.to(compute.device)
+        self.motion, self._words = self.motion.to(compute.device), None
+        return self
 
     @torch.no_grad()
     def embed_text(self, samples: Sequence[TextSample]) -> Tensor:
         """Text embeddings [B, E]."""
-        words = vectorize(samples, self.text.words, self.text.special_words, self.text.max_tokens)
+        if self._words is None:
+            self._words = WordTable(self.text.words, self.motion.mean.device)
+        words = self._words.batch(samples, self.text.special_words, self.text.max_tokens)
         embeddings: Tensor = self.network.text(words.vectors, words.pos, words.lengths)
         return embeddings
 
     @torch.no_grad()
     def embed_motion(self, motion: MotionBatch) -> Tensor:
         """Motion embeddings [B, E] of a batch normalised by ``self.motion``."""
-        return embed_in_buckets(self.network.motion, motion.features, motion.lengths)
+        return embed_in_buckets(self.network.motion, motion.features, torch.tensor(host_lengths(motion.mask)))
 
 
 class LoadedTmr:
@@ -129,14 +160,20 @@ class LoadedTmr:
         self.dataset = ""
         self._encoder = encoder
         # a few digits of an embedding tell one set of the encoder's weights from another, on every machine
-        probe = [round(value, 3) for value in encoder.encode(["a person walks"]).tokens.flatten()[:16].tolist()]
+        probe = [round(value, 3) for value in encoder.encode(["a person walks"]).tokens.flatten()[:16].cpu().tolist()]
         extra = {"motion": motion.digest, "encoder": encoder.name, "probe": probe}
         self.identity = fingerprint(dict(network.state_dict()), extra)
+
+    def at(self, compute: Compute) -> Self:
+        """The same, moved to a device; evaluators compute in float32 whatever the precision."""
+        self.network.to(compute.device)
+        self.motion = self.motion.to(compute.device)
+        return self
 
     @torch.no_grad()
     def embed_text(self, samples: Sequence[TextSample]) -> Tensor:
         """Text embeddings [B, E] of the captions as they are."""
-        condition = self._encoder.encode([sample.caption for sample in samples])
+        condition = self._encoder.encode([sample.caption for sample in samples]).to(self.motion.mean.device)
         return self.network.text(condition.tokens, condition.mask)
 
     @torch.no_grad()

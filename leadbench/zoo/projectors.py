@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from leadbench.core.contracts import MotionAutoencoder, Projector
+from leadbench.core.device import placed
 from leadbench.core.errors import ConfigError, WeightsError
 from leadbench.core.provenance import sha256_file
 from leadbench.plugins.hookspecs import ProjectorRegistration
@@ -107,6 +108,7 @@ def open_variant(opened: Assets, autoencoder: MotionAutoencoder, variant: str) -
 def attach(opened: Assets, kind: str, path: Path) -> AttachedProjector:
     """A projector of a kind from its file."""
     projector = opened.plugins.projector(kind, path)
+    placed(projector, opened.models.compute)
     registration = opened.plugins.get("projector", kind)
     display = registration.display if isinstance(registration, ProjectorRegistration) else ""
     opened.models.note_use(path.stem if kind == LEAD else f"{kind}={path.stem}", path)

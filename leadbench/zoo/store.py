@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from leadbench.core.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TmrConfig
 from leadbench.core.contracts import TextEncoder
+from leadbench.core.device import CPU, Compute
 from leadbench.core.errors import LatentMismatchError, WeightsError, unknown_name
 from leadbench.core.tensors import MotionSpec
 from leadbench.nn.autoencoder import MotionVAE
@@ -50,9 +51,10 @@ class ModelStore:
         text_encoder: gives a text encoder by name (the plugin manager's).
         official: official files to use where the folder has no model of that kind.
         sources: what is known of text encoders before they are loaded.
+        compute: device and precision.
 
     Attributes:
-        dtype: what backbones are asked to denoise in; autoencoders and evaluators stay float32.
+        compute: device and precision; models are moved there as they are loaded.
         catalog: the folder's models by what their cards say.
         encoders: backbone -> text encoder that was asked for; an empty name speaks to every backbone.
 
@@ -66,10 +68,11 @@ class ModelStore:
         text_encoder: Callable[[str], TextEncoder],
         official: OfficialFiles | None = None,
         sources: EncoderSources | None = None,
+        compute: Compute = CPU,
     ) -> None:
         self.folder = Path(folder)
         self.files = official or OfficialFiles()
-        self.dtype = torch.float32
+        self.compute = compute
         self.catalog = Catalog(self.folder)
         self.encoders: Mapping[str, str] = {}
         self._make_encoder, self._sources = text_encoder, sources or EncoderSources()
@@ -78,6 +81,22 @@ class ModelStore:
         self._spaces: dict[str, LoadedAutoencoder] = {}
         self._used: dict[str, Path] = {}
         self._notes: dict[str, str] = {}
+
+    def at(self, compute: Compute) -> ModelStore:
+        """Another store of the same folder, whose models are elsewhere."""
+        made = ModelStore(self.folder, self._make_encoder, self.files, self._sources, compute)
+        made.encoders = self.encoders
+        return made
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What backbones are asked to denoise in."""
+        return self.compute.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        return self.compute.device
 
     @property
     def used(self) -> dict[str, Path]:
@@ -107,7 +126,7 @@ class ModelStore:
             encoder = make() if width is None else LazyEncoder(name, width, make)
             # the hub may have been asked only now, so that the identity is known from here on
             kept = kept or self._sources.kept(name)
-            self._encoders[name] = CachedTextEncoder(encoder, file, kept, self._sources.identity(name))
+            self._encoders[name] = CachedTextEncoder(encoder, file, kept, self._sources.identity(name), self.compute)
         return self._encoders[name]
 
     @property
@@ -127,7 +146,7 @@ class ModelStore:
             path = self.path(name)
             motion = motion_spec(tensors, card, path)
             network = build(MotionVAE, card_config(AutoencoderConfig, card, path), tensors, path)
-            self._autoencoders[name] = LoadedAutoencoder(network, motion)
+            self._autoencoders[name] = LoadedAutoencoder(network, motion).at(self.compute)
         return self._autoencoders[name]
 
     def official(self, name: str) -> OfficialModel | None:
@@ -146,8 +165,8 @@ class ModelStore:
         else:
             return None
         # one autoencoder inside two checkpoints is one latent space, and is kept once
-        shared = self._spaces.setdefault(model.autoencoder.fingerprint, model.autoencoder)
-        return replace(model, autoencoder=shared)
+        shared = self._spaces.setdefault(model.autoencoder.fingerprint, model.autoencoder.at(self.compute))
+        return replace(model, autoencoder=shared, denoiser=model.denoiser.to(self.device))
 
     def _imported(self, name: str) -> OfficialModel:
         tensors, card = self._load(name)
@@ -173,7 +192,7 @@ class ModelStore:
         self._check_latent(name, card)
         path = self.path(name)
         network = build(Denoiser, card_config(DenoiserConfig, card, path), tensors, path)
-        return network.eval().requires_grad_(False), card
+        return network.eval().requires_grad_(False).to(self.device), card
 
     def chosen_denoiser(self, stage: str, backbone: str, preferred: str) -> tuple[Denoiser, ModelCard]:
         """The denoiser that a backbone samples from: ``--text-encoder`` first, then the preferred encoder, then the
@@ -201,7 +220,7 @@ class ModelStore:
             LatentMismatchError: they were trained on another autoencoder.
             WeightsError: they do not fit the network.
         """
-        network.eval().requires_grad_(False)
+        network.eval().requires_grad_(False).to(self.device)
         if not self.has(name):
             return False
         tensors, card = self._load(name)
@@ -213,7 +232,7 @@ class ModelStore:
         """The folder's evaluator, trained or imported; else the official one from its own files."""
         if not self.has(name) and self.files.evaluator is not None:
             evaluator, self._used[name] = open_evaluator(self.files, self._glove)
-            return evaluator
+            return evaluator.at(self.compute)
         tensors, card = self._load(name)
         path = self.path(name)
         motion = motion_spec(tensors, card, path)
@@ -222,7 +241,7 @@ class ModelStore:
         evaluator = LoadedEvaluator(card_entry(card, path, "links", "name"), network, motion, text)
         evaluator.official = card.preset == OFFICIAL
         evaluator.real_row, evaluator.dataset = _real_row(card, path)
-        return evaluator
+        return evaluator.at(self.compute)
 
     def _text_pipeline(self, card: ModelCard, path: Path) -> TextPipeline:
         words = card_entry(card, path, "config", "word_vectors")
@@ -244,7 +263,7 @@ class ModelStore:
         encoder = self.text_encoder(card_entry(card, path, "links", "text_encoder"))
         evaluator = LoadedTmr(card_entry(card, path, "links", "name"), network, motion, encoder)
         evaluator.real_row, evaluator.dataset = _real_row(card, path)
-        return evaluator
+        return evaluator.at(self.compute)
 
     def _glove(self) -> GloveVectors:
         """Vectors imported into the folder, else those of the official files."""
@@ -264,7 +283,7 @@ class ModelStore:
         """A LEAD projector of the folder; whether it fits the latent space is checked where it is attached."""
         self._need(name)
         self.note_use(name, self.path(name))
-        return load_projector(self.path(name))
+        return load_projector(self.path(name)).at(self.compute)
 
     def note_use(self, name: str, path: Path) -> None:
         """Say that a file was read, for the provenance of a run."""

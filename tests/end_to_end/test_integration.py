@@ -95,13 +95,14 @@ def test_where_the_time_went_is_told_of_a_run_and_of_its_records(
 
 
 def test_bfloat16_is_another_run_near_the_first(chain: Path, finished: Path, tmp_path: Path) -> None:
-    assert call("run", "--dataset", chain / "bnr", *RUN, "--dtype", "bf16", "--out", tmp_path) == 0
+    assert call("run", "--dataset", chain / "bnr", *RUN, "--precision", "bf16", "--out", tmp_path) == 0
     (run,) = (tmp_path / "bnr").iterdir()
     assert run.name != finished.name
     exact = {record.key: record for record in RunStore(finished).records()}
     differing = 0
     for record in RunStore(run).records():
-        assert "denoisers in bf16, everything else in float32" in record.details.notes
+        assert record.compute is not None
+        assert record.compute.precision == "bf16"
         fid, expected = record.metrics["fid"], exact[record.key].metrics["fid"]
         assert fid == pytest.approx(expected, rel=0.05)
         differing += fid != expected
@@ -159,7 +160,7 @@ def test_two_processes_make_the_same_records(
         (("--backbone", "mld", "--steps", "mld=2000"), "does not support 2000 steps"),
         (("--backbone", "mld", "--steps", "mld=1000"), "does not support 1000 steps"),
         (("--backbone", "mld", "--steps", "motionlcm=1"), "--steps"),
-        (("--backbone", "mld", "--dtype", "bf15"), "did you mean 'bf16'"),
+        (("--backbone", "mld", "--precision", "bf15"), "did you mean 'bf16'"),
         (("--backbone", "mld", "--projector", "nowhere.safetensors"), "no such file"),
         (("--backbone", "mld", "--format", "gitub"), "did you mean 'github'"),
         (("--backbone", "mld", "--models", "nowhere"), "leadbench train"),

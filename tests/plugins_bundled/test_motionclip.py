@@ -146,7 +146,7 @@ def test_the_loss_is_reconstruction_and_cosine(dataset: HumanML3DFolder) -> None
     task, _ = _task(dataset)
     total, terms = task.loss(0)
     expected = terms["mse"] + 0.05 * terms["joints_m"] + 5.0 * terms["pose_m"] + terms["align"]
-    assert float(total.detach()) == pytest.approx(expected, rel=1e-5)
+    assert float(total.detach()) == pytest.approx(float(expected), rel=1e-5)
     assert 0 < terms["align"] < 2
     total.backward()  # type: ignore[no-untyped-call]
     for part in (task.model.frames_in, task.model.to_latent, task.model.from_latent, task.model.frames_out):

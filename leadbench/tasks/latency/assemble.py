@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from leadbench.core.contracts import Backbone, ProjectorContext, TrainableProjector
+from leadbench.core.device import placed
 from leadbench.core.errors import ConfigError
 from leadbench.core.presets import get_preset
 from leadbench.plugins.hookspecs import BackboneRegistration, ProjectorRegistration
@@ -19,7 +20,6 @@ from leadbench.zoo.assets import Opened, model_store
 from leadbench.zoo.embedded import DEFAULT, shipped
 from leadbench.zoo.projectors import AUTO, LEAD, NONE, AttachedProjector, open_projectors
 
-DEVICES = ("cpu", "cuda")
 _FEW = (1, 2, 4)
 
 
@@ -44,11 +44,10 @@ def open_latency(plugins: Plugins, request: LatencyRequest) -> LatencyTask:
     """The task; nothing is written.
 
     Raises:
-        ConfigError: a batch below 1, or a device that is not there or that the preset cannot use.
+        ConfigError: a batch below 1, or a backbone that does not compute in the precision.
         UnknownNameError: no such preset or backbone.
     """
     config = request.config
-    check_device(config.device, config.preset)
     if min(config.batches) < 1:
         raise ConfigError(f"--batch {min(config.batches)}: must be at least 1")
     assets = _assets(plugins, request)
@@ -69,16 +68,6 @@ def open_latency_task(opened: Opened, request: LatencyRequest) -> LatencyTask:
     return open_latency(opened.plugins, request)
 
 
-def check_device(device: str, preset: str) -> None:
-    """Raise ConfigError unless the preset can be timed on the device here."""
-    if device not in DEVICES:
-        raise ConfigError(f"--device {device}: must be {' or '.join(DEVICES)}")
-    if device == "cuda" and preset == DEFAULT:
-        raise ConfigError("--device cuda: the shipped models are timed on a CPU; choose --preset paper")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda: torch finds no such device")
-
-
 @dataclass(frozen=True, eq=False)
 class _Assets:
     """A model store, or what stands for one, and the plugins that read it."""
@@ -90,8 +79,8 @@ class _Assets:
 def _assets(plugins: Plugins, request: LatencyRequest) -> _Assets:
     config = request.config
     if config.preset == DEFAULT:
-        return _Assets(model_store(shipped().folder, plugins), plugins)
-    return _Assets(RandomModels(get_preset(config.preset), torch.device(config.device)), plugins)
+        return _Assets(model_store(shipped().folder, plugins, compute=config.compute), plugins)
+    return _Assets(RandomModels(get_preset(config.preset), config.compute), plugins)
 
 
 def _projectors(assets: _Assets, backbone: Backbone, named: str) -> Iterator[AttachedProjector]:
@@ -108,7 +97,7 @@ def _projectors(assets: _Assets, backbone: Backbone, named: str) -> Iterator[Att
 
 def _random(assets: _Assets, backbone: Backbone, kind: str) -> TrainableProjector:
     """A projector of a plugin with the weights that it starts training with."""
-    preset, device = assets.models.preset, assets.models.device
+    preset = assets.models.preset
     assets.plugins.get("projector", kind, "--projector")
     encoder = assets.models.text_encoder(preset.teacher_encoder)
     space = backbone.autoencoder
@@ -116,7 +105,8 @@ def _random(assets: _Assets, backbone: Backbone, kind: str) -> TrainableProjecto
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         projector = assets.plugins.new_projector(kind, context)
-    projector.network = projector.network.eval().requires_grad_(False).to(device)
+    projector.network.eval().requires_grad_(False)
+    placed(projector, assets.models.compute)
     return projector
 
 

@@ -15,6 +15,7 @@ from transformers import T5Config, T5EncoderModel
 
 from leadbench.core.config import ProjectorConfig
 from leadbench.core.contracts import TextEncoder
+from leadbench.core.device import CPU, Compute
 from leadbench.core.presets import Preset
 from leadbench.core.tensors import Condition, MotionSpec
 from leadbench.nn.autoencoder import MotionVAE
@@ -116,10 +117,19 @@ class RandomModels:
     """
 
     preset: Preset
-    device: torch.device
-    dtype: torch.dtype = torch.float32
+    compute: Compute = CPU
     _autoencoder: LoadedAutoencoder | None = None
     _encoders: dict[str, OnDevice] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.compute.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What backbones denoise in."""
+        return self.compute.dtype
 
     def official(self, name: str) -> _Official:
         """Networks of a backbone: the student's for MotionLCM, the teacher's for any other."""
@@ -133,9 +143,10 @@ class RandomModels:
         """The one that all backbones share."""
         if self._autoencoder is None:
             config = self.preset.autoencoder.architecture
-            ones = torch.ones(config.features, device=self.device)
-            network = still(lambda: MotionVAE(config), self.device)
-            self._autoencoder = LoadedAutoencoder(network, MotionSpec("humanml3d", 20.0, 0 * ones, ones))
+            ones = torch.ones(config.features)
+            network = still(lambda: MotionVAE(config), CPU.device)
+            made = LoadedAutoencoder(network, MotionSpec("humanml3d", 20.0, 0 * ones, ones))
+            self._autoencoder = made.at(self.compute)
         return self._autoencoder
 
     def text_encoder(self, name: str) -> OnDevice:
@@ -152,8 +163,9 @@ class RandomModels:
     def projector(self, config: ProjectorConfig | None = None) -> LoadedProjector:
         """The preset's, or one of another configuration."""
         chosen = config or self.preset.projector.architecture
-        network = still(lambda: LeadProjector(chosen), self.device)
-        return LoadedProjector(network, self.autoencoder().fingerprint, self.preset.teacher_encoder)
+        network = still(lambda: LeadProjector(chosen), CPU.device)
+        made = LoadedProjector(network, self.autoencoder().fingerprint, self.preset.teacher_encoder)
+        return made.at(self.compute)
 
 
 Module = TypeVar("Module", bound=nn.Module)

@@ -109,9 +109,11 @@ def _caption(run: Run) -> str:
         if r.row.projector is None and r.chunk_size == run.records[0].chunk_size
     )
     machine, probe = details.hardware, details.probe
+    computed = run.records[0].compute
+    name = (machine["gpu"] or machine["cpu"]) if computed is None else computed.name
     return " ".join(
         [
-            f"{run.records[0].dataset}; {details.frames} frames; medians; {machine['gpu'] or machine['cpu']}, "
+            f"{run.records[0].dataset}; {details.frames} frames; medians; {name}, "
             f"{machine['threads']} threads; matrix product {probe['product']:.0f} GFLOP/s, "
             f"copy {probe['copy']:.1f} GB/s.",
             f"Millions of parameters: {parameters}.",

@@ -17,18 +17,19 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from leadbench.core.contracts import Backbone, Projector
+from leadbench.core.device import CPU, Compute, peak_memory
 from leadbench.core.errors import ConfigError
 from leadbench.core.provenance import hardware
 from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
-from leadbench.core.tensors import Condition, Latent, MotionBatch, lengths_to_mask
+from leadbench.core.tensors import Condition, Latent, MotionBatch, mask_of
 from leadbench.engine.compiled import compiling
 from leadbench.motion.features import features_to_joints
 from leadbench.nn.packing import ordinary_kernels
 from leadbench.results.details import LatencyDetails
 from leadbench.results.records import Record, record_key
 from leadbench.results.rows import Row
-from leadbench.tasks.latency.timing import Probe, Spread, in_turns, peak_memory, probe
+from leadbench.tasks.latency.timing import Probe, Spread, in_turns, probe
 from leadbench.tasks.shared.units import Task, Unit
 from leadbench.zoo.projectors import AttachedProjector
 
@@ -51,7 +52,7 @@ class LatencyConfig:
     Attributes:
         preset: where the networks come from; part of the records.
         batches, frames, rounds: prompts at once, frames of every motion, and how often each is timed.
-        device: ``cpu`` or ``cuda``.
+        compute: device and precision.
         compile: whether networks of small batches are compiled.
     """
 
@@ -59,7 +60,7 @@ class LatencyConfig:
     batches: tuple[int, ...] = (1, 8, 32)
     frames: int = 196
     rounds: int = 10
-    device: str = "cpu"
+    compute: Compute = CPU
     compile: bool = False
     seed: int = 0
 
@@ -88,6 +89,7 @@ class LatencyTask(Task):
     name: str = "latency"
 
     def __post_init__(self) -> None:
+        self.compute = self.config.compute
         self.names = {subject.backbone.name: subject.display for subject in self.subjects}
         self.names |= {p.name: p.display for subject in self.subjects for p in subject.projectors}
 
@@ -99,7 +101,8 @@ class LatencyTask(Task):
     def identity(self) -> dict[str, Any]:
         """What is timed, and when it started."""
         named = {subject.backbone.name: list(subject.steps) for subject in self.subjects}
-        return {"backbones": named, **asdict(self.config), "started": self.started}
+        settings = {**asdict(self.config), "compute": self.config.compute.describe()}
+        return {"backbones": named, **settings, "started": self.started}
 
     def units(self) -> list[Unit]:
         """Every subject, number of steps and batch."""
@@ -126,7 +129,7 @@ class LatencyTask(Task):
                 notes=tuple(chain.notes),
                 parameters=chain.parameters,
                 multiply_accumulates=chain.multiply_accumulates(),
-                peak_memory_mib=peak_memory(self._device),
+                peak_memory_mib=peak_memory(self._device) / 2**20,
                 hardware=hardware(),
                 probe=asdict(machine),
                 frames=self.config.frames,
@@ -164,7 +167,7 @@ class LatencyTask(Task):
 
     @property
     def _device(self) -> torch.device:
-        return torch.device(self.config.device)
+        return self.config.compute.device
 
     @cached_property
     def _probe(self) -> Probe:
@@ -178,11 +181,11 @@ class Chain:
         backbone = self.backbone = subject.backbone
         if not backbone.supports_steps(steps):
             raise ConfigError(f"--steps {steps}: backbone {backbone.name!r} cannot run with that many")
-        self.subject, self.steps, self.device = subject, steps, torch.device(config.device)
+        self.subject, self.steps, self.device = subject, steps, config.compute.device
         self.guidance = backbone.default_guidance(steps)
         self.captions = [CAPTIONS[i % len(CAPTIONS)] for i in range(batch)]
-        self.mask = lengths_to_mask(torch.full((batch,), config.frames), config.frames).to(self.device)
-        self.noise = NoiseSource(config.seed, tuple(f"prompt {i}" for i in range(batch)))
+        self.mask = mask_of([config.frames] * batch, self.device)
+        self.noise = NoiseSource(config.seed, tuple(f"prompt {i}" for i in range(batch)), device=self.device)
         self.notes = [] if subject.timed_text else ["text embeddings are given: the encoder is not timed"]
         if config.compile:
             self.notes.append("networks of small batches are compiled")

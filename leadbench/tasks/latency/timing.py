@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -85,11 +83,3 @@ def probe(device: torch.device, size: int = 1024, rounds: int = 8) -> Probe:
         best = in_turns(works, rounds, device, warm_up=2)
     moved = 2 * source.numel() * source.element_size()
     return Probe(2 * size**3 / best["mm"].least / 1e9, moved / best["copy"].least / 1e9)
-
-
-def peak_memory(device: torch.device) -> float:
-    """MiB: the process's peak on a CPU, the allocator's on CUDA."""
-    if device.type == "cuda":  # pragma: cuda
-        return float(torch.cuda.max_memory_allocated(device)) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(peak) / (2**20 if sys.platform == "darwin" else 2**10)

@@ -172,7 +172,7 @@ def open_generator(opened: Opened, name: str, projector: str, concepts: Mapping[
     attached = open_projector(opened, backbone.autoencoder, projector)
     if attached is not None:
         realign(attached.projector, backbone.autoencoder)
-    return Generator(backbone, None if attached is None else attached.projector, concepts)
+    return Generator(backbone, None if attached is None else attached.projector, concepts, opened.models.compute)
 
 
 def learn_concept(
@@ -194,7 +194,7 @@ def learn_concept(
         "initial_word": exemplar.word,
         "config": config.model_dump_json(),
     }
-    return make_concept(name, vector, invertible(backbone.text_encoder), about)
+    return make_concept(name, vector.cpu(), invertible(backbone.text_encoder), about)
 
 
 def read_exemplar(

@@ -7,9 +7,9 @@ from pathlib import Path
 from torch import Tensor
 
 from leadbench.core.contracts import Projector
+from leadbench.core.device import place_of
 from leadbench.core.skeleton import get_skeleton
-from leadbench.core.tensors import Latent, MotionBatch
-from leadbench.data.humanml3d import collate
+from leadbench.core.tensors import Latent, MotionBatch, mask_of
 from leadbench.generation.pipeline import decode_latents, realign
 from leadbench.motion.features import features_to_joints
 from leadbench.report.figures.strips import draw_strip
@@ -29,7 +29,7 @@ def draw_words(task: MTITask, folder: Path, path: Path, count: int = 2) -> Path:
     task.adopt(None, folder)
     reference = task.reference(0)
     skeleton = get_skeleton(task.dataset.motion.skeleton)
-    mask = collate([item.features for item in reference.drawn]).mask
+    mask = mask_of([item.length for item in reference.drawn], place_of(task.backbone.autoencoder))
     made: dict[str, MotionBatch] = {}
     for way, words in task.words().items():
         latent = task.sample(words.vectors, reference, 0)
@@ -51,4 +51,4 @@ def draw_words(task: MTITask, folder: Path, path: Path, count: int = 2) -> Path:
 def _decode(task: MTITask, latent: Latent, mask: Tensor, projector: Projector | None) -> MotionBatch:
     autoencoder = task.backbone.autoencoder
     edit = None if projector is None else realign(projector, autoencoder)
-    return decode_latents(autoencoder, latent, mask, edit).denormalize()
+    return decode_latents(autoencoder, latent, mask, edit).denormalize().to("cpu")

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from leadbench.core.config import InversionConfig, InversionLoss, MTIConfig, T2MConfig
 from leadbench.core.contracts import DenoisingBackbone, Evaluator, MotionDataset, Projector
+from leadbench.core.device import place_of
 from leadbench.core.errors import WeightsError
 from leadbench.core.random import NoiseSource, stream
-from leadbench.core.tensors import Latent, lengths_to_mask
+from leadbench.core.tensors import Latent, mask_of
 from leadbench.data.digest import dataset_identity
-from leadbench.data.humanml3d import collate
 from leadbench.generation.inversion import TEMPLATES, Exemplar, Inverter, coarse_word, embed_words, initial_vectors
 from leadbench.generation.pipeline import decode_latents, realign
 from leadbench.results.details import MTIDetails
@@ -201,7 +201,7 @@ class MTITask(Task):
                 return Words(stored["vectors"], float(stored["learning_rate"]))
         rate = self._learning_rate(way, progress)
         vectors = self._learn(way, rate, self.exemplars, progress)
-        save_tensors(path, {"vectors": vectors, "learning_rate": torch.tensor(rate, dtype=torch.float64)})
+        save_tensors(path, {"vectors": vectors.cpu(), "learning_rate": torch.tensor(rate, dtype=torch.float64)})
         return Words(vectors, rate)
 
     def _learn(self, way: Learning, rate: float, exemplars: Sequence[Exemplar], progress: Progress) -> Tensor:
@@ -267,16 +267,17 @@ class MTITask(Task):
         ids = tuple(item.id for item in exemplars)
         picks = [int(stream(config.seed, "mti-template", replication, i).integers(len(TEMPLATES))) for i in ids]
         condition = embed_words(backbone.text_encoder, [TEMPLATES[pick] for pick in picks], vectors)
-        mask = lengths_to_mask(torch.tensor([item.length for item in reference.drawn]))
-        noise = NoiseSource(config.seed, ids, replication)
+        mask = mask_of([item.length for item in reference.drawn], place_of(backbone.autoencoder))
+        noise = NoiseSource(config.seed, ids, replication, device=mask.device)
         steps = backbone.default_steps
         return backbone.sample(condition, mask, noise, steps=steps, guidance=backbone.default_guidance(steps))
 
     @torch.no_grad()
     def _embed(self, latent: Latent, reference: Reference, projector: Projector | None) -> Tensor:
-        mask = collate([item.features for item in reference.drawn]).mask
-        edit = None if projector is None else realign(projector, self.backbone.autoencoder)
-        return embed_checked(self.evaluator, decode_latents(self.backbone.autoencoder, latent, mask, edit))
+        autoencoder = self.backbone.autoencoder
+        mask = mask_of([item.length for item in reference.drawn], place_of(autoencoder))
+        edit = None if projector is None else realign(projector, autoencoder)
+        return embed_checked(self.evaluator, decode_latents(autoencoder, latent, mask, edit)).cpu()
 
     @cached_property
     def _scoring(self) -> T2MConfig:

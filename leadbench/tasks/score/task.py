@@ -14,23 +14,25 @@ from torch import Tensor
 
 from leadbench.core.config import SelfTestSettings, T2MConfig
 from leadbench.core.contracts import Evaluator, MotionDataset
+from leadbench.core.device import indices, place_of
 from leadbench.core.errors import DataError, MotionFileError
 from leadbench.core.settings import settings
 from leadbench.core.skeleton import get_skeleton
-from leadbench.core.tensors import MotionBatch, MotionSample
+from leadbench.core.tensors import MotionSample
 from leadbench.data.digest import dataset_identity
 from leadbench.data.exemplars import check_features, read_values
-from leadbench.data.humanml3d import FRAME_STEP, DrawnSample, collate, feature_mode
+from leadbench.data.frames import FramePool
+from leadbench.data.humanml3d import FRAME_STEP, DrawnSample, feature_mode
 from leadbench.motion.features import joints_to_features
 from leadbench.motion.posture import require_upright
 from leadbench.motion.uniform import Mode
 from leadbench.results.details import ScoreDetails
 from leadbench.results.records import Record, record_key
 from leadbench.results.rows import REAL, Row
-from leadbench.tasks.shared.chunks import Chunk, ChunkedWork
+from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, pool_for
 from leadbench.tasks.shared.identity import inputs_identity
 from leadbench.tasks.shared.opening import open_evaluator
-from leadbench.tasks.shared.scoring import embed_checked, make_reference, reduced_settings, score
+from leadbench.tasks.shared.scoring import embed, make_reference, reduced_settings, score
 from leadbench.tasks.shared.selftest import SKIPPED, expected_row, run_self_test
 from leadbench.tasks.shared.units import Task, Unit
 from leadbench.zoo.assets import Opened
@@ -119,7 +121,10 @@ class ScoreTask(Task):
     name: str = "score"
 
     def __post_init__(self) -> None:
-        self._chunks = ChunkedWork(self.config.chunk)
+        self._chunks = ChunkedWork(self.config.chunk, pool=pool_for(self.samples, self.evaluator))
+        names = list(self.motions.features)
+        self._rows = {name: row for row, name in enumerate(names)}
+        self._frames = FramePool([self.motions.features[name] for name in names], place_of(self.evaluator))
         skipped = self.self_test is None and expected_row(self.dataset, self.evaluator) is not None
         self._warnings = (SKIPPED,) if skipped else ()
         joints, mode = self.motions.joints, self.inputs.get("feature_mode")
@@ -173,7 +178,7 @@ class ScoreTask(Task):
 
     def _replication(self, replication: int) -> list[Record]:
         reference = make_reference(self.evaluator, self.samples, self.config, replication, self._chunks)
-        made = _embed(self.motions, reference.drawn, self.evaluator, self._chunks)
+        made = self._embed(reference.drawn)
         metrics = {
             REAL: score(reference.as_real, reference.motion, self.config),
             self._row: score(reference, made, self.config),
@@ -198,6 +203,21 @@ class ScoreTask(Task):
             )
             for row, found in metrics.items()
         ]
+
+    def _embed(self, drawn: Sequence[DrawnSample]) -> Tensor:
+        """Embeddings [S, E] of the folder's motions, each cut to the length that was drawn for it."""
+        place = place_of(self.evaluator)
+        out = torch.full((len(drawn), self.evaluator.dim), float("nan"), device=place)
+
+        def work(chunk: Chunk) -> None:
+            rows = [self._rows[drawn[row].id] for row in chunk.rows]
+            whole = [len(self.motions.features[drawn[row].id]) // FRAME_STEP * FRAME_STEP for row in chunk.rows]
+            lengths = [min(drawn[row].length, frames) for row, frames in zip(chunk.rows, whole, strict=True)]
+            batch = self._frames.crops(rows, [0] * len(rows), lengths)
+            out.index_copy_(0, indices(chunk.rows, place), embed(self.evaluator, batch).to(out.dtype))
+
+        self._chunks.run(drawn, work)
+        return out.cpu()
 
 
 @dataclass(frozen=True)
@@ -232,23 +252,3 @@ def open_score(opened: Opened, request: ScoreRequest) -> ScoreTask:
     tolerances = settings().self_test if request.self_test else None
     inputs = {**inputs_identity(opened), "feature_mode": mode}
     return ScoreTask(opened.dataset, evaluator, motions, samples, request.config, tolerances, inputs)
-
-
-def _embed(
-    motions: FolderMotions,
-    drawn: Sequence[DrawnSample],
-    evaluator: Evaluator,
-    chunks: ChunkedWork,
-) -> Tensor:
-    out = torch.full((len(drawn), evaluator.dim), float("nan"))
-
-    def work(chunk: Chunk) -> None:
-        clips = []
-        for row in chunk.rows:
-            features = motions.features[drawn[row].id]
-            clips.append(features[: min(drawn[row].length, len(features) // FRAME_STEP * FRAME_STEP)])
-        batch: MotionBatch = collate(clips)
-        out[list(chunk.rows)] = embed_checked(evaluator, batch)
-
-    chunks.run(drawn, work)
-    return out

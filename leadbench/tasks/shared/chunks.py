@@ -10,7 +10,11 @@ from typing import Protocol
 
 import torch
 
+from leadbench.core.contracts import Evaluator
+from leadbench.core.device import accelerated, place_of
 from leadbench.core.errors import ConfigError
+from leadbench.core.tensors import MotionSample
+from leadbench.data.frames import SamplePool
 
 MOST_WORKERS = 8
 """Threads beyond these mostly wait for the interpreter's lock."""
@@ -54,11 +58,13 @@ class ChunkedWork:
 
     With several ``workers``, chunks are worked on at once, each in a thread with its share of torch's threads. One
     chunk's Python runs beside another's products, and no product waits for a second thread, so all stages overlap.
-    Work must then stand being called by several threads.
+    Work must then stand being called by several threads. ``pool`` holds the frames of the drawn motions where they are
+    worked on, on an accelerator.
     """
 
     size: int
     workers: int = 1
+    pool: SamplePool | None = None
 
     def run(self, drawn: Sequence[Sized], work: Work) -> None:
         """Call ``work`` until every row of ``drawn`` is done; a chunk that ran out of memory is done again in halves.
@@ -131,7 +137,15 @@ def chunk_workers(parts: Sequence[object]) -> int:
     ``concurrent = True``, else 1."""
     if not all(getattr(part, "concurrent", False) for part in parts):
         return 1
+    if any(accelerated(place_of(part)) for part in parts if hasattr(part, "motion")):
+        return 1  # which is kept busy by one thread that does not wait for it
     return min(torch.get_num_threads(), MOST_WORKERS)
+
+
+def pool_for(samples: Sequence[MotionSample], evaluator: Evaluator) -> SamplePool | None:
+    """The frames of real motions on the evaluator's device, sent once; None on a CPU, where they are already."""
+    place = place_of(evaluator)
+    return SamplePool(samples, place) if accelerated(place) else None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from leadbench.core.contracts import MotionAutoencoder
+from leadbench.core.device import place_of
 from leadbench.core.random import NoiseSource, stream
 from leadbench.core.tensors import Latent, MotionBatch, MotionSample
 from leadbench.generation.pipeline import LatentMap
@@ -39,23 +40,24 @@ class LatentStatistics:
 
 
 def latent_statistics(autoencoder: MotionAutoencoder, train: Sequence[MotionSample], seed: int) -> LatentStatistics:
-    """Statistics of one posterior sample for each train motion."""
+    """Statistics of one posterior sample for each train motion, on the autoencoder's device."""
 
     def encode(features: Tensor, mask: Tensor) -> torch.distributions.Normal:
         return autoencoder.encode(MotionBatch(features, mask, autoencoder.motion))
 
     posterior = encode_samples(encode, autoencoder.motion, train)
-    noise = NoiseSource(seed, tuple(sample.id for sample in train)).normal("posterior", posterior.loc.shape[1:])
-    latents = posterior.loc + posterior.scale * noise
-    flat = latents.flatten(1).double()
+    place = place_of(autoencoder)
+    noise = NoiseSource(seed, tuple(sample.id for sample in train), device=place)
+    latents = posterior.loc + posterior.scale * noise.normal("posterior", posterior.loc.shape[1:])
+    flat = latents.cpu().flatten(1).double()
     covariance = np.cov(flat.numpy(), rowvar=False)
     values, vectors = np.linalg.eigh(covariance)
     factor = torch.from_numpy(vectors * np.sqrt(np.clip(values, 0, None))).float()
     return LatentStatistics(
         low=latents.amin(dim=0),
         high=latents.amax(dim=0),
-        mean=flat.mean(dim=0).float(),
-        factor=factor,
+        mean=flat.mean(dim=0).float().to(place),
+        factor=factor.to(place),
         norm=float(flat.norm(dim=1).mean()),
         shape=(latents.shape[1], latents.shape[2]),
     )

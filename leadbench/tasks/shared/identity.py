@@ -38,6 +38,8 @@ def inputs_identity(
     used_encoders |= opened.models.text_encoders
     return {
         "code": sources_digest(_CODE),
+        "device": opened.models.device.type,
+        "precision": opened.models.compute.precision,
         "dataset": dataset_identity(opened.dataset, splits),
         "weights": {name: sha256_file(path) for name, path in used.items()},
         "cards": {name: load_card(path).meaning for name, path in used.items() if card_path(path).is_file()},

@@ -10,15 +10,18 @@ import torch
 from torch import Tensor
 
 from leadbench.core.contracts import Backbone, Evaluator, GeneratedMotions, MotionAutoencoder, MotionMetric
+from leadbench.core.device import accelerated, indices, place_of
+from leadbench.core.errors import NonFiniteError
 from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
-from leadbench.core.tensors import Latent, lengths_to_mask
+from leadbench.core.tensors import Latent, MotionBatch, mask_of
 from leadbench.data.humanml3d import DrawnSample
 from leadbench.generation.pipeline import LatentMap, decode_latents
 from leadbench.motion.features import features_to_joints
 from leadbench.results.rows import Row
 from leadbench.tasks.shared.chunks import Chunk
-from leadbench.tasks.shared.scoring import embed_checked
+from leadbench.tasks.shared.real_motions import measured
+from leadbench.tasks.shared.scoring import NOT_FINITE, embed, embed_checked
 from leadbench.tasks.shared.stopwatch import Stopwatch
 from leadbench.tasks.shared.units import Sampling
 
@@ -80,18 +83,24 @@ class MeasuringJob:
     metrics: Mapping[str, MotionMetric] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        count = len(self.prompts)
+        count, tools = len(self.prompts), self.instruments
+        self._place, self._seen = place_of(tools.autoencoder), place_of(tools.evaluator)
         self._embeddings = {
-            row: torch.full((count, self.instruments.evaluator.dim), float("nan")) for row in self.edits
+            row: torch.full((count, tools.evaluator.dim), float("nan"), device=self._seen) for row in self.edits
         }
-        self._values = {row: {name: torch.empty(count) for name in self.metrics} for row in self.edits}
+        self._values = {
+            row: {name: torch.empty(count, device=self._place) for name in self.metrics} for row in self.edits
+        }
+        # on an accelerator, whether all motions of a row were finite is asked once, at the end
+        self._finite = {row: torch.ones((), dtype=torch.bool, device=self._place) for row in self.edits}
         self._metrics_in_use = Lock()  # those of plugins need not stand several threads
 
     @torch.no_grad()
     def work(self, chunk: Chunk) -> None:
         """Do the rows of a chunk."""
         rows, tools = list(chunk.rows), self.instruments
-        mask = lengths_to_mask(torch.tensor([self.prompts[i].length for i in rows]))
+        mask = mask_of([self.prompts[i].length for i in rows], self._place)
+        measured_at, seen_at = indices(rows, self._place), indices(rows, self._seen)
         plain = self.source([self.prompts[i] for i in rows], rows, mask)
         for row, edit in self.edits.items():
             latent = plain
@@ -101,26 +110,42 @@ class MeasuringJob:
             with tools.watch.stage("decode", row):
                 motion = decode_latents(tools.autoencoder, latent, mask, None)
             with tools.watch.stage("embed", row):
-                self._embeddings[row][rows] = embed_checked(tools.evaluator, motion)
+                self._embeddings[row].index_copy_(0, seen_at, self._embedded(row, motion))
             if self.metrics:
                 with tools.watch.stage("measure", row):
                     spec = tools.autoencoder.motion
                     joints = features_to_joints(motion.denormalize().features, get_skeleton(spec.skeleton))
-                    self._measure(row, rows, GeneratedMotions(joints, mask, spec.skeleton, spec.fps, latent))
+                    self._measure(row, measured_at, GeneratedMotions(joints, mask, spec.skeleton, spec.fps, latent))
 
     def decoded(self, row: Row) -> Decoded:
-        """Results of a row, once every chunk is done."""
-        return Decoded(self._embeddings[row], {name: float(v.mean()) for name, v in self._values[row].items()})
+        """Results of a row on the CPU, once every chunk is done; the only place that waits for an accelerator.
 
-    def _measure(self, row: Row, rows: list[int], motions: GeneratedMotions) -> None:
+        Raises:
+            NonFiniteError: a motion holds NaN or infinity.
+        """
+        values = self._values[row]
+        read = torch.stack([self._finite[row].float(), *(each.mean() for each in values.values())]).cpu().tolist()
+        if not read[0]:
+            raise NonFiniteError(NOT_FINITE)
+        return Decoded(self._embeddings[row].cpu(), dict(zip(values, read[1:], strict=True)))
+
+    def _embedded(self, row: Row, motion: MotionBatch) -> Tensor:
+        """Embeddings [B, E] float32; what is not finite is refused here, or noted where asking would be a wait."""
+        evaluator = self.instruments.evaluator
+        if not accelerated(self._place):
+            return embed_checked(evaluator, motion).float()
+        self._finite[row].logical_and_(torch.isfinite(motion.features).all())
+        return embed(evaluator, motion).float()
+
+    def _measure(self, row: Row, at: Tensor, motions: GeneratedMotions) -> None:
         with self._metrics_in_use:
             for name, metric in self.metrics.items():
-                self._values[row][name][rows] = metric(motions)
+                self._values[row][name].index_copy_(0, at, measured(metric, motions))
 
 
 def given(latents: Tensor) -> Source:
     """Latents [S, N, M] that are there already, one for each prompt of the job."""
-    return lambda _, rows, __: Latent.full(latents[list(rows)])
+    return lambda _, rows, mask: Latent.full(latents[indices(rows, latents.device)].to(mask.device))
 
 
 def sampled(backbone: Backbone, sampling: Sampling, seed: int, replication: int, watch: Stopwatch) -> Source:
@@ -129,9 +154,10 @@ def sampled(backbone: Backbone, sampling: Sampling, seed: int, replication: int,
     @torch.no_grad()
     def sample(prompts: Sequence[Prompt], rows: Sequence[int], mask: Tensor) -> Latent:
         with watch.stage("text"):
-            condition = backbone.text_encoder.encode([prompt.drawn.caption.caption for prompt in prompts])
+            captions = [prompt.drawn.caption.caption for prompt in prompts]
+            condition = backbone.text_encoder.encode(captions).to(mask.device)
         repeats = tuple(prompt.repeat for prompt in prompts)
-        noise = NoiseSource(seed, tuple(prompt.id for prompt in prompts), replication, repeats)
+        noise = NoiseSource(seed, tuple(prompt.id for prompt in prompts), replication, repeats, mask.device)
         with watch.stage("denoise"):
             return backbone.sample(condition, mask, noise, steps=sampling.steps, guidance=sampling.guidance)
 

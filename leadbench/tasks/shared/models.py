@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from leadbench.core.contracts import Backbone
+from leadbench.core.device import place_of
 from leadbench.core.random import NoiseSource
-from leadbench.core.tensors import Latent, MotionBatch, lengths_to_mask
+from leadbench.core.tensors import Latent, MotionBatch, mask_of
 from leadbench.data.humanml3d import DrawnSample, draw
 from leadbench.generation.pipeline import decode_latents, sample_latents
 from leadbench.results.details import OtherDetails
@@ -45,15 +46,16 @@ class Trial:
 
     def mask(self) -> torch.Tensor:
         """True on the frames of each motion, [B, F]."""
-        return lengths_to_mask(torch.tensor([item.length for item in self.drawn]))
+        return mask_of([item.length for item in self.drawn], place_of(self.backbone.autoencoder))
 
     @torch.no_grad()
     def latents(self) -> Latent:
         """Latents [B, N, M] of the drawn captions, realigned where the row is a projector's."""
         captions = [item.caption.caption for item in self.drawn]
-        noise = NoiseSource(self.seed, tuple(item.id for item in self.drawn), self.replication)
+        mask = self.mask()
+        noise = NoiseSource(self.seed, tuple(item.id for item in self.drawn), self.replication, 0, mask.device)
         steps, guidance = self.sampling.steps, self.sampling.guidance
-        latent = sample_latents(self.backbone, captions, self.mask(), noise, steps=steps, guidance=guidance)
+        latent = sample_latents(self.backbone, captions, mask, noise, steps=steps, guidance=guidance)
         return latent if self.edit.map is None else self.edit.map(latent)
 
     def motions(self, latents: Latent) -> MotionBatch:

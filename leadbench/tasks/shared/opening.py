@@ -14,7 +14,7 @@ from leadbench.plugins.hookspecs import BackboneRegistration
 from leadbench.plugins.manager import Plugins
 from leadbench.tasks.shared.identity import inputs_identity
 from leadbench.tasks.shared.realigners import Realigners
-from leadbench.tasks.shared.request import DTYPES, RunRequest
+from leadbench.tasks.shared.request import RunRequest
 from leadbench.tasks.shared.units import Entry, Sampling
 from leadbench.zoo.assets import Opened
 from leadbench.zoo.projectors import content_named
@@ -46,7 +46,6 @@ def open_entries(opened: Opened, request: RunRequest) -> OpenedEntries:
     if unknown:
         raise unknown_name("backbone", unknown[0], request.backbones, where="--steps")
     registrations = [_registration(opened.plugins, name) for name in request.backbones]
-    opened.models.dtype = DTYPES[request.dtype]
     backbones = [_backbone(opened.plugins, name, opened.models) for name in request.backbones]
     samplings = [_samplings(r, b, request) for r, b in zip(registrations, backbones, strict=True)]
     lent = Realigners(request, opened, [backbone.autoencoder for backbone in backbones])
@@ -56,8 +55,7 @@ def open_entries(opened: Opened, request: RunRequest) -> OpenedEntries:
     )
     names = {r.name: r.display or r.name for r in registrations}
     names |= {e.projector: e.display for entry in entries for e in entry.edits if e.projector is not None}
-    dtypes = () if request.dtype == "float32" else (f"denoisers in {request.dtype}, everything else in float32",)
-    return OpenedEntries(entries, names, lent.stamps, (*lent.notes, *opened.models.notes, *dtypes))
+    return OpenedEntries(entries, names, lent.stamps, (*lent.notes, *opened.models.notes))
 
 
 def request_identity(opened: Opened, request: RunRequest, found: OpenedEntries) -> dict[str, Any]:
@@ -69,7 +67,6 @@ def request_identity(opened: Opened, request: RunRequest, found: OpenedEntries) 
         "controls": request.controls,
         "metrics": list(request.metrics),
         "variants": list(request.variants),
-        "dtype": request.dtype,
         **inputs_identity(
             opened, [entry.backbone for entry in found.entries], splits=("train",) if request.controls else ()
         ),
@@ -103,7 +100,7 @@ def _registration(plugins: Plugins, name: str) -> BackboneRegistration:
 def _backbone(plugins: Plugins, name: str, models: ModelStore) -> Backbone:
     backbone = plugins.backbone(name, models)
     if getattr(backbone, "dtype", torch.float32) is not models.dtype:
-        raise ConfigError(f"--dtype: backbone {name!r} computes in float32 alone")
+        raise ConfigError(f"--precision {models.compute.precision}: backbone {name!r} computes in float32 alone")
     return backbone
 
 

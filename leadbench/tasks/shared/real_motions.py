@@ -6,13 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from leadbench.core.contracts import GeneratedMotions, MotionMetric
+from leadbench.core.device import indices, sent
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import Latent, MotionSpec
-from leadbench.data.humanml3d import DrawnSample, collate
+from leadbench.data.frames import drawn_batch
+from leadbench.data.humanml3d import DrawnSample
 from leadbench.motion.features import features_to_joints
 from leadbench.tasks.shared.chunks import Chunk, ChunkedWork
+
+
+def measured(metric: MotionMetric, motions: GeneratedMotions) -> Tensor:
+    """Values [B] float32 of a metric, on the device of the motions; one that asks for the CPU is given a copy there."""
+    if getattr(metric, "on_any_device", False):
+        return metric(motions).float()
+    return sent(metric(motions.to("cpu")).float(), motions.joints.device)
 
 
 def measure_real(
@@ -24,15 +34,16 @@ def measure_real(
     """
     if not metrics:
         return {}
-    values = {name: torch.empty(len(drawn)) for name in metrics}
+    place = torch.device("cpu") if chunks.pool is None else chunks.pool.device
+    values = {name: torch.empty(len(drawn), device=place) for name in metrics}
 
     def work(chunk: Chunk) -> None:
-        rows = list(chunk.rows)
-        raw = collate([drawn[i].features for i in rows])
+        raw = drawn_batch([drawn[i] for i in chunk.rows], place, chunks.pool)
         joints = features_to_joints(raw.features, get_skeleton(spec.skeleton))
-        nothing = Latent.full(joints.new_zeros(len(rows), 0, 0))
+        nothing = Latent.full(joints.new_zeros(len(chunk.rows), 0, 0))
+        motions, at = GeneratedMotions(joints, raw.mask, spec.skeleton, spec.fps, nothing), indices(chunk.rows, place)
         for name, metric in metrics.items():
-            values[name][rows] = metric(GeneratedMotions(joints, raw.mask, spec.skeleton, spec.fps, nothing)).float()
+            values[name].index_copy_(0, at, measured(metric, motions))
 
     chunks.run(drawn, work)
     means = {name: float(value.mean()) for name, value in values.items()}

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import torch
-
 from leadbench.core.config import T2MConfig
-
-DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,6 @@ class RunRequest:
         metrics: registered names of further metrics.
         notes: sentences for the tables' captions.
         self_test: measure real motions first, and refuse to go on where they score as they should not.
-        dtype: what denoisers compute in, ``float32`` or ``bf16``.
         config: protocol.
     """
 
@@ -41,5 +36,4 @@ class RunRequest:
     metrics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     self_test: bool = True
-    dtype: str = "float32"
     config: T2MConfig = field(default_factory=T2MConfig)

@@ -8,17 +8,19 @@ import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
+from leadbench.core.device import every_device
 from leadbench.core.errors import ResultsError, WorkerError
 from leadbench.core.files import require_name
 from leadbench.core.processes import begin_worker
 from leadbench.core.provenance import collect_provenance
-from leadbench.results.records import Record, Run
+from leadbench.results.records import Computed, Record, Run
 from leadbench.results.store import RunStore
 from leadbench.tasks.shared.registry import open_task
 from leadbench.tasks.shared.units import Progress, Task, Unit, silent
@@ -41,7 +43,10 @@ class Recipe:
 
     def open(self, *, strict: bool = False) -> Task:
         """Load and check everything; nothing is written."""
-        return open_task(self.task, open_assets(self.choice, strict=strict), self.request)
+        opened = open_assets(self.choice, strict=strict)
+        task = open_task(self.task, opened, self.request)
+        task.compute = opened.models.compute
+        return task
 
 
 class Executor(Protocol):
@@ -64,16 +69,18 @@ class InProcess:
     """Units one after the other, in this process."""
 
     def __init__(self) -> None:
+        self._task: Task | None = None
         self._units: Sequence[Unit] = ()
 
     def start(self, task: Task, folder: Path) -> None:
         """Remember the units."""
-        self._units = task.units()
+        self._task, self._units = task, task.units()
 
     def run(self, numbers: Sequence[int]) -> Iterator[tuple[int, Sequence[Record]]]:
         """In the given order."""
+        assert self._task is not None, "start comes first"
         for number in numbers:
-            yield number, self._units[number].work()
+            yield number, _done_by(self._task, self._units[number])
 
     def stop(self) -> None:
         """Nothing to give back."""
@@ -85,17 +92,21 @@ class LocalPool:
     Args:
         recipe: how they open it.
         jobs: how many.
+        devices: what the processes compute on, in turns; default: what the recipe says.
     """
 
-    def __init__(self, recipe: Recipe, jobs: int) -> None:
-        self._recipe, self._jobs = recipe, jobs
+    def __init__(self, recipe: Recipe, jobs: int, devices: Sequence[str] = ()) -> None:
+        self._recipe, self._jobs, self._devices = recipe, jobs, devices
         self._pool: ProcessPoolExecutor | None = None
 
     def start(self, task: Task, folder: Path) -> None:
         """Start the processes; each opens the task and adopts what this one shares."""
         threads = max(1, torch.get_num_threads() // self._jobs)
         context = multiprocessing.get_context("spawn")
-        arguments = (self._recipe, task.share(), folder, threads)
+        seats = context.SimpleQueue()
+        for number in range(self._jobs):
+            seats.put(self._devices[number % len(self._devices)] if self._devices else self._recipe.choice.device)
+        arguments = (self._recipe, task.share(), folder, threads, seats)
         self._pool = ProcessPoolExecutor(self._jobs, context, _open_in_worker, arguments)
 
     def run(self, numbers: Sequence[int]) -> Iterator[tuple[int, Sequence[Record]]]:
@@ -123,18 +134,37 @@ class LocalPool:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-_units: list[Unit] = []  # of this worker process
+def executor_for(recipe: Recipe, jobs: int) -> Executor | None:
+    """Several processes where several jobs, or all GPUs of this machine (``cuda:all``), are asked for; None: this one.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    devices = [str(device) for device in every_device(recipe.choice.device_name)]
+    count = max(jobs, len(devices))
+    return LocalPool(recipe, count, devices) if count > 1 else None
 
 
-def _open_in_worker(recipe: Recipe, shared: Any, folder: Path, threads: int) -> None:
+def _done_by(task: Task, unit: Unit) -> Sequence[Record]:
+    """Records of a unit, with what computed them."""
+    computed = Computed(**task.compute.describe())
+    return [record.model_copy(update={"compute": computed}) for record in unit.work()]
+
+
+_opened: list[tuple[Task, Sequence[Unit]]] = []  # by this worker process
+
+
+def _open_in_worker(recipe: Recipe, shared: Any, folder: Path, threads: int, seats: SimpleQueue[str | None]) -> None:
     begin_worker(threads)
-    task = recipe.open()
+    choice = replace(recipe.choice, device=seats.get())
+    task = replace(recipe, choice=choice).open()
     task.adopt(shared, folder)
-    _units[:] = task.units()
+    _opened[:] = [(task, task.units())]
 
 
 def _work(number: int) -> Sequence[Record]:
-    return _units[number].work()
+    task, units = _opened[0]
+    return _done_by(task, units[number])
 
 
 def run_name(task: str, identity: Mapping[str, Any]) -> str:
@@ -171,7 +201,7 @@ def run_task(task: Task, out: Path, *, executor: Executor | None = None, progres
     if left:
         task.warm_up()  # before anything is written, since it may load models
     planned = [key for unit in units for key in unit.keys]
-    store.start(task.name, task.identity(), task.names, collect_provenance(), planned)
+    store.start(task.name, task.identity(), task.names, collect_provenance(task.compute), planned)
     if left:
         task.prepare(store.folder, progress)
         _do(task, units, left, store, executor or InProcess(), progress)

@@ -11,16 +11,19 @@ from torch import Tensor
 
 from leadbench.core.config import T2MConfig
 from leadbench.core.contracts import Evaluator
+from leadbench.core.device import indices, place_of
 from leadbench.core.errors import DataError, NonFiniteError
 from leadbench.core.random import stream
 from leadbench.core.tensors import MotionBatch, MotionSample
-from leadbench.data.humanml3d import DrawnSample, collate, draw
+from leadbench.data.frames import drawn_batch
+from leadbench.data.humanml3d import DrawnSample, draw
 from leadbench.metrics.diversity import Pairs, diversity, diversity_pair_count, draw_pairs, multimodality
 from leadbench.metrics.frechet import FeatureStatistics, frechet_distance
 from leadbench.metrics.retrieval import r_precision
 from leadbench.tasks.shared.chunks import Chunk, ChunkedWork
 from leadbench.tasks.shared.protocols import PROTOCOLS
 
+NOT_FINITE = "a generated motion holds NaN or infinity; nothing was recorded for this unit"
 SECOND_DRAW = 1_000_000  # added to a replication's number: the streams of its other draw of the real motions
 
 
@@ -55,26 +58,33 @@ class Reference:
 
 
 def embed_checked(evaluator: Evaluator, motion: MotionBatch) -> Tensor:
-    """Embeddings [B, E] of motions in any normalisation.
+    """Embeddings [B, E] of motions in any normalisation; on an accelerator this waits.
 
     Raises:
         NonFiniteError: a motion holds NaN or infinity.
     """
     # the sum of finite values is finite, in a fifth of the time; where it is not, it may have overflowed
     if not math.isfinite(float(motion.features.sum())) and not bool(torch.isfinite(motion.features).all()):
-        raise NonFiniteError("a generated motion holds NaN or infinity; nothing was recorded for this unit")
-    return evaluator.embed_motion(motion.normalize(evaluator.motion))
+        raise NonFiniteError(NOT_FINITE)
+    return embed(evaluator, motion)
+
+
+def embed(evaluator: Evaluator, motion: MotionBatch) -> Tensor:
+    """Embeddings [B, E] of motions in any normalisation, on the evaluator's device."""
+    return evaluator.embed_motion(motion.to(place_of(evaluator)).normalize(evaluator.motion))
 
 
 def embed_drawn(evaluator: Evaluator, drawn: Sequence[DrawnSample], chunks: ChunkedWork) -> Tensor:
-    """Embeddings [S, E] of the real crops."""
-    out = torch.full((len(drawn), evaluator.dim), float("nan"))
+    """Embeddings [S, E] of the real crops, on the CPU; datasets hold no NaN, so none is looked for."""
+    place = place_of(evaluator)
+    out = torch.full((len(drawn), evaluator.dim), float("nan"), device=place)
 
     def work(chunk: Chunk) -> None:
-        out[list(chunk.rows)] = embed_checked(evaluator, collate([drawn[i].features for i in chunk.rows]))
+        batch = drawn_batch([drawn[i] for i in chunk.rows], place, chunks.pool)
+        out.index_copy_(0, indices(chunk.rows, place), embed(evaluator, batch).to(out.dtype))
 
     chunks.run(drawn, work)
-    return out
+    return out.cpu()
 
 
 def make_reference(
@@ -101,7 +111,7 @@ def make_reference(
     second = FeatureStatistics.from_embeddings(other[other_rows])
     return Reference(
         drawn=tuple(drawn),
-        text=evaluator.embed_text([item.caption for item in drawn]),
+        text=evaluator.embed_text([item.caption for item in drawn]).cpu(),
         motion=motion,
         order=order,
         rows=rows,

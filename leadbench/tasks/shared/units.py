@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from leadbench.core.contracts import Backbone
+from leadbench.core.device import CPU, Compute
 from leadbench.results.records import Record
 from leadbench.results.rows import Row
 from leadbench.tasks.shared.realigners import Edit
@@ -47,9 +48,11 @@ class Task(ABC):
     Attributes:
         name: registered name; every record carries it.
         names: registered name -> name in tables, of its backbones and projectors.
+        compute: device and precision, for provenance and records.
     """
 
     name: str
+    compute: Compute = CPU
     names: Mapping[str, str] = MappingProxyType({})
 
     @property

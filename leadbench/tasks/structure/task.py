@@ -19,10 +19,12 @@ from torch import Tensor
 
 from leadbench.core.config import StructureConfig
 from leadbench.core.contracts import MotionAutoencoder, MotionDataset, Projector, TextEncoder
+from leadbench.core.device import indices, place_of
 from leadbench.core.random import stream
 from leadbench.core.tensors import Latent
 from leadbench.data.digest import dataset_identity
-from leadbench.data.humanml3d import DrawnSample, collate, draw
+from leadbench.data.frames import drawn_batch
+from leadbench.data.humanml3d import DrawnSample, draw
 from leadbench.metrics.retrieval import r_precision
 from leadbench.metrics.structure import (
     METRICS,
@@ -42,6 +44,7 @@ from leadbench.tasks.shared.chunks import Chunk, ChunkedWork
 from leadbench.tasks.shared.units import Task, Unit
 from leadbench.tasks.structure.action_labels import ActionLabels, find_labels, recordings_of, same_clip
 from leadbench.tasks.structure.table import panel_title, verdict
+from leadbench.text.cache import CachedTextEncoder
 from leadbench.zoo.projectors import AttachedProjector
 
 Values = dict[str, Tensor]
@@ -111,6 +114,11 @@ class StructureTask(Task):
             "text_encoder": self.encoder.name,
             "labels": {"source": self.labels.source, "counts": self.labels.counts},
         }
+
+    def warm_up(self) -> None:
+        """Embed all captions, many at once."""
+        if isinstance(self.encoder, CachedTextEncoder):
+            self.encoder.together(self._captions)
 
     def units(self) -> list[Unit]:
         """One: all spaces are compared on the same resamples."""
@@ -194,18 +202,18 @@ class StructureTask(Task):
     def _encode(self) -> tuple[Tensor, Tensor]:
         """Posterior means, flattened, and the vectors that are compared with text."""
         spec = self.autoencoder.latent
-        latents = torch.empty(len(self._drawn), spec.tokens, spec.width)
-        codes: list[Tensor] = [torch.empty(0)] * len(self._drawn)
+        place = place_of(self.autoencoder)
+        latents = torch.empty(len(self._drawn), spec.tokens, spec.width, device=place)
+        codes: dict[int, Tensor] = {}
 
         def work(chunk: Chunk) -> None:
-            rows = list(chunk.rows)
-            motion = collate([self._drawn[i].features for i in rows]).normalize(self.autoencoder.motion)
-            latents[rows] = self.autoencoder.encode(motion).loc
-            for row, code in zip(rows, self.projector.project(Latent.full(latents[rows])).aligned, strict=True):
-                codes[row] = code
+            motion = drawn_batch([self._drawn[i] for i in chunk.rows], place)
+            means = self.autoencoder.encode(motion.normalize(self.autoencoder.motion)).loc
+            latents.index_copy_(0, indices(chunk.rows, place), means)
+            codes.update(zip(chunk.rows, self.projector.project(Latent.full(means)).aligned.cpu(), strict=True))
 
         ChunkedWork(self.config.chunk).run(self._drawn, work)
-        return latents.flatten(1).double(), torch.stack(codes).double()
+        return latents.flatten(1).cpu().double(), torch.stack([codes[i] for i in range(len(codes))]).double()
 
     # ------------------------------------------------------------------ what is measured
 
@@ -240,7 +248,7 @@ class StructureTask(Task):
 
     def _embed(self, captions: list[str]) -> Tensor:
         """Embeddings [n, C], several tokens averaged as in the projector's training."""
-        condition = self.encoder.encode(captions)
+        condition = self.encoder.encode(captions).to("cpu")
         used = condition.mask[..., None]
         return ((condition.tokens * used).sum(dim=1) / used.sum(dim=1)).double()
 

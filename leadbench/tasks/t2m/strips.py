@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
+from leadbench.core.device import place_of
 from leadbench.core.errors import DataError
 from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
-from leadbench.core.tensors import Latent, MotionBatch
+from leadbench.core.tensors import Latent, MotionBatch, moved_mask
 from leadbench.data.humanml3d import DrawnSample, collate, draw
 from leadbench.generation.pipeline import decode_latents, sample_latents
 from leadbench.motion.features import features_to_joints
@@ -33,18 +34,20 @@ def draw_comparison(task: T2MTask, sample: str, path: Path) -> Path:
     motions = {f"Real\n{item.caption.caption}": raw}
     for owner, autoencoder in task.autoencoders.items():
         label = "" if owner is None else f" ({model_name(owner, task.names)})"
-        posterior = autoencoder.encode(raw.normalize(autoencoder.motion))
-        motions["Recon- struction" + label] = decode_latents(autoencoder, Latent.full(posterior.loc), raw.mask, None)
+        there = raw.to(place_of(autoencoder))
+        posterior = autoencoder.encode(there.normalize(autoencoder.motion))
+        motions["Recon- struction" + label] = decode_latents(autoencoder, Latent.full(posterior.loc), there.mask, None)
     for entry in task.entries:
         sampling = entry.samplings[0]
-        noise = NoiseSource(task.config.seed, (item.id,))
+        mask = moved_mask(raw.mask, place_of(entry.backbone.autoencoder))
+        noise = NoiseSource(task.config.seed, (item.id,), device=mask.device)
         latent = sample_latents(
-            entry.backbone, [item.caption.caption], raw.mask, noise, steps=sampling.steps, guidance=sampling.guidance
+            entry.backbone, [item.caption.caption], mask, noise, steps=sampling.steps, guidance=sampling.guidance
         )
         for edit in entry.edits:
             name = row_name(entry.row(sampling, edit), task.names)
             motions[f"{name}, {sampling.steps} step{'s' if sampling.steps > 1 else ''}"] = decode_latents(
-                entry.backbone.autoencoder, latent, raw.mask, edit.map
+                entry.backbone.autoencoder, latent, mask, edit.map
             )
     return _draw(motions, path, item, task.dataset.motion.skeleton)
 
@@ -52,7 +55,7 @@ def draw_comparison(task: T2MTask, sample: str, path: Path) -> Path:
 def _draw(motions: dict[str, MotionBatch], path: Path, item: DrawnSample, skeleton_name: str) -> Path:
     skeleton = get_skeleton(skeleton_name)
     joints = {
-        label: features_to_joints(motion.denormalize().features[0, : item.length], skeleton).numpy()
+        label: features_to_joints(motion.denormalize().features[0, : item.length].cpu(), skeleton).numpy()
         for label, motion in motions.items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ noise. A unit's records are written together when it is done; a run that starts 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,16 @@ from torch import Tensor
 
 from leadbench.core.config import SelfTestSettings, T2MConfig
 from leadbench.core.contracts import Evaluator, MotionAutoencoder, MotionDataset, MotionMetric
+from leadbench.core.device import indices, place_of
 from leadbench.core.random import NoiseSource, stream
 from leadbench.core.tensors import MotionSample
-from leadbench.data.humanml3d import collate, draw
+from leadbench.data.frames import SamplePool, drawn_batch
+from leadbench.data.humanml3d import draw
 from leadbench.metrics.bundled import latent_norm, skating_ratio
 from leadbench.results.details import T2MDetails
 from leadbench.results.records import Record, record_key
 from leadbench.results.rows import REAL, Row
-from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, chunk_workers
+from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, chunk_workers, pool_for
 from leadbench.tasks.shared.controls import (
     LatentStatistics,
     derangement,
@@ -214,8 +216,8 @@ class T2MTask(Task):
     def _control_latents(
         self, reference: Reference, latents: Tensor, replication: int, statistics: LatentStatistics
     ) -> dict[Row, Tensor]:
-        noise = self._noise(reference, replication)
-        order = torch.tensor(derangement(len(reference.drawn), self.config.seed, replication))
+        noise = self._noise(reference, replication, latents.device)
+        order = indices(derangement(len(reference.drawn), self.config.seed, replication), latents.device)
         made = (
             latents[order],
             gaussian_latents(statistics, noise).values,
@@ -228,7 +230,7 @@ class T2MTask(Task):
         count = min(len(reference.drawn), len(self._train))
         rows = stream(self.config.seed, "train-sample", replication).permutation(len(self._train))[:count]
         drawn = draw([self._train[i] for i in rows], self.config.seed, replication)
-        embeddings = embed_drawn(self.evaluator, drawn, self._chunks)
+        embeddings = embed_drawn(self.evaluator, drawn, replace(self._chunks, pool=self._train_pool))
         return score_without_captions(reference, embeddings, self.config, replication)
 
     def _generated(self, replication: int, entry: Entry, sampling: Sampling) -> list[Record]:
@@ -292,20 +294,21 @@ class T2MTask(Task):
     def _posterior(self, reference: Reference, replication: int, autoencoder: MotionAutoencoder) -> Tensor:
         """Posterior samples [S, N, M] of the reference crops (MLD's evaluation encodes samples, not means)."""
         spec = autoencoder.latent
-        out = torch.empty(len(reference.drawn), spec.tokens, spec.width)
-        noise = self._noise(reference, replication).normal("posterior", (spec.tokens, spec.width))
+        place = place_of(autoencoder)
+        out = torch.empty(len(reference.drawn), spec.tokens, spec.width, device=place)
+        noise = self._noise(reference, replication, place).normal("posterior", (spec.tokens, spec.width))
 
         def work(chunk: Chunk) -> None:
-            rows = list(chunk.rows)
-            batch = collate([reference.drawn[i].features for i in rows]).normalize(autoencoder.motion)
-            posterior = autoencoder.encode(batch)
-            out[rows] = posterior.loc + posterior.scale * noise[rows]
+            rows = indices(chunk.rows, place)
+            batch = drawn_batch([reference.drawn[i] for i in chunk.rows], place, self._chunks.pool)
+            posterior = autoencoder.encode(batch.normalize(autoencoder.motion))
+            out.index_copy_(0, rows, posterior.loc + posterior.scale * noise[rows])
 
         self._chunks.run(reference.drawn, work)
         return out
 
-    def _noise(self, reference: Reference, replication: int) -> NoiseSource:
-        return NoiseSource(self.config.seed, tuple(item.id for item in reference.drawn), replication)
+    def _noise(self, reference: Reference, replication: int, device: torch.device) -> NoiseSource:
+        return NoiseSource(self.config.seed, tuple(item.id for item in reference.drawn), replication, device=device)
 
     def _reference(self, replication: int) -> Reference:
         if replication not in self._references:
@@ -317,7 +320,8 @@ class T2MTask(Task):
     @cached_property
     def _chunks(self) -> ChunkedWork:
         backbones = [entry.backbone for entry in self.entries]
-        return ChunkedWork(self.config.chunk, chunk_workers([self.evaluator, *backbones, *self.autoencoders.values()]))
+        workers = chunk_workers([self.evaluator, *backbones, *self.autoencoders.values()])
+        return ChunkedWork(self.config.chunk, workers, pool_for(self._samples, self.evaluator))
 
     @cached_property
     def _samples(self) -> Sequence[MotionSample]:
@@ -326,6 +330,10 @@ class T2MTask(Task):
     @cached_property
     def _train(self) -> list[MotionSample]:
         return self.dataset.load("train", skip_bad=self.config.skip_bad_motions)[0]
+
+    @cached_property
+    def _train_pool(self) -> SamplePool | None:
+        return pool_for(self._train, self.evaluator)
 
     def _latent_statistics(self, autoencoder: MotionAutoencoder) -> LatentStatistics:
         """Of the train split's latents; needed by controls."""

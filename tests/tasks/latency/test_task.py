@@ -27,7 +27,7 @@ CONFIG = LatencyConfig("tiny", batches=(1, 2), frames=16, rounds=2)
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    models = RandomModels(get_preset("tiny"), torch.device("cpu"))
+    models = RandomModels(get_preset("tiny"))
     plugins = load_plugins()
     mld, lcm = (plugins.create("backbone", name, models) for name in ("mld", "motionlcm"))
     projector = AttachedProjector("lead", "LEAD", None, models.projector(), "", Path())
@@ -60,7 +60,7 @@ def test_stages_and_counts(run: Run) -> None:
     # motions of one length share the decoder's first self-attention
     assert 1.9 * counts["decode"] < details(twice).multiply_accumulates["decode"] < 2 * counts["decode"]
     assert counts["denoise"] > 0
-    models = RandomModels(get_preset("tiny"), torch.device("cpu"))
+    models = RandomModels(get_preset("tiny"))
     network = models.official("mld").denoiser
     assert parameters["denoise"] == sum(p.numel() for p in network.parameters())
     assert details(plain).probe["product"] > 0
@@ -80,7 +80,7 @@ def test_the_table_sets_published_times_beside(run: Run) -> None:
 
 
 def test_steps_that_a_backbone_cannot_run_are_refused(tmp_path: Path) -> None:
-    models = RandomModels(get_preset("tiny"), torch.device("cpu"))
+    models = RandomModels(get_preset("tiny"))
     backbone = load_plugins().create("backbone", "motionlcm", models)
     with pytest.raises(ConfigError, match="--steps 60"):
         run_task(LatencyTask([Subject(backbone, "MotionLCM", (60,))], CONFIG), tmp_path)

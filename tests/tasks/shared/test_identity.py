@@ -48,8 +48,8 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def identity(root: Path, request: RunRequest | None = None) -> Mapping[str, object]:
-    choice = Choice(str(root / "data"), models=root / "models", plugins=(root / "plugin.py",))
+def identity(root: Path, request: RunRequest | None = None, precision: str | None = None) -> Mapping[str, object]:
+    choice = Choice(str(root / "data"), models=root / "models", plugins=(root / "plugin.py",), precision=precision)
     asked = request or RunRequest(("mld", "motionlcm"), {None: [1]}, controls=True, self_test=False, config=CONFIG)
     return Recipe("t2m", asked, choice).open().identity()
 
@@ -153,11 +153,11 @@ def test_and_everything_that_is_asked_for(root: Path) -> None:
         {"projector": "none"},
         {"evaluator": "guo", "controls": True},
         {"metrics": ("jerk",)},
-        {"dtype": "bf16"},
         {"config": CONFIG.model_copy(update={"seed": 1})},
         {"config": CONFIG.model_copy(update={"pool": 16})},
     ):
         assert of(**changes) != before, changes
+    assert identity(root, precision="bf16") != identity(root)
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "json"])

@@ -218,7 +218,9 @@ def test_table_and_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
         main()
     assert not stopped.value.code
     github = capsys.readouterr().out
-    assert github.rstrip("\n") == render(done)
+    table, computed = github.rstrip("\n").rsplit("\n\n", 1)
+    assert table == render(done)
+    assert computed.startswith("Computed on ")
     assert "| Projected - Latents, PCA" in github
     assert "16 of 64" in github
     latex = render(done, "latex")
