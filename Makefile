@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= data/bnr
 MODELS ?= $(DATA)/models
 
-.PHONY: help setup demo lint test docs lock results-bnr clean
+.PHONY: help setup demo lint test test-cuda docs lock results-bnr clean
 
 help:  ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ lint: setup  ## ruff, mypy --strict, import-linter
 
 test: lint  ## lint, then all tests, with coverage
 	$(BIN)/python -m pytest -q --cov --cov-report=term
+
+test-cuda: setup  ## The tests that need a CUDA device
+	$(BIN)/python -m pytest -q -m cuda
 
 docs: setup  ## The documentation as a site in build/site; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

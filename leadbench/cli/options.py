@@ -21,8 +21,9 @@ from leadbench.core.errors import ConfigError, unknown_name
 from leadbench.core.presets import PRESETS
 from leadbench.plugins.manager import load_plugins
 from leadbench.report.tables.engine import FORMATS, check_format
+from leadbench.tasks.shared.chunks import automatic_chunk
 from leadbench.tasks.shared.protocols import PROTOCOLS
-from leadbench.zoo.assets import Choice
+from leadbench.zoo.assets import Choice, chosen_compute
 from leadbench.zoo.embedded import embedded_dataset, shipped
 
 Number = TypeVar("Number", int, float)
@@ -276,19 +277,21 @@ class ProtocolOptions:
             "--multimodality-replications", min=0, help="Replications that measure MultiModality [default: all]."
         ),
     ] = None
-    chunk: Annotated[int, typer.Option("--chunk", min=1, help="Motions worked on together.")] = 128
+    chunk: Annotated[
+        str, typer.Option("--chunk", help="Motions worked on together: a number, or auto, by the free memory of a GPU.")
+    ] = "auto"
     seed: SeedOption = 0
     skip_bad_motions: SkipBadOption = False
     allow_latent_mismatch: Annotated[
         bool, typer.Option("--allow-latent-mismatch", help="Attach a projector of another latent space.")
     ] = False
 
-    def config(self, *, quick: bool) -> T2MConfig:
-        """The configuration; ``quick`` unless the options say which."""
+    def config(self, *, quick: bool, device: str | None = None) -> T2MConfig:
+        """The configuration; ``quick`` unless the options say which. ``device`` is what computes, where it is named."""
         changes: dict[str, Any] = {
             "protocol": check_protocol(self.protocol),
             "seed": self.seed,
-            "chunk": self.chunk,
+            "chunk": parse_chunk(self.chunk, device),
             "skip_bad_motions": self.skip_bad_motions,
             "allow_latent_mismatch": self.allow_latent_mismatch,
         }
@@ -299,6 +302,22 @@ class ProtocolOptions:
         changes |= {name: value for name, value in given.items() if value is not None}
         wanted = quick if self.quick is None else self.quick
         return T2MConfig.quick(**changes) if wanted else T2MConfig(**changes)
+
+
+def parse_chunk(text: str, device: str | None) -> int:
+    """``--chunk``: a number of at least 1, or ``auto`` for what suits the device.
+
+    Raises:
+        ConfigError: something else.
+
+    >>> parse_chunk("64", None), parse_chunk("auto", "cpu")
+    (64, 128)
+    """
+    if text == AUTO:
+        return automatic_chunk(chosen_compute(device).device)
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"--chunk {text}: must be a whole number of at least 1, or auto")
+    return int(text)
 
 
 def check_protocol(name: str) -> str:

@@ -113,7 +113,7 @@ def run(
         metrics=tuple(measure.metric or ()),
         notes=(NOTE,) if embedded else (),
         self_test=not measure.skip_self_test,
-        config=protocol.config(quick=embedded),
+        config=protocol.config(quick=embedded, device=assets.device),
     )
     check_task(measure.task, assets)
     recipe = Recipe(measure.task, request, assets.choice(folder))

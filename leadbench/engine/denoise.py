@@ -14,7 +14,7 @@ from leadbench.core.device import indices
 from leadbench.core.errors import ConfigError, DataError, LatentMismatchError
 from leadbench.core.tensors import Condition, hides_nothing
 from leadbench.engine.compiled import FirstRows, compile_wanted, compiled_network
-from leadbench.engine.graph import Network, replayed
+from leadbench.engine.graph import recordable, recorded
 from leadbench.engine.plan import Update
 from leadbench.engine.sequences import TokenSequences
 from leadbench.engine.stacks import PackedSkipEncoder
@@ -27,7 +27,9 @@ LEAST_SHARED = 8
 """Latents from which the first block's maps are shared; with fewer, reading its weights takes the time."""
 
 MOST_GRAPHS = 8
-"""Recorded shapes that an engine keeps; each holds the memory of one step."""
+"""Recorded loops that an engine keeps; each holds the memory of one."""
+
+Network = Callable[[TokenSequences], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,49 @@ class Guide:
         return cls(branches.stacked(scale), scale)
 
 
+@dataclass(frozen=True, eq=False)
+class LoopInputs:
+    """All tensors that a loop reads.
+
+    Attributes:
+        latents: noise [B, N, M].
+        sequences: with the text in its place.
+        mask: of keys, or None.
+        times, mapped: the time token of every step, and its maps in the first block.
+        fresh: noise that steps add.
+    """
+
+    latents: Tensor
+    sequences: TokenSequences
+    mask: Tensor | None
+    times: Tensor
+    mapped: Tensor
+    fresh: tuple[Tensor, ...]
+
+    @property
+    def shapes(self) -> tuple[object, ...]:
+        """What tells apart loops that need graphs of their own."""
+        return (self.latents.shape, self.sequences.rows.shape, self.mask is None, self.sequences.projected is None)
+
+    def clone(self) -> LoopInputs:
+        """Copies in memory of their own."""
+        mask = None if self.mask is None else self.mask.clone()
+        fresh = tuple(each.clone() for each in self.fresh)
+        return LoopInputs(
+            self.latents.clone(), self.sequences.clone(), mask, self.times.clone(), self.mapped.clone(), fresh
+        )
+
+    def copy_(self, other: LoopInputs) -> None:
+        """Take over what others of the same shapes hold."""
+        pairs = [(self.latents, other.latents), (self.times, other.times), (self.mapped, other.mapped)]
+        pairs += list(zip(self.fresh, other.fresh, strict=True))
+        if self.mask is not None and other.mask is not None:
+            pairs.append((self.mask, other.mask))
+        for mine, theirs in pairs:
+            mine.copy_(theirs)
+        self.sequences.copy_(other.sequences)
+
+
 class DenoiseEngine:
     """A :class:`Denoiser` prepared for whole loops, without autograd; float32 or bfloat16 weights.
 
@@ -76,14 +121,14 @@ class DenoiseEngine:
         self.positions = module.positions.table.detach()
         self._module = ref(module)  # weak: what is prepared must not keep its module alive
         self._compiled: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
-        self._graphs: dict[tuple[torch.Size, bool, bool], tuple[TokenSequences, Tensor | None, Network]] = {}
+        self._graphs: dict[tuple[object, ...], tuple[LoopInputs, Callable[[], Tensor]]] = {}
 
     def sample(
         self, noise: Tensor, plan: Sequence[Update], guide: Guide, fresh: Sequence[Tensor] = (), graph: bool = True
     ) -> Tensor:
         """Latents [B, N, M] float32 of a plan from noise [B, N, M]; ``fresh[i]`` is added after step i.
 
-        ``graph`` replays the network as one CUDA graph where the device is CUDA.
+        ``graph`` replays the whole loop as one CUDA graph where the device is CUDA.
         Raises LatentMismatchError for noise of another shape, ConfigError for a text of another width or a guidance
         weight without its input, DataError for more tokens than positions.
         """
@@ -97,24 +142,47 @@ class DenoiseEngine:
     ) -> Tensor:
         sequences, mask = self._sequences(latents, guide)
         times = self._times(plan, guide, latents.device)
-        start = self.positions[: latents.shape[1]].to(self.dtype)
-        network: Network = lambda given: self._network(given, mask)  # noqa: E731
-        if graph and latents.is_cuda:  # pragma: cuda
-            sequences, network = self._graphed(sequences, mask)
-        elif compile_wanted(sequences.rows, mask):
-            network = self._compiled_for(sequences)
         maps = None if sequences.projected is None else self.stack.entry
-        mapped = times if maps is None else maps(times)
+        given = LoopInputs(latents, sequences, mask, times, times if maps is None else maps(times), tuple(fresh))
+        if graph and recordable(latents):
+            return self._replayed(given, plan, guide)
+        network: Network = lambda rows: self._network(rows, mask)  # noqa: E731
+        if compile_wanted(sequences.rows, mask):
+            network = self._compiled_for(sequences)
+        return self._steps(given, plan, guide, network)
+
+    def _steps(self, given: LoopInputs, plan: Sequence[Update], guide: Guide, network: Network) -> Tensor:
+        """The loop itself; nothing in it depends on a value."""
+        latents, sequences = given.latents, given.sequences
+        maps = None if sequences.projected is None else self.stack.entry
+        start = self.positions[: latents.shape[1]].to(self.dtype)
         for step, update in enumerate(plan):
             entered = latents.to(self.dtype)
             if self.from_latent is not None:
                 entered = self.from_latent(entered.flatten(0, 1))
             sequences.put_latents(entered.view(*latents.shape[:2], -1) + start, maps)
-            sequences.put_time(times[step], mapped[step])
+            sequences.put_time(given.times[step], given.mapped[step])
             latents = self._updated(latents, self._guided(network(sequences).float(), guide), update)
             if update.fresh:
-                latents = latents.add_(fresh[step], alpha=update.fresh)
+                latents = latents.add_(given.fresh[step], alpha=update.fresh)
         return latents
+
+    def _replayed(self, given: LoopInputs, plan: Sequence[Update], guide: Guide) -> Tensor:
+        """The loop as one graph, recorded once for shapes, plan and guidance scale, whose own inputs are set to the
+        given ones."""
+        key = (given.shapes, tuple(plan), guide.scale)
+        if key not in self._graphs:
+            if len(self._graphs) == MOST_GRAPHS:
+                del self._graphs[next(iter(self._graphs))]
+            held = given.clone()
+            run = recorded(
+                lambda: self._steps(held, plan, guide, lambda rows: self._network(rows, held.mask)),
+                given.latents.device,
+            )
+            self._graphs[key] = held, run
+        held, run = self._graphs[key]
+        held.copy_(given)
+        return run()
 
     def _guided(self, predicted: Tensor, guide: Guide) -> Tensor:
         """[B, N, M] of both branches' predictions, or the one branch's as it is."""
@@ -122,20 +190,6 @@ class DenoiseEngine:
             return predicted
         unconditional, conditional = predicted.chunk(2)
         return torch.lerp(unconditional, conditional, guide.scale)
-
-    def _graphed(self, sequences: TokenSequences, mask: Tensor | None) -> tuple[TokenSequences, Network]:
-        """A recorded network for the shape, recorded once, and its own input, which now holds ``sequences``."""
-        key = (sequences.rows.shape, mask is None, sequences.projected is None)
-        if key not in self._graphs:
-            if len(self._graphs) == MOST_GRAPHS:
-                del self._graphs[next(iter(self._graphs))]
-            held, hidden = sequences.clone(), None if mask is None else mask.clone()
-            self._graphs[key] = held, hidden, replayed(lambda given: self._network(given, hidden), held)
-        held, hidden, network = self._graphs[key]
-        held.copy_(sequences)
-        if hidden is not None and mask is not None:
-            hidden.copy_(mask)
-        return held, network
 
     def _compiled_for(self, sequences: TokenSequences) -> Network:
         """The network compiled for a shape, made once; the prepared one where the module is gone."""

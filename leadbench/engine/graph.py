@@ -1,4 +1,4 @@
-"""CUDA graphs: a network's kernels recorded once and launched together, so that no launch waits for Python."""
+"""CUDA graphs: a whole loop's kernels recorded once and launched together, so that no launch waits for Python."""
 
 from __future__ import annotations
 
@@ -7,32 +7,30 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from leadbench.engine.sequences import TokenSequences
-
-Network = Callable[[TokenSequences], Tensor]
-
 WARM_UP = 3
 
 
-def replayed(network: Network, static: TokenSequences) -> Network:  # pragma: cuda
-    """The network as a graph that reads ``static``; the returned function must be given those very sequences.
+def recordable(tensor: Tensor) -> bool:
+    """Whether work on a tensor can be recorded."""
+    return tensor.is_cuda
 
-    Its output is overwritten by the next call. Raises ValueError for others.
+
+def recorded(body: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:  # pragma: cuda
+    """What ``body`` does, as a graph that reads the tensors that it read.
+
+    Its output is overwritten by the next call.
     """
-    device = static.rows.device
     side = torch.cuda.Stream(device)
     side.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(side):  # kernels choose their algorithms and workspaces before anything is recorded
         for _ in range(WARM_UP):
-            network(static)
+            body()
     torch.cuda.current_stream(device).wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        output = network(static)
+        output = body()
 
-    def run(given: TokenSequences) -> Tensor:
-        if given is not static:
-            raise ValueError("a recorded graph reads the sequences that it was recorded with")
+    def run() -> Tensor:
         graph.replay()
         return output
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,10 +17,8 @@ from leadbench.core.tensors import Condition, Latent, lengths_to_mask
 from leadbench.engine.decode import DecodeEngine, decoder_for
 from leadbench.engine.denoise import DenoiseEngine, Guide, engine_for
 from leadbench.engine.embed import embed_in_buckets
-from leadbench.engine.graph import Network
 from leadbench.engine.plan import ddim_plan, lcm_plan
 from leadbench.engine.project import projector_for
-from leadbench.engine.sequences import TokenSequences
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.evaluator import EvaluatorNetworks
@@ -242,27 +241,30 @@ def test_a_recorded_graph_gives_the_same() -> None:
     close(engine.sample(noise, ddim_plan(10), Guide(texts, 7.5)), plain, 1e-5)
 
 
-def test_a_shape_is_recorded_once_and_reads_its_own_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded: list[torch.Size] = []
+def test_a_loop_is_recorded_once_and_reads_its_own_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies: list[Callable[[], Tensor]] = []
 
-    def record(network: Network, static: TokenSequences) -> Network:
-        recorded.append(static.rows.shape)
-        return network
+    def record(body: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:
+        bodies.append(body)  # as a graph would be: called again, it reads the tensors that it read
+        return body
 
-    monkeypatch.setattr("leadbench.engine.denoise.replayed", record)
+    monkeypatch.setattr("leadbench.engine.denoise.recorded", record)
+    monkeypatch.setattr("leadbench.engine.denoise.recordable", lambda tensor: True)
     engine = DenoiseEngine(build())
-    width = engine.config.transformer.width
-    held = []
-    for rows in (4, 2, 4, 4):
-        sequences = TokenSequences(normal(rows, 3, width), normal(rows, 3, 3 * width, seed=9), 1)
-        mask = normal(rows, 1, 1, 3, seed=rows) > 0
-        mask[..., 0] = True
-        place, network = engine._graphed(sequences, mask)
-        held.append(place)
-        assert torch.equal(network(place), engine._network(sequences, mask))
-        assert torch.equal(engine._graphed(sequences, None)[1](place), engine._network(sequences, None))
-    assert recorded == [torch.Size([4, 3, width])] * 2 + [torch.Size([2, 3, width])] * 2
-    assert held[0] is held[2] is held[3]
+    for number, rows in enumerate((4, 2, 4, 4)):
+        noise, text = normal(rows, 1, 32, seed=number), condition(rows, seed=number)
+        fresh = [normal(rows, 1, 32, seed=10 * number + step) for step in range(3)]
+        for plan, guide, added in (
+            (ddim_plan(5), Guide(condition(2 * rows, seed=number), 7.5), ()),
+            (lcm_plan(lcm_timesteps("v1", 4)), Guide(text), fresh),
+        ):
+            kept = noise.clone()
+            plain = engine.sample(noise, plan, guide, added, graph=False)
+            assert torch.equal(engine.sample(noise, plan, guide, added), plain)
+            assert torch.equal(noise, kept)
+    assert len(bodies) == 4  # two plans of two shapes
+    engine.sample(normal(2, 1, 32), ddim_plan(5), Guide(condition(4), 3.0))
+    assert len(bodies) == 5  # the guidance scale is a constant of a graph
 
 
 @pytest.mark.parametrize("rows", [1, 5])

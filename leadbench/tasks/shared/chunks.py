@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 
 from leadbench.core.contracts import Evaluator
-from leadbench.core.device import accelerated, place_of
+from leadbench.core.device import accelerated, free_memory, place_of
 from leadbench.core.errors import ConfigError
 from leadbench.core.tensors import MotionSample
 from leadbench.data.frames import SamplePool
@@ -21,6 +21,23 @@ MOST_WORKERS = 8
 
 LEAST_CHUNKS, SMALL = 8, 32
 """Chunks that a replication is cut into at least, as long as each has so many motions."""
+
+
+DEFAULT = 128
+"""Motions of a chunk on a CPU."""
+
+MOST, MOTION_BYTES = 4096, 16 * 2**20
+"""Motions of a chunk on an accelerator at most, and what one is reckoned to need there at full size."""
+
+
+def automatic_chunk(device: torch.device) -> int:
+    """How many motions to work on together on a device: as many as half of its free memory holds, as a power of two; on
+    a CPU 128, which keep its caches warm. Where it was too much, chunks are halved."""
+    free = free_memory(device) if accelerated(device) else None
+    if free is None:
+        return DEFAULT
+    fitting = max(1, free // 2 // MOTION_BYTES)
+    return min(MOST, 1 << (int(fitting).bit_length() - 1))
 
 
 class Sized(Protocol):
