@@ -1,6 +1,6 @@
 """Write a dataset folder of random motions in HumanML3D's layout: what trainings of full size need, measured anywhere.
 
-    python benchmarks/random_motions.py build/random --motions 20000
+python benchmarks/random_motions.py build/random --motions 20000
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from leadbench.core.random import stream
 
 FEATURES = 263
 SHORTEST, LONGEST = 40, 196
-WORDS = "walks runs jumps turns waves sits stands kicks bends crawls".split()
+WORDS = ["walks", "runs", "jumps", "turns", "waves", "sits", "stands", "kicks", "bends", "crawls"]
 
 
 def write(out: Path, motions: int) -> None:
