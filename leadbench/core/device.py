@@ -94,7 +94,7 @@ CPU = Compute()
 def placed(part: Any, compute: Compute) -> None:
     """Move what a factory returned to a device, where it was not made there.
 
-    By its own ``at(compute)`` or ``to(device)``, else the torch modules among its attributes, such as ``network``; an
+    By its own ``at(compute)`` or ``to(device)``, else the torch modules and tensors among its attributes; an
     autoencoder that a backbone brings along is moved with it. What has none of them stays as it is.
     """
     if hasattr(part, "at"):
@@ -104,9 +104,12 @@ def placed(part: Any, compute: Compute) -> None:
     elif hasattr(part, "to"):
         part.to(compute.device)
     else:
-        for held in list(getattr(part, "__dict__", {}).values()):
+        attributes = getattr(part, "__dict__", {})
+        for name, held in list(attributes.items()):
             if isinstance(held, torch.nn.Module):
                 held.to(compute.device)
+            elif isinstance(held, Tensor):
+                attributes[name] = held.to(compute.device)
     if hasattr(part, "autoencoder"):
         placed(part.autoencoder, compute)
 

@@ -96,7 +96,7 @@ def _embedded(name: str, plugins: Plugins, models: ModelStore) -> Tensor:
     need(place == models.device, f"it stays on {place}; {models.device} is asked for")
     text = evaluator.embed_text([TextSample(caption, ("walk/VERB",)) for caption in _CAPTIONS])
     motion = evaluator.embed_motion(_batch(evaluator.motion))
-    return torch.cat([text.flatten(), motion.flatten()])
+    return torch.cat([text.flatten().cpu(), motion.flatten().cpu()])  # captions may be embedded anywhere
 
 
 def _batch(spec: MotionSpec) -> MotionBatch:
