@@ -16,7 +16,7 @@ from torch import Tensor
 
 from leadbench.core.device import Compute
 from leadbench.core.presets import get_preset
-from leadbench.core.random import stream
+from leadbench.core.random import NoiseSource, stream
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import Condition, Latent, lengths_to_mask
 from leadbench.engine.decode import DecodeEngine
@@ -139,6 +139,19 @@ def test_joints(benchmark, batch: int, device: str) -> None:  # type: ignore[no-
     features, skeleton = normal(device, "features", batch, FRAMES, 263), get_skeleton("humanml3d")
     run = lambda rows: features_to_joints(rows, skeleton)  # noqa: E731
     timed(benchmark, "joints", device, lambda: run(features), lambda: torch.cat([run(row[None]) for row in features]))
+
+
+@DEVICES
+def test_noise(benchmark, device: str) -> None:  # type: ignore[no-untyped-def]
+    """The noise of a chunk of 1,024, against a generator for each motion."""
+    ids = tuple(f"motion {number}" for number in range(1024))
+    source = NoiseSource(0, ids, device=torch.device(device))
+
+    def one_by_one() -> Tensor:
+        rows = (stream(0, "initial", 0, name, 0, 0).standard_normal((1, 256), dtype="float32") for name in ids)
+        return torch.stack([torch.from_numpy(row) for row in rows]).to(device)
+
+    timed(benchmark, "noise", device, lambda: source.normal("initial", (1, 256)), one_by_one)
 
 
 @DEVICES

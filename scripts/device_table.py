@@ -9,7 +9,7 @@ import contextlib
 import io
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
@@ -25,7 +25,7 @@ from leadbench.generation.inversion import Inverter
 from leadbench.results.records import Record
 from leadbench.results.store import RunStore
 from leadbench.tasks.shared.chunks import ChunkedWork
-from leadbench.testing.pretended import Pretended, pretended_device
+from leadbench.testing.pretended import pretended_device, waits_inside
 from leadbench.training.loop import Trainer
 from leadbench.zoo.embedded import shipped
 
@@ -59,24 +59,6 @@ def call(*arguments: object) -> None:
                 sys.exit(said.getvalue())
 
 
-@contextlib.contextmanager
-def counted(mode: Pretended, *methods: tuple[type, str]) -> Iterator[list[int]]:
-    """Waits inside of each call of some methods."""
-    found: list[int] = []
-    with contextlib.ExitStack() as stack:
-        for owner, name in methods:
-            plain = getattr(owner, name)
-
-            def watched(*arguments: object, _plain: Callable[..., object] = plain, **options: object) -> object:
-                before = sum(mode.waits.values())
-                made = _plain(*arguments, **options)
-                found.append(sum(mode.waits.values()) - before)
-                return made
-
-            stack.enter_context(patch.object(owner, name, watched))
-        yield found
-
-
 def records(folder: Path) -> list[Record]:
     """Of the one run below a folder."""
     (header,) = folder.rglob("run.json")
@@ -90,8 +72,8 @@ def runs(root: Path) -> Iterator[tuple[str, str]]:
     run = (*RUN, *QUICK, "--dataset", corpus, "--models", shipped().folder)
     call(*run, "--replications", "1", "--device", "cpu", "--out", root / "cpu")
     with pretended_device() as mode:
-        loops = counted(mode, (MLDBackbone, "sample"), (MotionLCMBackbone, "sample"))
-        with loops as per_loop, counted(mode, (ChunkedWork, "_one")) as per_chunk:
+        loops = waits_inside(mode, (MLDBackbone, "sample"), (MotionLCMBackbone, "sample"))
+        with loops as per_loop, waits_inside(mode, (ChunkedWork, "_one")) as per_chunk:
             call(*run, "--replications", "1", "--out", root / "1")
         moved = []
         for count in (2, 3):
@@ -114,7 +96,7 @@ def runs(root: Path) -> Iterator[tuple[str, str]]:
 
 def inversions(root: Path) -> Iterator[tuple[str, str]]:
     """Waits of ``leadbench mti run``."""
-    with pretended_device() as mode, counted(mode, (Inverter, "loss")) as per_step:
+    with pretended_device() as mode, waits_inside(mode, (Inverter, "loss")) as per_step:
         call(*MTI, "--losses", "feat,mld,lead", "--out", root / "mti")
     yield f"waits in each of {len(per_step)} steps of inversion", str(max(per_step))
 
@@ -125,7 +107,7 @@ def trainings(root: Path) -> Iterator[tuple[str, str]]:
     data = ("--dataset", root / "corpus")
     for stage in STAGES:
         call("train", *stage.split(), *THREE, *data, "--models", root / "here", "--device", "cpu")
-    with pretended_device() as mode, counted(mode, (Trainer, "_step")) as steps:
+    with pretended_device() as mode, waits_inside(mode, (Trainer, "_step")) as steps:
         for stage in STAGES:
             call("train", *stage.split(), *THREE, *data, "--models", root / "there")
     worst = 0.0

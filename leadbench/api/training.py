@@ -61,12 +61,7 @@ def train_projector(
     >>> projector.reproject(projector.project(Latent.full(latents[:3]))).values.shape
     torch.Size([3, 1, 16])
     """
-    values = torch.as_tensor(latents).detach()
-    values = values[:, None] if values.ndim == 2 else values
-    values = finite_float64(values, "S N M", "latents").float()
-    embedded = finite_float64(text, "S C", "text embeddings").float()
-    if len(values) != len(embedded) or len(values) < 4:
-        raise DataError(f"{len(values)} latents and {len(embedded)} text embeddings: needs as many of both, at least 4")
+    values, embedded = _checked(latents, text)
     compute = chosen_compute(device, precision)
     chosen = override(get_preset(preset), "projector", overrides)
     stage = chosen.projector
@@ -87,6 +82,17 @@ def train_projector(
     Trainer(stage.optimizer, stage.loop, compute=compute).run(task, None)
     projector.network.eval().requires_grad_(False)
     return projector
+
+
+def _checked(latents: ArrayLike, text: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents [S, N, M] and text embeddings [S, C] as float32."""
+    values = torch.as_tensor(latents).detach()
+    values = values[:, None] if values.ndim == 2 else values
+    values = finite_float64(values, "S N M", "latents").float()
+    embedded = finite_float64(text, "S C", "text embeddings").float()
+    if len(values) != len(embedded) or len(values) < 4:
+        raise DataError(f"{len(values)} latents and {len(embedded)} text embeddings: needs as many of both, at least 4")
+    return values, embedded
 
 
 def _latent_set(values: torch.Tensor, text: torch.Tensor, encoder: str) -> LatentSet:

@@ -18,8 +18,8 @@ from leadbench.cli.options import (
     check_protocol,
     complete_backbones,
     grouped,
-    parse_steps,
 )
+from leadbench.cli.parsing import parse_steps
 from leadbench.cli.progress import figures_text, progress
 from leadbench.cli.running import run_and_print
 from leadbench.cli.train import OverrideOptions

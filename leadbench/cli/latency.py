@@ -17,10 +17,8 @@ from leadbench.cli.options import (
     StrictOption,
     complete_backbones,
     grouped,
-    parse_names,
-    parse_numbers,
-    parse_steps,
 )
+from leadbench.cli.parsing import parse_names, parse_numbers, parse_steps
 from leadbench.cli.running import run_and_print
 from leadbench.plugins.manager import load_plugins
 from leadbench.tasks.latency.assemble import LatencyRequest, open_latency

@@ -201,7 +201,9 @@ def main() -> None:
         from leadbench.core.reading import first_problem
 
         _fail(f"{exc.title}: {first_problem(exc)}")
-    except MemoryError:
+    except (MemoryError, RuntimeError) as exc:
+        if not _ran_out_of_memory(exc):
+            raise
         _fail("out of memory; give --chunk a smaller number, or --jobs")
     except KeyboardInterrupt:
         typer.echo("interrupted; start the same command again to go on", err=True)
@@ -218,6 +220,14 @@ def _fail(message: str) -> NoReturn:
     console.print("error:", style="red", end=" ")
     console.print(" ".join("".join(c if c.isprintable() else " " for c in message).split()), markup=False)
     sys.exit(2)
+
+
+def _ran_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Of the host, or of a device, whose errors are torch's own."""
+    if isinstance(error, MemoryError):
+        return True
+    device = sys.modules.get("leadbench.core.device")  # imported, where something was computed
+    return device is not None and bool(device.is_out_of_memory(error))
 
 
 def _said(error: OSError) -> str:

@@ -20,10 +20,9 @@ from leadbench.cli.options import (
     complete_backbones,
     evaluator_and_folder,
     grouped,
-    parse_losses,
-    parse_numbers,
 )
 from leadbench.cli.outputs import writable
+from leadbench.cli.parsing import parse_losses, parse_numbers
 from leadbench.cli.running import run_and_print
 from leadbench.core.config import InversionConfig, InversionLoss, MTIConfig
 from leadbench.core.errors import unknown_name

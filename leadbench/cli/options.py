@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from leadbench.cli.console import note
 from leadbench.cli.outputs import writable
+from leadbench.cli.parsing import parse_checkpoints, parse_chunk, parse_encoders
 from leadbench.cli.progress import progress
 from leadbench.core.config import T2MConfig
 from leadbench.core.device import AUTO, EVERY, KINDS, PRECISIONS
@@ -21,12 +21,10 @@ from leadbench.core.errors import ConfigError, unknown_name
 from leadbench.core.presets import PRESETS
 from leadbench.plugins.manager import load_plugins
 from leadbench.report.tables.engine import FORMATS, check_format
-from leadbench.tasks.shared.chunks import automatic_chunk
 from leadbench.tasks.shared.protocols import PROTOCOLS
-from leadbench.zoo.assets import Choice, chosen_compute
+from leadbench.zoo.assets import Choice
 from leadbench.zoo.embedded import embedded_dataset, shipped
 
-Number = TypeVar("Number", int, float)
 Command = Callable[..., None]
 
 
@@ -286,12 +284,12 @@ class ProtocolOptions:
         bool, typer.Option("--allow-latent-mismatch", help="Attach a projector of another latent space.")
     ] = False
 
-    def config(self, *, quick: bool, device: str | None = None) -> T2MConfig:
-        """The configuration; ``quick`` unless the options say which. ``device`` is what computes, where it is named."""
+    def config(self, *, quick: bool) -> T2MConfig:
+        """The configuration; ``quick`` unless the options say which."""
         changes: dict[str, Any] = {
             "protocol": check_protocol(self.protocol),
             "seed": self.seed,
-            "chunk": parse_chunk(self.chunk, device),
+            "chunk": parse_chunk(self.chunk),
             "skip_bad_motions": self.skip_bad_motions,
             "allow_latent_mismatch": self.allow_latent_mismatch,
         }
@@ -304,22 +302,6 @@ class ProtocolOptions:
         return T2MConfig.quick(**changes) if wanted else T2MConfig(**changes)
 
 
-def parse_chunk(text: str, device: str | None) -> int:
-    """``--chunk``: a number of at least 1, or ``auto`` for what suits the device.
-
-    Raises:
-        ConfigError: something else.
-
-    >>> parse_chunk("64", None), parse_chunk("auto", "cpu")
-    (64, 128)
-    """
-    if text == AUTO:
-        return automatic_chunk(chosen_compute(device).device)
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"--chunk {text}: must be a whole number of at least 1, or auto")
-    return int(text)
-
-
 def check_protocol(name: str) -> str:
     """The name itself, if there is such a protocol.
 
@@ -329,42 +311,6 @@ def check_protocol(name: str) -> str:
     if name not in PROTOCOLS:
         raise unknown_name("protocol", name, PROTOCOLS, where="--protocol")
     return name
-
-
-def parse_checkpoints(values: list[str] | None) -> dict[str, Path]:
-    """Parse ``NAME=FILE``.
-
-    Raises:
-        ConfigError: no name or no file.
-
-    >>> parse_checkpoints(["mld=a.ckpt"])
-    {'mld': PosixPath('a.ckpt')}
-    """
-    found: dict[str, Path] = {}
-    for value in values or []:
-        name, _, file = value.partition("=")
-        if not name or not file:
-            raise ConfigError(f"--checkpoint {value}: must be NAME=FILE, such as mld=mld_humanml3d.ckpt")
-        found[name] = Path(file)
-    return found
-
-
-def parse_encoders(values: list[str] | None) -> dict[str, str]:
-    """Parse ``NAME`` or ``BACKBONE=NAME``; a name alone speaks to every backbone and stands under an empty key.
-
-    Raises:
-        ConfigError: an empty name.
-
-    >>> parse_encoders(["clip", "mld=minilm"])
-    {'': 'clip', 'mld': 'minilm'}
-    """
-    found = {}
-    for value in values or []:
-        backbone, equals, name = value.rpartition("=")
-        if not name or (equals and not backbone):
-            raise ConfigError(f"--text-encoder {value}: must be NAME or BACKBONE=NAME, such as mld=minilm")
-        found[backbone] = name
-    return found
 
 
 def evaluator_and_folder(evaluator: str) -> tuple[str, Path | None]:
@@ -379,75 +325,6 @@ def evaluator_and_folder(evaluator: str) -> tuple[str, Path | None]:
     if len(folder.parts) > 1 or folder.is_absolute():
         raise ConfigError(f"--evaluator {evaluator}: no folder here, and no evaluator's name (such as guo or tmr)")
     return evaluator, None
-
-
-def parse_names(text: str, option: str = "--backbone") -> tuple[str, ...]:
-    """Parse names separated by commas.
-
-    Raises:
-        ConfigError: there is none.
-
-    >>> parse_names("mld, motionlcm")
-    ('mld', 'motionlcm')
-    """
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
-        raise ConfigError(f"{option} {text!r}: no name given")
-    return names
-
-
-def parse_numbers(text: str, kind: type[Number], option: str) -> list[Number]:
-    """Parse ``1,2,4``.
-
-    Raises:
-        ConfigError: not a comma-separated list of numbers.
-
-    >>> parse_numbers("1,2,4", int, "--steps")
-    [1, 2, 4]
-    """
-    try:
-        values = [kind(part) for part in text.split(",") if part.strip()]
-        if not all(math.isfinite(value) for value in values):
-            raise ValueError(text)
-    except (ValueError, OverflowError) as exc:
-        raise ConfigError(f"{option} {text!r}: must be numbers separated by commas, such as 1,2,4") from exc
-    if not values:
-        raise ConfigError(f"{option}: no value given")
-    return values
-
-
-def parse_steps(text: str | None) -> dict[str | None, list[int]]:
-    """Parse ``--steps``: ``1,2,4`` speaks to few-step backbones (key None), ``mld=10,50`` to one by name.
-
-    Several parts are separated by semicolons or spaces.
-
-    Raises:
-        ConfigError: not whole numbers of at least 1.
-
-    >>> parse_steps("1,2,4;mld=10,50")
-    {None: [1, 2, 4], 'mld': [10, 50]}
-    """
-    steps: dict[str | None, list[int]] = {}
-    for part in (text or "").replace(";", " ").split():
-        name, equals, values = part.rpartition("=")
-        numbers = parse_numbers(values, int, "--steps")
-        if min(numbers) < 1:
-            raise ConfigError(f"--steps {part}: steps must be at least 1")
-        steps[name if equals else None] = numbers
-    return steps
-
-
-def parse_losses(text: str, known: Mapping[str, object] | tuple[str, ...]) -> tuple[Any, ...]:
-    """Parse names of losses separated by commas.
-
-    Raises:
-        UnknownNameError: there is no such loss.
-    """
-    chosen = parse_names(text, "--losses")
-    for loss in chosen:
-        if loss not in known:
-            raise unknown_name("loss", loss, known, where="--losses")
-    return chosen
 
 
 def embedded(models: Path | None) -> tuple[Path, Path]:

@@ -21,10 +21,8 @@ from leadbench.cli.options import (
     complete_tasks,
     evaluator_and_folder,
     grouped,
-    parse_names,
-    parse_numbers,
-    parse_steps,
 )
+from leadbench.cli.parsing import parse_names, parse_numbers, parse_steps
 from leadbench.cli.running import run_and_print
 from leadbench.core.errors import ConfigError
 from leadbench.plugins.manager import load_plugins
@@ -113,7 +111,7 @@ def run(
         metrics=tuple(measure.metric or ()),
         notes=(NOTE,) if embedded else (),
         self_test=not measure.skip_self_test,
-        config=protocol.config(quick=embedded, device=assets.device),
+        config=protocol.config(quick=embedded),
     )
     check_task(measure.task, assets)
     recipe = Recipe(measure.task, request, assets.choice(folder))

@@ -7,15 +7,9 @@ from typing import Annotated
 
 import typer
 
-from leadbench.cli.options import (
-    AssetOptions,
-    ProjectorOption,
-    complete_backbones,
-    grouped,
-    parse_names,
-    parse_steps,
-)
+from leadbench.cli.options import AssetOptions, ProjectorOption, complete_backbones, grouped
 from leadbench.cli.outputs import writable
+from leadbench.cli.parsing import parse_names, parse_steps
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.tasks.shared.runner import Recipe
 from leadbench.tasks.t2m.strips import draw_comparison

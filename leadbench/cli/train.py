@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from leadbench.cli.options import DatasetOptions, PresetOption, SkipBadOption, complete_backbones, grouped
+from leadbench.cli.parsing import parse_batch
 from leadbench.cli.progress import figures_text, progress
+from leadbench.core.device import AUTO, free_cached_memory, is_out_of_memory
 from leadbench.core.errors import ConfigError
 from leadbench.core.files import require_output
 from leadbench.core.overrides import override
@@ -59,6 +62,15 @@ class TrainOptions:
     checkpoint_seconds: Annotated[
         float, typer.Option("--checkpoint-seconds", min=0, help="Least time between two checkpoints.")
     ] = 60.0
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            "--batch",
+            help="Instead of the preset's; auto: the preset's, in parts whose gradients are averaged where memory runs "
+            "out.",
+            show_default=False,
+        ),
+    ] = None
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile transformer stacks (torch.compile); for long trainings.")
     ] = False
@@ -75,7 +87,7 @@ class _Call:
 
     def run(self, train: Callable[[Workshop, Opened], Path]) -> None:
         """Open everything, train, print where the weights are."""
-        chosen = self.overrides.preset(self.options.preset, self.stage)
+        chosen = self._preset()
         opened = open_assets(self.assets.choice(), strict=self.assets.strict_plugins)
         require_output(opened.models.folder, "--models")
         with progress() as reporter:
@@ -90,8 +102,32 @@ class _Call:
                 say=lambda line: typer.echo(line, err=True),
                 compile=self.options.compile,
             )
-            path = train(shop, opened)
+            path = self._fitting(shop, partial(train, shop, opened))
         typer.echo(f"wrote {path}")
+
+    def _preset(self) -> Preset:
+        batch = None if self.options.batch is None else parse_batch(self.options.batch)
+        chosen = self.overrides.preset(self.options.preset, self.stage)
+        return chosen if batch is None else override(chosen, self.stage, [f"loop.batch={batch}"])
+
+    def _fitting(self, shop: Workshop, train: Callable[[], Path]) -> Path:
+        """Train; with ``--batch auto`` in batches of half the size, and twice as many a step, where memory runs out."""
+        while True:
+            try:
+                return train()
+            except (MemoryError, RuntimeError) as exc:
+                loop = getattr(shop.preset, self.stage).loop
+                if not is_out_of_memory(exc):
+                    raise
+                if self.options.batch != AUTO or loop.batch < 2:
+                    raise ConfigError(
+                        f"{self.stage}: out of memory at a batch of {loop.batch}; give --batch auto, or less"
+                    ) from exc
+                batch, count = loop.batch // 2, 2 * loop.accumulate
+            free_cached_memory()
+            shop.say(f"{self.stage}: out of memory at a batch of {loop.batch}; trying {count} x {batch}")
+            halved = [f"loop.batch={batch}", f"loop.accumulate={count}"]
+            shop.preset, shop.replace = override(shop.preset, self.stage, halved), True
 
 
 @grouped

@@ -203,7 +203,7 @@ class MTIConfig(FrozenModel):
     learning_rates: tuple[PositiveFloat, ...] = (0.1, 0.3, 1.0)  # candidates; each loss takes the best on validation
     selection_motions: int = Field(32, gt=1)
     split: str = "test"
-    chunk: int = Field(128, gt=0)
+    chunk: int | None = Field(None, gt=0)  # None: what suits the device
     skip_bad_motions: bool = False
 
 
@@ -228,7 +228,7 @@ class StructureConfig(FrozenModel):
     verbs: int = Field(12, gt=1)
     resamples: int = Field(2000, gt=0)
     perplexity: float = Field(30.0, gt=0)
-    chunk: int = Field(128, gt=0)
+    chunk: int | None = Field(None, gt=0)  # None: what suits the device
     skip_bad_motions: bool = False
 
 
@@ -415,7 +415,7 @@ class T2MConfig(FrozenModel):
     multimodality_repeats: int = Field(30, gt=1)
     multimodality_pairs: int = Field(10, gt=0)
     multimodality_replications: int | None = Field(None, ge=0)  # None: in every replication
-    chunk: int = Field(128, gt=0)
+    chunk: int | None = Field(None, gt=0)  # None: what suits the device
     split: str = "test"
     skip_bad_motions: bool = False
     allow_latent_mismatch: bool = False

@@ -50,8 +50,8 @@ class Compute:
 
     @property
     def accelerated(self) -> bool:
-        """Whether the device is another one than the CPU, which works while Python goes on."""
-        return self.device.type != "cpu"
+        """Whether asking the device for a number is a wait (:func:`accelerated`)."""
+        return accelerated(self.device)
 
     @contextmanager
     def networks(self) -> Iterator[None]:
@@ -229,6 +229,23 @@ def peak_memory(device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 2**10
+
+
+def free_cached_memory() -> None:
+    """Give back what the allocator of a GPU keeps for later."""
+    if torch.cuda.is_available():  # pragma: cuda
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an exception tells that memory, of the host or of a device, ran out.
+
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("shapes do not fit"))
+    (True, False)
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 def processor_name() -> str:

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leadbench.core.device import sent
+
 _LOW = 0xFFFFFFFF
 _ROUNDS = 10
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
@@ -22,7 +24,7 @@ _WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 
 _LAYERS = 256
 _EDGE = 3.6541528853610088  # where the ziggurat's tail begins
-_TAIL_TRIES = 8  # of which each is accepted with a probability of 0.93; none in eight: once in 1e12 draws
+_TAIL_TRIES = 8  # each is accepted with a probability of about 1 - 1 / _EDGE^2 = 0.93
 
 
 def philox_words(keys: Tensor, count: int) -> Tensor:
@@ -60,8 +62,9 @@ def philox_normals(keys: Tensor, count: int) -> Tensor:
         count: numbers of each stream.
 
     Returns:
-        [B, count] float32 on the device of the keys. Equal to NumPy's bits, but for about one draw in 1e9, whose
-        rejection hangs on the last bit of an exponential.
+        [B, count] float32 on the device of the keys. Equal to NumPy's bits, but for a last bit of some numbers beyond
+        3.65, whose logarithm another library rounds, and, as rarely as an exponential falls between two roundings, for
+        a rejection.
     """
     length = -(-(count + count // 16 + 64) // 8) * 8  # 2 % of the draws take a second word
     words = philox_words(keys, length + 2 * _TAIL_TRIES)
@@ -75,7 +78,7 @@ def philox_normals(keys: Tensor, count: int) -> Tensor:
 
 def _judged(words: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
     """For every word as the first of a draw: its value, where the next draw begins, and whether there is a value."""
-    widths, bounds, heights = (table.to(words.device) for table in _tables())
+    widths, bounds, heights = _tables_on(words.device)
     first = words[:, :length]
     layer, whole = first & 0xFF, (first >> 9) & 0x7FFFFF
     sizes = whole.float() * widths[layer]
@@ -141,6 +144,13 @@ def _signed(value: int) -> int:
 
 def _density(x: float) -> float:
     return math.exp(-0.5 * x * x)
+
+
+@cache
+def _tables_on(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """The tables on a device, sent once."""
+    widths, bounds, heights = (sent(table, device) for table in _tables())
+    return widths, bounds, heights
 
 
 @cache

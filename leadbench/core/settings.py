@@ -20,6 +20,7 @@ from leadbench.core.toml import flat, read_toml
 
 FILE = "leadbench.toml"
 PREFIX = "LEADBENCH_"
+_PATHS = ("cache", "glove", "datasets.", "encoders.")  # keys whose values may be paths
 _ELSEWHERE = frozenset({"CONFIG", "GOLDEN"})  # variables that are no keys: this file's name, and the tests' folder
 
 
@@ -81,7 +82,7 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
 
 def _from_file(key: str, value: Any, folder: Path) -> Any:
     """Paths of a file are relative to it; an encoder may be a hub name, left alone unless such a folder exists."""
-    if not isinstance(value, str) or Path(value).is_absolute():
+    if not isinstance(value, str) or not key.startswith(_PATHS) or Path(value).is_absolute():
         return value
     if key.startswith("encoders.") and not _exists(folder / value):
         return value

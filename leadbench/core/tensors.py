@@ -49,7 +49,7 @@ def mask_of(lengths: Sequence[int], device: torch.device | str = "cpu", frames: 
     """
     frames = max(lengths) if frames is None else frames
     there = sent(torch.tensor(list(lengths)), device)
-    return _remember(torch.arange(frames, device=device)[None, :] < there[:, None], list(lengths))
+    return _remember(torch.arange(frames, device=device)[None, :] < there[:, None], lengths)
 
 
 def host_lengths(mask: Tensor) -> list[int]:
@@ -91,8 +91,8 @@ def full_mask(rows: int, width: int, device: torch.device | str = "cpu") -> Tens
 _KNOWN = "_leadbench_lengths"  # on a mask: its lengths. Masks are never changed where they are.
 
 
-def _remember(mask: Tensor, lengths: list[int]) -> Tensor:
-    setattr(mask, _KNOWN, lengths)
+def _remember(mask: Tensor, lengths: Sequence[int]) -> Tensor:
+    setattr(mask, _KNOWN, [min(max(0, length), mask.shape[1]) for length in lengths])
     return mask
 
 

@@ -13,7 +13,7 @@ from leadbench.data.check import Inspection, check_folder
 from leadbench.data.format import HUMANML3D_NAN
 from leadbench.doctor.diagnosis import Diagnosis
 from leadbench.plugins.manager import load_plugins
-from leadbench.tasks.shared.chunks import ChunkedWork
+from leadbench.tasks.shared.chunks import chunked_work
 from leadbench.tasks.shared.scoring import make_reference, score
 from leadbench.tasks.shared.selftest import PUBLISHED_IDS, run_self_test
 from leadbench.zoo.assets import Choice, Opened, locate_dataset, open_assets
@@ -94,7 +94,7 @@ def _self_test(opened: Opened, evaluator: Evaluator) -> Iterator[Diagnosis]:
     config = T2MConfig()
     try:
         samples, report = opened.dataset.load(config.split, skip_bad=True)
-        chunks = ChunkedWork(config.chunk)
+        chunks = chunked_work(config.chunk, evaluator)
         reference = make_reference(evaluator, samples, config, 0, chunks)
     except LeadbenchError as exc:
         yield Diagnosis("real motions", "cannot be scored", str(exc))

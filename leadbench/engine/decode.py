@@ -47,13 +47,11 @@ class DecodeEngine:
         return features
 
     def _by_rows(self, features: Tensor, memory: Tensor, lengths: list[int]) -> None:
-        """Fill features [B, F, D]. On a CPU only real frames are copied."""
+        """Fill features [B, F, D], which are 0. On a CPU only real frames are copied."""
         for tokens, rows in self._buckets(lengths, ROWS):
             frames = self._frames(memory[rows], tokens)[:, : features.shape[1]].to(features.dtype)
             for row, motion in zip(rows, frames, strict=True):
                 features[row, : lengths[row]] = motion[: lengths[row]]
-        for motion, length in zip(features, lengths, strict=True):
-            motion[length:] = 0
 
     def _at_once(self, features: Tensor, memory: Tensor, lengths: list[int]) -> None:
         """Fill features [B, F, D]. Elsewhere a bucket is one gather and one scatter, whose rows were sent before the

@@ -9,8 +9,8 @@ the driver as soon as a tensor is asked for.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ContextDecorator, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator, ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -118,6 +118,26 @@ class Pretended(TorchDispatchMode):
             self.to_device += sum(t.nbytes for t in tensors)
         elif into_device:
             self.to_device += args[1].nbytes
+
+
+@contextmanager
+def waits_inside(mode: Pretended, *methods: tuple[type, str]) -> Iterator[list[int]]:
+    """Within it, waits inside of each call of some methods, given as a class and a name."""
+    found: list[int] = []
+
+    def watched(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(*arguments: Any, **options: Any) -> Any:
+            before = sum(mode.waits.values())
+            made = plain(*arguments, **options)
+            found.append(sum(mode.waits.values()) - before)
+            return made
+
+        return counting
+
+    with ExitStack() as stack:
+        for owner, name in methods:
+            stack.enter_context(patch.object(owner, name, watched(getattr(owner, name))))
+        yield found
 
 
 def _unwrapped(x: Any) -> Any:

@@ -98,7 +98,7 @@ def train_backbone(shop: Workshop, plugins: Plugins, name: str) -> Path:
         ConfigError: the backbone does not implement ``TrainableBackbone``.
     """
     stage = shop.preset.diffusion
-    with shop.initial(stage, f"backbone-{name}"):
+    with shop.initial(stage, f"backbone-{name}"), shop.store.untrained(f"backbone-{name}"):
         backbone = plugins.backbone(name, shop.store)
     if not isinstance(backbone, TrainableBackbone) or not isinstance(backbone.network, nn.Module):
         raise ConfigError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -81,6 +82,7 @@ class ModelStore:
         self._spaces: dict[str, LoadedAutoencoder] = {}
         self._used: dict[str, Path] = {}
         self._notes: dict[str, str] = {}
+        self._untrained: set[str] = set()
 
     def at(self, compute: Compute) -> ModelStore:
         """Another store of the same folder, whose models are elsewhere."""
@@ -213,6 +215,15 @@ class ModelStore:
         found = self.catalog.preferred(stage, preferred)
         return self.denoiser(f"{stage}-{preferred}" if found is None else found.name)
 
+    @contextmanager
+    def untrained(self, name: str) -> Iterator[None]:
+        """While inside, :meth:`load_into` leaves this name's network as it is: a training begins at the start."""
+        self._untrained.add(name)
+        try:
+            yield
+        finally:
+            self._untrained.discard(name)
+
     def load_into(self, name: str, network: nn.Module) -> bool:
         """Load the weights of ``name`` into a network of a plugin's own, in eval mode; False if there are none yet.
 
@@ -221,7 +232,7 @@ class ModelStore:
             WeightsError: they do not fit the network.
         """
         network.eval().requires_grad_(False).to(self.device)
-        if not self.has(name):
+        if name in self._untrained or not self.has(name):
             return False
         tensors, card = self._load(name)
         self._check_latent(name, card)

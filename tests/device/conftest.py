@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import command
 import pytest
 
-from leadbench.cli.main import main
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.testing.pretended import Pretended, pretended_device
@@ -33,14 +32,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def call(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(corpus: Path) -> Call:
     """Run a command on the corpus with the shipped models; its exit code."""
 
     def call(*arguments: object, models: Path | None = None) -> int:
-        assets = ("--dataset", corpus, "--models", models or shipped().folder)
-        monkeypatch.setattr(sys, "argv", ["leadbench", *map(str, (*arguments, *assets))])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return int(stopped.value.code or 0)
+        return command.call(*arguments, "--dataset", corpus, "--models", models or shipped().folder)
 
     return call

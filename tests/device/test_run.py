@@ -13,7 +13,7 @@ from leadbench_motionlcm.backbone import MotionLCMBackbone
 from leadbench.results.records import Record
 from leadbench.results.store import RunStore
 from leadbench.tasks.shared.chunks import ChunkedWork
-from leadbench.testing.pretended import Pretended, pretended_device
+from leadbench.testing.pretended import Pretended, pretended_device, waits_inside
 from tests.device.conftest import Call
 
 RUN = ("--backbone", "mld,motionlcm", "--steps", "2;mld=3", "--replications", "1", "--skip-self-test")
@@ -72,39 +72,14 @@ def test_precision_bf16_computes_something_near(call: Call, pretended: Pretended
     assert {record.compute.precision for record in rounded if record.compute} == {"bf16"}
 
 
-class Watch:
-    """Counts waits inside of calls."""
-
-    def __init__(self, mode: Pretended, patch: pytest.MonkeyPatch) -> None:
-        self._mode, self._patch = mode, patch
-        self.waits: dict[str, list[int]] = {}
-        self.bytes: list[tuple[int, int]] = []
-
-    def of(self, owner: type, method: str, name: str) -> None:
-        """Count from now on the waits inside of each call of a method."""
-        plain = getattr(owner, method)
-
-        def watched(*arguments: object, **options: object) -> object:
-            before = sum(self._mode.waits.values())
-            made = plain(*arguments, **options)
-            self.waits.setdefault(name, []).append(sum(self._mode.waits.values()) - before)
-            return made
-
-        self._patch.setattr(owner, method, watched)
-
-
-def test_nothing_waits_in_loops_and_chunks(
-    call: Call, pretended: Pretended, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    watch = Watch(pretended, monkeypatch)
-    watch.of(MLDBackbone, "sample", "loop")
-    watch.of(MotionLCMBackbone, "sample", "loop")
-    watch.of(ChunkedWork, "_one", "chunk")
-    assert call("run", *RUN, *QUICK, "--metric", "jerk", "--controls", "--out", tmp_path) == 0
-    assert len(watch.waits["loop"]) >= 4
-    assert set(watch.waits["loop"]) == {0}
-    assert len(watch.waits["chunk"]) > len(watch.waits["loop"])
-    assert max(watch.waits["chunk"]) == 0
+def test_nothing_waits_in_loops_and_chunks(call: Call, pretended: Pretended, tmp_path: Path) -> None:
+    loops = waits_inside(pretended, (MLDBackbone, "sample"), (MotionLCMBackbone, "sample"))
+    with loops as per_loop, waits_inside(pretended, (ChunkedWork, "_one")) as per_chunk:
+        assert call("run", *RUN, *QUICK, "--metric", "jerk", "--controls", "--out", tmp_path) == 0
+    assert len(per_loop) >= 2
+    assert set(per_loop) == {0}
+    assert len(per_chunk) > len(per_loop)
+    assert set(per_chunk) == {0}
 
 
 def test_a_replication_copies_embeddings_and_little_else(call: Call, pretended: Pretended, tmp_path: Path) -> None:

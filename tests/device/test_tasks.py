@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import call as plain_call
 
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.generation.inversion import Inverter
-from leadbench.testing.pretended import Pretended, pretended_device
+from leadbench.testing.pretended import Pretended, pretended_device, waits_inside
 from tests.device.conftest import Call
-from tests.device.test_run import Watch, records, same
+from tests.device.test_run import records, same
 
 MTI = ("mti", "run", "--motions", "4", "--replications", "1", "--learning-rates", "0.3")
 
@@ -26,12 +27,9 @@ def on_both(call: Call, out: Path, *command: object) -> None:
 def test_inversion_has_the_cpus_words_and_no_step_waits(call: Call, tmp_path: Path) -> None:
     command = (*MTI, "--losses", "feat,mld,lead")
     assert call(*command, "--device", "cpu", "--out", tmp_path / "cpu") == 0
-    with pytest.MonkeyPatch.context() as patch, pretended_device() as mode:
-        watch = Watch(mode, patch)
-        watch.of(Inverter, "loss", "step")
+    with pretended_device() as mode, waits_inside(mode, (Inverter, "loss")) as per_step:
         assert call(*command, "--out", tmp_path / "lazy") == 0
-    assert len(watch.waits["step"]) == 60
-    assert set(watch.waits["step"]) == {0}
+    assert per_step == [0] * 60
     # 20 steps of Adam on words that are compared through the whole chain
     same(records(tmp_path / "cpu"), records(tmp_path / "lazy"), relative=2e-3)
 
@@ -81,19 +79,12 @@ def test_strips(call: Call, corpus: Path, pretended: Pretended, tmp_path: Path) 
 
 
 def test_latency_of_shipped_and_of_random_models(
-    pretended: Pretended, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pretended: Pretended, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import sys
-
-    from leadbench.cli.main import main
-
     for preset in ("micro", "tiny"):
         command = ("latency", "--preset", preset, "--backbone", "mld,motionlcm", "--steps", "1;mld=2", "--batch", "2")
         options = ("--rounds", "1", "--frames", "40", "--out", str(tmp_path / preset))
-        monkeypatch.setattr(sys, "argv", ["leadbench", *command, *options])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        assert not stopped.value.code
+        assert plain_call(*command, *options) == 0
         assert "Computed on lazy" in capsys.readouterr().out
         assert {r.compute.device for r in records(tmp_path / preset) if r.compute} == {"lazy:0"}
 

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from command import call
 from safetensors.torch import load_file
 
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
-from leadbench.testing.pretended import Pretended, pretended_device
+from leadbench.testing.pretended import Pretended, pretended_device, waits_inside
 from leadbench.training.loop import Trainer
 from leadbench.zoo.files import load_card
-from tests.device.conftest import Call
-from tests.device.test_run import Watch
 
 STAGES = (
     ("autoencoder", "autoencoder"),
@@ -48,16 +47,8 @@ def on_cpu(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(small: Path, stage: str, models: Path, *options: str, steps: tuple[str, ...] = THREE) -> int:
     """Run ``leadbench train``."""
-    import sys
-
-    from leadbench.cli.main import main
-
     command = ("train", *stage.split(), *steps, "--dataset", small, "--models", models, *options)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["leadbench", *map(str, command)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-    return int(stopped.value.code or 0)
+    return call(*command)
 
 
 def difference(here: Path, there: Path) -> float:
@@ -78,11 +69,9 @@ def test_three_steps_give_the_cpus_weights(
 ) -> None:
     models = tmp_path / "models"
     shutil.copytree(on_cpu, models, ignore=shutil.ignore_patterns(f"{name}.*", "checkpoints"))
-    with pytest.MonkeyPatch.context() as patch:
-        watch = Watch(pretended, patch)
-        watch.of(Trainer, "_step", "step")
+    with waits_inside(pretended, (Trainer, "_step")) as per_step:
         assert train(small, stage, models) == 0
-    assert watch.waits["step"] == [0, 0, 0]
+    assert per_step == [0, 0, 0]
     assert difference(on_cpu / f"{name}.safetensors", models / f"{name}.safetensors") < 1e-5
     card = load_card(models / f"{name}.safetensors")
     assert card.provenance["compute"]["device"] == "lazy:0"
@@ -216,7 +205,7 @@ def test_a_model_without_transformers_cannot_be_compiled(
     assert "--compile: this model has no transformer to compile" in capsys.readouterr().err
 
 
-def test_every_command_knows_the_device(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_knows_the_device(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("run --backbone mld", "score --motions .", "mti run", "structure", "generate walk"):
-        assert call(*command.split(), "--device", "gpu") == 2
+        assert call(*command.split(), "--dataset", corpus, "--device", "gpu") == 2
         assert "--device gpu: no such device (allowed: auto, cpu, cuda" in capsys.readouterr().err

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bvh_files import write_bnr_like
+from command import call
 
-from leadbench.cli.main import main
 from leadbench.results.details import T2MDetails
 from leadbench.results.records import Record
 from leadbench.results.store import RunStore
@@ -25,15 +24,6 @@ STAGES = (
     ("projector", "--variant", "no-align"),
 )
 RUN = ("--backbone", "mld,motionlcm", "--steps", "1,2;mld=3", "--replications", "2", "--controls")
-
-
-def call(*arguments: object) -> int:
-    """Run the command line in this process; its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["leadbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-    return int(stopped.value.code or 0)
 
 
 @pytest.fixture(scope="module")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import leadbench_motionclip
 import pytest
 import torch
+from command import call
 from fakes import FakeAutoencoder, FakeTextEncoder
 from folders import write_folder
 from leadbench_motionclip.backbone import MotionCLIPBackbone, load
 from torch.nn.functional import cosine_similarity
 
-from leadbench.cli.main import main
 from leadbench.core.config import LoopConfig
 from leadbench.core.contracts import Backbone, DenoisingBackbone, TextEncoder
 from leadbench.core.errors import LatentMismatchError, WeightsError
@@ -172,15 +171,6 @@ def test_resuming_is_that_of_the_shared_loop(dataset: HumanML3DFolder, tmp_path:
 
 
 # ------------------------------------------------------------------------------- the command line, with minilm
-
-
-def call(*arguments: object) -> int:
-    """Run the command line in this process; its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["leadbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-    return int(stopped.value.code or 0)
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from leadbench.tasks.mti.styles import (
     styled_motions,
 )
 from leadbench.tasks.mti.task import MTITask
-from leadbench.tasks.shared.chunks import ChunkedWork
+from leadbench.tasks.shared.chunks import chunked_work
 from leadbench.tasks.shared.identity import inputs_identity
 from leadbench.tasks.shared.opening import open_evaluator
 from leadbench.tasks.shared.scoring import embed_drawn
@@ -104,7 +104,8 @@ def with_styles(task: MTITask, root: Path, styles: Sequence[str]) -> MTITask:
     labels, dataset, evaluator, config = load_labels(root), task.dataset, task.evaluator, task.config
     samples = [s for split in ("train", config.split) for s in dataset.load(split, skip_bad=config.skip_bad_motions)[0]]
     drawn = draw(samples, config.seed, 0)
-    real = styled_motions([item.id for item in drawn], embed_drawn(evaluator, drawn, ChunkedWork(config.chunk)), labels)
+    embedded = embed_drawn(evaluator, drawn, chunked_work(config.chunk, evaluator))
+    real = styled_motions([item.id for item in drawn], embedded, labels)
     common = _common_styles(real)
     real = real.only(common)
     there = {label_of(labels, name).style for name in dataset.ids(config.split)} & common

@@ -30,7 +30,7 @@ from leadbench.generation.pipeline import decode_latents, realign
 from leadbench.results.details import MTIDetails
 from leadbench.results.records import Record, record_key
 from leadbench.results.rows import REAL, Row
-from leadbench.tasks.shared.chunks import ChunkedWork
+from leadbench.tasks.shared.chunks import chunked_work
 from leadbench.tasks.shared.scoring import Reference, embed_checked, make_reference, score
 from leadbench.tasks.shared.units import Progress, Task, Unit, silent
 from leadbench.zoo.files import read_tensors, save_tensors
@@ -258,7 +258,8 @@ class MTITask(Task):
 
     def _reference(self, exemplars: Sequence[Exemplar], replication: int) -> Reference:
         samples = [item.samples[0] for item in exemplars]
-        return make_reference(self.evaluator, samples, self._scoring, replication, ChunkedWork(self.config.chunk))
+        chunks = chunked_work(self.config.chunk, self.evaluator)
+        return make_reference(self.evaluator, samples, self._scoring, replication, chunks)
 
     @torch.no_grad()
     def _sample(self, vectors: Tensor, exemplars: Sequence[Exemplar], reference: Reference, replication: int) -> Latent:
@@ -318,7 +319,7 @@ class MTITask(Task):
                 guidance=self.backbone.default_guidance(steps),
                 learning_rate=learning_rate,
             ),
-            chunk_size=self.config.chunk,
+            chunk_size=len(self.exemplars),
         )
 
 

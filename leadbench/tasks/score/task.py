@@ -29,7 +29,7 @@ from leadbench.motion.uniform import Mode
 from leadbench.results.details import ScoreDetails
 from leadbench.results.records import Record, record_key
 from leadbench.results.rows import REAL, Row
-from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, pool_for
+from leadbench.tasks.shared.chunks import Chunk, chunked_work
 from leadbench.tasks.shared.identity import inputs_identity
 from leadbench.tasks.shared.opening import open_evaluator
 from leadbench.tasks.shared.scoring import embed, make_reference, reduced_settings, score
@@ -121,7 +121,7 @@ class ScoreTask(Task):
     name: str = "score"
 
     def __post_init__(self) -> None:
-        self._chunks = ChunkedWork(self.config.chunk, pool=pool_for(self.samples, self.evaluator))
+        self._chunks = chunked_work(self.config.chunk, self.evaluator, self.samples)
         names = list(self.motions.features)
         self._rows = {name: row for row, name in enumerate(names)}
         self._frames = FramePool([self.motions.features[name] for name in names], place_of(self.evaluator))

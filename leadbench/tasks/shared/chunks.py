@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 
 from leadbench.core.contracts import Evaluator
-from leadbench.core.device import accelerated, free_memory, place_of
+from leadbench.core.device import accelerated, free_cached_memory, free_memory, is_out_of_memory, place_of
 from leadbench.core.errors import ConfigError
 from leadbench.core.tensors import MotionSample
 from leadbench.data.frames import SamplePool
@@ -59,13 +59,14 @@ class Chunk:
 Work = Callable[[Chunk], None]
 
 
-def cut_chunks(drawn: Sequence[Sized], size: int) -> list[Chunk]:
+def cut_chunks(drawn: Sequence[Sized], size: int, least: int = LEAST_CHUNKS) -> list[Chunk]:
     """Cut a replication into chunks of at most ``size``, sorted by (length, id) so that little is padded.
 
-    There are some eight at least, unless that made them small: with five, of two workers one would wait for the last.
+    There are some ``least`` at least, unless that made them small: with five, of two workers one would wait for the
+    last.
     """
     order = sorted(range(len(drawn)), key=lambda i: (drawn[i].length, drawn[i].id))
-    size = min(size, max(SMALL, -(-len(order) // LEAST_CHUNKS)))
+    size = min(size, max(SMALL, -(-len(order) // least)))
     return [Chunk(tuple(order[start : start + size])) for start in range(0, len(order), size)]
 
 
@@ -75,13 +76,14 @@ class ChunkedWork:
 
     With several ``workers``, chunks are worked on at once, each in a thread with its share of torch's threads. One
     chunk's Python runs beside another's products, and no product waits for a second thread, so all stages overlap.
-    Work must then stand being called by several threads. ``pool`` holds the frames of the drawn motions where they are
-    worked on, on an accelerator.
+    Work must then stand being called by several threads. ``least`` is as :func:`cut_chunks` takes it; ``pool`` holds
+    the frames of the drawn motions where they are worked on, on an accelerator.
     """
 
     size: int
     workers: int = 1
     pool: SamplePool | None = None
+    least: int = LEAST_CHUNKS
 
     def run(self, drawn: Sequence[Sized], work: Work) -> None:
         """Call ``work`` until every row of ``drawn`` is done; a chunk that ran out of memory is done again in halves.
@@ -97,7 +99,7 @@ class ChunkedWork:
         sized = [
             (sum(drawn[i].length for i in chunk.rows), work, chunk)
             for drawn, work in jobs
-            for chunk in cut_chunks(drawn, self.size)
+            for chunk in cut_chunks(drawn, self.size, self.least)
         ]
         pending = [(work, chunk) for _, work, chunk in sorted(sized, key=lambda job: -job[0])]
         if self.workers > 1 and len(pending) > 1:
@@ -145,8 +147,7 @@ class ChunkedWork:
                     raise ConfigError(f"out of memory with one motion at a time: {reason}") from exc
                 self.size = half = (len(chunk.rows) + 1) // 2
                 pending[:0] = [Chunk(chunk.rows[:half]), Chunk(chunk.rows[half:])]
-                if torch.cuda.is_available():  # pragma: cuda
-                    torch.cuda.empty_cache()
+                free_cached_memory()
 
 
 def chunk_workers(parts: Sequence[object]) -> int:
@@ -157,6 +158,25 @@ def chunk_workers(parts: Sequence[object]) -> int:
     if any(accelerated(place_of(part)) for part in parts if hasattr(part, "motion")):
         return 1  # which is kept busy by one thread that does not wait for it
     return min(torch.get_num_threads(), MOST_WORKERS)
+
+
+def chunked_work(
+    size: int | None, evaluator: Evaluator, samples: Sequence[MotionSample] = (), parts: Sequence[object] = ()
+) -> ChunkedWork:
+    """Chunks as they suit the device of an evaluator: on a CPU several at once, on an accelerator as large as they may.
+
+    Args:
+        size: motions of a chunk; None: by the device.
+        samples: real motions, whose frames an accelerator keeps.
+        parts: what works on chunks beside the evaluator, if it may work on several at once.
+    """
+    place = place_of(evaluator)
+    return ChunkedWork(
+        automatic_chunk(place) if size is None else size,
+        workers=chunk_workers([evaluator, *parts]) if parts else 1,
+        pool=pool_for(samples, evaluator) if samples else None,
+        least=1 if accelerated(place) else LEAST_CHUNKS,
+    )
 
 
 def pool_for(samples: Sequence[MotionSample], evaluator: Evaluator) -> SamplePool | None:
@@ -173,14 +193,3 @@ def _shared_threads(workers: int) -> Iterator[int]:
         yield max(1, before // workers)
     finally:
         torch.set_num_threads(before)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether an exception tells that memory, of the host or of a device, ran out.
-
-    >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("shapes do not fit"))
-    (True, False)
-    """
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
-        return True
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)

@@ -40,7 +40,7 @@ from leadbench.report.figures.spaces import Panel, draw_spaces
 from leadbench.results.details import StructureDetails
 from leadbench.results.records import Record, Run, record_key
 from leadbench.results.rows import Row
-from leadbench.tasks.shared.chunks import Chunk, ChunkedWork
+from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, automatic_chunk
 from leadbench.tasks.shared.units import Task, Unit
 from leadbench.tasks.structure.action_labels import ActionLabels, find_labels, recordings_of, same_clip
 from leadbench.tasks.structure.table import panel_title, verdict
@@ -167,6 +167,10 @@ class StructureTask(Task):
         return [i for i, item in enumerate(self._drawn) if item.id in self.labels.by_id]
 
     @cached_property
+    def _chunks(self) -> ChunkedWork:
+        return ChunkedWork(self.config.chunk or automatic_chunk(place_of(self.autoencoder)))
+
+    @cached_property
     def _classes(self) -> Tensor:
         names = list(self.labels.counts)
         return torch.tensor([names.index(self.labels.by_id[self._drawn[i].id]) for i in self._counted])
@@ -212,7 +216,7 @@ class StructureTask(Task):
             latents.index_copy_(0, indices(chunk.rows, place), means)
             codes.update(zip(chunk.rows, self.projector.project(Latent.full(means)).aligned.cpu(), strict=True))
 
-        ChunkedWork(self.config.chunk).run(self._drawn, work)
+        self._chunks.run(self._drawn, work)
         return latents.flatten(1).cpu().double(), torch.stack([codes[i] for i in range(len(codes))]).double()
 
     # ------------------------------------------------------------------ what is measured
@@ -273,7 +277,7 @@ class StructureTask(Task):
             seed=self.config.seed,
             metrics=metrics,
             details=self._details(row, intervals),
-            chunk_size=self.config.chunk,
+            chunk_size=self._chunks.size,
         )
 
     def _as_recorded(self, row: Row) -> Row:

@@ -27,7 +27,7 @@ from leadbench.metrics.bundled import latent_norm, skating_ratio
 from leadbench.results.details import T2MDetails
 from leadbench.results.records import Record, record_key
 from leadbench.results.rows import REAL, Row
-from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, chunk_workers, pool_for
+from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, chunked_work, pool_for
 from leadbench.tasks.shared.controls import (
     LatentStatistics,
     derangement,
@@ -320,8 +320,8 @@ class T2MTask(Task):
     @cached_property
     def _chunks(self) -> ChunkedWork:
         backbones = [entry.backbone for entry in self.entries]
-        workers = chunk_workers([self.evaluator, *backbones, *self.autoencoders.values()])
-        return ChunkedWork(self.config.chunk, workers, pool_for(self._samples, self.evaluator))
+        parts = [*backbones, *self.autoencoders.values()]
+        return chunked_work(self.config.chunk, self.evaluator, self._samples, parts)
 
     @cached_property
     def _samples(self) -> Sequence[MotionSample]:
