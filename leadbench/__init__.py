@@ -25,17 +25,21 @@ if TYPE_CHECKING:
         Evaluator,
         GeneratedMotions,
         MotionAutoencoder,
+        MotionBackbone,
         MotionDataset,
         Projector,
         ProjectorContext,
         TextEncoder,
+        TrainableAutoencoder,
         TrainableBackbone,
+        TrainableMotionBackbone,
         TrainableProjector,
     )
     from leadbench.core.errors import LeadbenchError
     from leadbench.core.random import NoiseSource
     from leadbench.core.tensors import Condition, Latent, LatentSpec, MotionBatch, MotionSpec, Prediction, Projection
     from leadbench.metrics.functional import diversity, fid, mm_dist, multimodality, r_precision
+    from leadbench.plugins.context import Context
     from leadbench.plugins.hookspecs import (
         BackboneRegistration,
         ProjectorRegistration,
@@ -55,6 +59,7 @@ __all__ = [
     "Backbone",
     "BackboneRegistration",
     "Condition",
+    "Context",
     "DenoisingBackbone",
     "Evaluator",
     "GeneratedMotions",
@@ -63,6 +68,7 @@ __all__ = [
     "LeadbenchError",
     "ModelTask",
     "MotionAutoencoder",
+    "MotionBackbone",
     "MotionBatch",
     "MotionDataset",
     "MotionSpec",
@@ -81,7 +87,9 @@ __all__ = [
     "TaskRegistration",
     "TextEncoder",
     "TextEncoderRegistration",
+    "TrainableAutoencoder",
     "TrainableBackbone",
+    "TrainableMotionBackbone",
     "TrainableProjector",
     "Trial",
     "Unit",
@@ -109,13 +117,15 @@ _MODULES = {
     "leadbench.api.training": "train_projector",
     "leadbench.core.config": "T2MConfig",
     "leadbench.core.contracts": (
-        "Backbone DenoisingBackbone Evaluator GeneratedMotions MotionAutoencoder MotionDataset Projector "
-        "ProjectorContext TextEncoder TrainableBackbone TrainableProjector"
+        "Backbone DenoisingBackbone Evaluator GeneratedMotions MotionAutoencoder MotionBackbone MotionDataset "
+        "Projector ProjectorContext TextEncoder TrainableAutoencoder TrainableBackbone TrainableMotionBackbone "
+        "TrainableProjector"
     ),
     "leadbench.core.errors": "LeadbenchError",
     "leadbench.core.random": "NoiseSource",
     "leadbench.core.tensors": "Condition Latent LatentSpec MotionBatch MotionSpec Prediction Projection",
     "leadbench.metrics.functional": "diversity fid mm_dist multimodality r_precision",
+    "leadbench.plugins.context": "Context",
     "leadbench.plugins.hookspecs": (
         "BackboneRegistration ProjectorRegistration Registration TaskRegistration TextEncoderRegistration hookimpl"
     ),

@@ -176,7 +176,7 @@ def mount_plugin_commands(arguments: list[str]) -> None:
     for plugin, registration in plugins.all("command"):
         if registration.name in COMMANDS.entries:
             raise PluginError(f"plugin {plugin!r}: its command {registration.name!r} is one of leadbench itself")
-        group = plugins.create("command", registration.name)
+        group = plugins.factory("command", registration.name)()
         if not isinstance(group, typer.Typer):
             raise PluginError(f"plugin {plugin!r}: command {registration.name!r} is no typer.Typer")
         app.add_typer(group, name=registration.name, help=registration.summary)

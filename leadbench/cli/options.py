@@ -20,6 +20,7 @@ from leadbench.core.device import AUTO, EVERY, KINDS, PRECISIONS
 from leadbench.core.errors import ConfigError, unknown_name
 from leadbench.core.presets import PRESETS
 from leadbench.plugins.manager import load_plugins
+from leadbench.plugins.options import parse_options
 from leadbench.report.tables.engine import FORMATS, check_format
 from leadbench.tasks.shared.protocols import PROTOCOLS
 from leadbench.zoo.assets import Choice
@@ -141,6 +142,12 @@ ModelsOption = Annotated[
 PluginOption = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Also load this Python file as a plugin.", show_default=False)
 ]
+PartOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", help="An option of a plugin's part: NAME.KEY=VALUE, such as mine.k=5.", show_default=False
+    ),
+]
 StrictOption = Annotated[bool, typer.Option("--strict-plugins", help="A plugin that fails to load is an error.")]
 DeviceOption = Annotated[
     str | None,
@@ -198,6 +205,7 @@ class AssetOptions:
     models: ModelsOption = None
     checkpoint: CheckpointOption = None
     plugin: PluginOption = None
+    option: PartOption = None
     strict_plugins: StrictOption = False
     text_encoder: ConditionOption = None
     device: DeviceOption = None
@@ -218,6 +226,7 @@ class AssetOptions:
             encoders=parse_encoders(self.text_encoder),
             device=self.device,
             precision=self.precision,
+            options=parse_options(self.option or ()),
         )
 
 
@@ -230,6 +239,7 @@ class DatasetOptions:
     models: ModelsOption = None
     checkpoint: CheckpointOption = None
     plugin: PluginOption = None
+    option: PartOption = None
     strict_plugins: StrictOption = False
     device: DeviceOption = None
     precision: PrecisionOption = None

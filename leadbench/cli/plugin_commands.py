@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from leadbench.cli.console import note
-from leadbench.cli.options import PluginOption, StrictOption
+from leadbench.cli.options import PartOption, PluginOption, StrictOption
 from leadbench.cli.outputs import writable
 from leadbench.core.errors import PluginError
 from leadbench.plugins.manager import load_plugins
+from leadbench.plugins.options import parse_options
 from leadbench.scaffold.write import KINDS, write_plugin
 from leadbench.testing.check import CheckContext, check_plugin
-from leadbench.zoo.assets import model_store
+from leadbench.zoo.assets import FOLDER, model_store, set_options
 from leadbench.zoo.embedded import shipped
 
 
@@ -47,6 +48,11 @@ def check(
     path: Annotated[
         Path | None, typer.Option("--path", help="Dataset folder or projector file to open.", show_default=False)
     ] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option("--dataset", "-d", help="Dataset folder, for parts that are fitted to data.", show_default=False),
+    ] = None,
+    option: PartOption = None,
 ) -> None:
     """Run the conformance suite.
 
@@ -55,7 +61,10 @@ def check(
     Example: leadbench plugins check motionlcm
     """
     found = load_plugins(plugin or ())
-    context = CheckContext(model_store(models or shipped().folder, found), path)
+    set_options(found, parse_options(option or ()))
+    store = model_store(models or shipped().folder, found)
+    store.dataset = None if dataset is None else found.dataset(FOLDER, dataset)
+    context = CheckContext(store, path)
     failed = 0
     for offer, findings in check_plugin(name, found, context).items():
         for finding in findings:

@@ -18,7 +18,7 @@ from leadbench.core.errors import ConfigError
 from leadbench.core.files import require_output
 from leadbench.core.overrides import override
 from leadbench.core.presets import Preset, get_preset
-from leadbench.training import stages
+from leadbench.training import plugin_stages, stages
 from leadbench.training.stages import ProjectorJob
 from leadbench.training.workshop import Workshop
 from leadbench.zoo.assets import Opened, open_assets
@@ -131,13 +131,28 @@ class _Call:
 
 
 @grouped
-def autoencoder(assets: DatasetOptions, options: TrainOptions, overrides: OverrideOptions) -> None:
+def autoencoder(
+    assets: DatasetOptions,
+    options: TrainOptions,
+    overrides: OverrideOptions,
+    autoencoder: Annotated[
+        str, typer.Option("--autoencoder", help="vae, motionclip, or a plugin's autoencoder by its own loss.")
+    ] = "vae",
+) -> None:
     """Stage 1: the motion autoencoder.
 
     Example: leadbench train autoencoder --dataset data/bnr
     """
+    bundled: dict[str, Callable[[Workshop], Path]] = {
+        "vae": stages.train_autoencoder,
+        "motionclip": lambda shop: stages.train_motionclip(shop, shop.preset.teacher_encoder),
+    }
+    if (train := bundled.get(autoencoder)) is not None:
+        stage = "motionclip" if autoencoder == "motionclip" else "autoencoder"
+        _Call(stage, assets, options, overrides).run(lambda shop, _: train(shop))
+        return
     call = _Call("autoencoder", assets, options, overrides)
-    call.run(lambda shop, _: stages.train_autoencoder(shop))
+    call.run(lambda shop, opened: plugin_stages.train_own_autoencoder(shop, opened.plugins, autoencoder))
 
 
 @grouped
@@ -168,9 +183,14 @@ def diffusion(
     if backbone is None:
         call.run(lambda shop, _: stages.train_diffusion(shop, text_encoder or shop.preset.teacher_encoder))
         return
-    if text_encoder is not None:
-        raise ConfigError("--text-encoder: a backbone of a plugin brings its own; leave one of the two options out")
-    call.run(lambda shop, opened: stages.train_backbone(shop, opened.plugins, backbone))
+
+    def train(shop: Workshop, opened: Opened) -> Path:
+        if text_encoder is not None:
+            opened.plugins.get("text_encoder", text_encoder, "--text-encoder")
+            opened.models.encoders = {backbone: text_encoder}
+        return plugin_stages.train_backbone(shop, opened.plugins, backbone)
+
+    call.run(train)
 
 
 @grouped

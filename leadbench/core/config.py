@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
@@ -280,6 +280,7 @@ class Settings(FrozenModel):
         device: what computes where no option says it: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``cuda:all``, ``mps`` or
             ``xpu``.
         precision: what networks compute in where no option says it: ``float32``, ``tf32`` or ``bf16``.
+        options: of plugins' parts, by the part's name.
     """
 
     cache: Path | None = None
@@ -288,6 +289,7 @@ class Settings(FrozenModel):
     device: str = "auto"
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     encoders: EncoderSettings = EncoderSettings()
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     datasets: dict[str, DatasetSettings] = Field(default_factory=dict)
     self_test: SelfTestSettings = SelfTestSettings()
 

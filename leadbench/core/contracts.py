@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -116,8 +116,41 @@ class Backbone(Protocol):
 
 
 @runtime_checkable
+class MotionBackbone(Protocol):
+    """A generator without a latent space of an autoencoder: retrieval, diffusion of features, tokens, and the like.
+
+    It is evaluated beside backbones with latents; projectors, controls and motion textual inversion need a latent.
+    """
+
+    name: str
+    text_encoder: TextEncoder
+    motion: MotionSpec
+    default_steps: int
+
+    def supports_steps(self, steps: int) -> bool:
+        """Whether ``generate`` can run with that many steps; one that has no steps supports 1."""
+        ...
+
+    def default_guidance(self, steps: int) -> float | None:
+        """Guidance scale used where the caller names none; None: it has no guidance."""
+        ...
+
+    def generate(
+        self,
+        condition: Condition,
+        motion_mask: Tensor,
+        noise: NoiseSource,
+        *,
+        steps: int,
+        guidance: float | None,
+    ) -> MotionBatch:
+        """Motions of the lengths that the mask [B, F] tells, normalised by ``motion``, for a condition [B, L, C]."""
+        ...
+
+
+@runtime_checkable
 class DenoisingBackbone(Backbone, Protocol):
-    """A backbone that denoises: what training and motion textual inversion need."""
+    """A backbone that denoises: what motion textual inversion needs."""
 
     timesteps: int
 
@@ -133,17 +166,51 @@ class DenoisingBackbone(Backbone, Protocol):
 
 
 @runtime_checkable
-class TrainableBackbone(DenoisingBackbone, Protocol):
-    """Optional: lets ``leadbench train diffusion --backbone NAME`` train a plugin's backbone.
+class TrainableBackbone(Backbone, Protocol):
+    """Optional: lets ``leadbench train diffusion --backbone NAME`` train a plugin's backbone, whatever its objective.
 
     ``network`` is what is trained; ``training_loss`` must read it from that attribute, because validation and moving
-    average put a copy in its place.
+    average put a copy in its place. An optional method ``set_average(network)`` is given the moving average before the
+    first step, for objectives with a slowly moving target.
     """
 
     network: torch.nn.Module
 
-    def training_loss(self, clean: Tensor, condition: Condition, noise: Tensor, timestep: Tensor) -> Tensor:
-        """Scalar loss of a batch of clean latents [B, N, M]."""
+    def training_loss(self, clean: Tensor, condition: Condition, draws: NoiseSource) -> Mapping[str, Tensor]:
+        """Scalars of a batch of clean latents [B, N, M] and captions, some of them dropped.
+
+        ``loss`` is minimised, and chooses the weights on the validation split; the others are logged. Every random
+        number comes from ``draws``: times, noise and whatever else the objective needs, one stream for each row.
+        """
+        ...
+
+
+@runtime_checkable
+class TrainableMotionBackbone(MotionBackbone, Protocol):
+    """Optional: the same for a backbone without a latent space, trained on motions."""
+
+    network: torch.nn.Module
+
+    def training_loss(self, motion: MotionBatch, condition: Condition, draws: NoiseSource) -> Mapping[str, Tensor]:
+        """Scalars of a batch of motions without padding, normalised by ``motion``; see :class:`TrainableBackbone`."""
+        ...
+
+
+@runtime_checkable
+class TrainableAutoencoder(MotionAutoencoder, Protocol):
+    """Optional: lets ``leadbench train autoencoder --autoencoder NAME`` train a plugin's autoencoder.
+
+    ``network`` is what is trained and stored; ``training_loss``, ``encode`` and ``decode`` must read it from that
+    attribute, because validation and moving average put a copy in its place. ``fingerprint`` must tell its weights.
+    """
+
+    network: torch.nn.Module
+
+    def training_loss(self, motion: MotionBatch, draws: NoiseSource) -> Mapping[str, Tensor]:
+        """Scalars of a batch of motions without padding, normalised by ``motion``.
+
+        ``loss`` is minimised, and chooses the weights on the validation split; the others are logged.
+        """
         ...
 
 
@@ -177,6 +244,7 @@ class ProjectorContext:
         text_width: C of that space.
         stage: the preset's values for this stage, with variant and ``--set`` applied and the widths above filled in; a
             plugin uses what it needs. They are stored in the card, as ``config``.
+        options: an instance of the registration's ``options`` model; None where it names none.
     """
 
     latent: LatentSpec
@@ -184,6 +252,7 @@ class ProjectorContext:
     text_encoder: str
     text_width: int
     stage: ProjectorStage
+    options: Any = None
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ import resource
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -108,10 +108,15 @@ def placed(part: Any, compute: Compute) -> None:
         for name, held in list(attributes.items()):
             if isinstance(held, torch.nn.Module):
                 held.to(compute.device)
-            elif isinstance(held, Tensor):
+            elif isinstance(held, Tensor) or _moves_as_one(held):
                 attributes[name] = held.to(compute.device)
     if hasattr(part, "autoencoder"):
         placed(part.autoencoder, compute)
+
+
+def _moves_as_one(held: object) -> bool:
+    """Statistics of motions, conditions, and other frozen objects of tensors."""
+    return is_dataclass(held) and not isinstance(held, type) and hasattr(held, "to")
 
 
 def place_of(part: Any) -> torch.device:

@@ -22,6 +22,7 @@ _ROUNDS = 10
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 
+_UNIT = 1.0 / 16777216.0
 _LAYERS = 256
 _EDGE = 3.6541528853610088  # where the ziggurat's tail begins
 _TAIL_TRIES = 8  # each is accepted with a probability of about 1 - 1 / _EDGE^2 = 0.93
@@ -76,6 +77,20 @@ def philox_normals(keys: Tensor, count: int) -> Tensor:
     return out.scatter_(1, place, values)[:, :count]
 
 
+def philox_uniforms(keys: Tensor, count: int) -> Tensor:
+    """What ``Generator(Philox(key)).random(count, dtype=float32)`` gives for each of many keys, bit for bit.
+
+    Args:
+        keys: [B, 2] int64, as :func:`philox_words` takes them.
+        count: numbers of each stream.
+
+    Returns:
+        [B, count] float32 in [0, 1) on the device of the keys.
+    """
+    words = philox_words(keys, -(-count // 8) * 8)[:, :count]
+    return (words >> 8).float() * _UNIT
+
+
 def _judged(words: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
     """For every word as the first of a draw: its value, where the next draw begins, and whether there is a value."""
     widths, bounds, heights = _tables_on(words.device)
@@ -84,7 +99,7 @@ def _judged(words: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
     sizes = whole.float() * widths[layer]
     values = torch.where((first >> 8) & 1 == 1, -sizes, sizes)
     inside = whole < bounds[layer]
-    uniform = (words >> 8).float() * (1.0 / 16777216.0)
+    uniform = (words >> 8).float() * _UNIT
     below = heights[layer]
     edge = (heights[(layer - 1).clamp(min=0)] - below) * uniform[:, 1 : length + 1] + below
     exact = torch.float32 if words.device.type == "mps" else torch.float64

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leadbench.core.device import CPU, accelerator, device_count, sent
-from leadbench.core.philox import philox_normals
+from leadbench.core.philox import philox_normals, philox_uniforms
 
 _SEPARATOR = "\x1f"
 
@@ -75,9 +75,19 @@ class NoiseSource:
         """
         keys = self._keys(purpose, step)
         if self.device.type == "cpu":
-            return torch.from_numpy(_normals(keys, shape))
+            drawn = _drawn(keys, shape, lambda generator, out: generator.standard_normal(dtype=np.float32, out=out))
+            return torch.from_numpy(drawn)
         bits = sent(torch.from_numpy(keys.view(np.int64)), self.device)
         return philox_normals(bits, int(np.prod(shape))).view(len(self.ids), *shape)
+
+    def uniform(self, purpose: str, shape: Sequence[int] = (), step: int = 0) -> Tensor:
+        """Numbers [B, *shape] float32, uniform in [0, 1), on the device; row i depends on ids[i] alone."""
+        keys = self._keys(purpose, step)
+        if self.device.type == "cpu":
+            drawn = _drawn(keys, shape, lambda generator, out: generator.random(dtype=np.float32, out=out))
+            return torch.from_numpy(drawn)
+        bits = sent(torch.from_numpy(keys.view(np.int64)), self.device)
+        return philox_uniforms(bits, int(np.prod(shape))).view(len(self.ids), *shape)
 
     def _keys(self, purpose: str, step: int) -> NDArray[np.uint64]:
         """The streams' keys [B, 2]."""
@@ -98,8 +108,10 @@ class NoiseSource:
 _OWN = threading.local()  # of each thread: one generator that takes every stream's state in turn
 
 
-def _normals(keys: NDArray[np.uint64], shape: Sequence[int]) -> NDArray[np.float32]:
-    """Standard normal numbers [B, *shape] of NumPy's streams; making a generator for each took three times as long."""
+def _drawn(
+    keys: NDArray[np.uint64], shape: Sequence[int], draw: Callable[[np.random.Generator, NDArray[np.float32]], object]
+) -> NDArray[np.float32]:
+    """Numbers [B, *shape] of NumPy's streams; making a generator for each took three times as long."""
     if not hasattr(_OWN, "bits"):
         _OWN.bits = np.random.Philox(key=0)
         _OWN.fresh = _OWN.bits.state
@@ -108,5 +120,5 @@ def _normals(keys: NDArray[np.uint64], shape: Sequence[int]) -> NDArray[np.float
     for row, key in enumerate(keys):
         _OWN.fresh["state"]["key"] = key
         _OWN.bits.state = _OWN.fresh
-        _OWN.generator.standard_normal(dtype=np.float32, out=out[row])
+        draw(_OWN.generator, out[row, ...])
     return out

@@ -104,8 +104,11 @@ def _key(variable: str) -> str | None:
     if not variable.startswith(PREFIX) or variable.removeprefix(PREFIX) in _ELSEWHERE:
         return None
     parts = variable.removeprefix(PREFIX).lower().split("__")
+    # names of backbones and other parts have hyphens, variables cannot
     if len(parts) == 4 and parts[2] == "checkpoints":
-        parts[3] = parts[3].replace("_", "-")  # names of backbones have hyphens, variables cannot
+        parts[3] = parts[3].replace("_", "-")
+    if len(parts) == 3 and parts[0] == "options":
+        parts[1] = parts[1].replace("_", "-")
     return ".".join(parts)
 
 

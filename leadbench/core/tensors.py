@@ -253,6 +253,11 @@ class Latent:
         """A latent all of whose tokens are in use."""
         return cls(values, full_mask(values.shape[0], values.shape[1], values.device))
 
+    @classmethod
+    def none(cls, batch: int, device: torch.device | str = "cpu") -> Latent:
+        """Of no tokens, [B, 0, 0]: what motions have that no autoencoder decoded."""
+        return cls.full(torch.zeros(batch, 0, 0, device=device))
+
     def to(self, device: torch.device | str) -> Latent:
         """The latents on another device."""
         return Latent(sent(self.values, device), moved_mask(self.mask, device))

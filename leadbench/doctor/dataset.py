@@ -41,14 +41,9 @@ def examine_dataset(choice: Choice, evaluator: str, report: Reporter) -> list[Di
     report("evaluator", 1, 3)
     try:
         opened = open_assets(choice)
-        judge = opened.plugins.create("evaluator", evaluator, opened.models, where="--evaluator")
+        judge = opened.plugins.evaluator(evaluator, opened.models)
     except LeadbenchError as exc:
         return [*diagnoses, Diagnosis("evaluator", "cannot be opened", str(exc))]
-    if not isinstance(judge, Evaluator):
-        return [
-            *diagnoses,
-            Diagnosis("evaluator", f"{type(judge).__name__} is no Evaluator", "ask the plugin's author"),
-        ]
     diagnoses.append(Diagnosis("evaluator", f"{judge.name}, identity {judge.identity[:12]}"))
     diagnoses += [Diagnosis("weights", str(file)) for file in opened.models.used.values()]
     report("real motions", 2, 3)

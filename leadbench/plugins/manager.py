@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
-from leadbench.core.errors import PluginError, nearest, unknown_name
+from leadbench.core.errors import LeadbenchError, PluginError, nearest, unknown_name
+from leadbench.core.reading import reason
+from leadbench.plugins.context import Context
 from leadbench.plugins.hookspecs import (
     PROJECT,
     BackboneRegistration,
@@ -28,11 +31,13 @@ from leadbench.plugins.hookspecs import (
     TaskRegistration,
     imported,
 )
+from leadbench.plugins.options import resolved_options
 
 if TYPE_CHECKING:  # the contracts import torch
     from leadbench.core.contracts import (
         Backbone,
         Evaluator,
+        MotionAutoencoder,
         MotionDataset,
         MotionMetric,
         Projector,
@@ -40,10 +45,12 @@ if TYPE_CHECKING:  # the contracts import torch
         TextEncoder,
         TrainableProjector,
     )
+    from leadbench.zoo.store import ModelStore
 
 CONTRACTS = {
     "backbone": "Backbone",
     "text_encoder": "TextEncoder",
+    "autoencoder": "MotionAutoencoder",
     "projector": "Projector",
     "dataset": "MotionDataset",
     "evaluator": "Evaluator",
@@ -52,6 +59,7 @@ CONTRACTS = {
 KINDS: dict[str, type[Registration]] = {
     "backbone": BackboneRegistration,
     "text_encoder": Registration,
+    "autoencoder": Registration,
     "projector": ProjectorRegistration,
     "dataset": Registration,
     "evaluator": Registration,
@@ -59,6 +67,9 @@ KINDS: dict[str, type[Registration]] = {
     "task": TaskRegistration,
     "command": Registration,
 }
+
+
+_HELD = ("backbone", "autoencoder", "evaluator", "metric", "projector")  # kinds whose content runs depend on
 
 
 def hook_name(kind: str) -> str:
@@ -82,9 +93,17 @@ class PluginInfo:
 
 @dataclass
 class Plugins:
-    """Everything that was found; look things up with :meth:`get`."""
+    """Everything that was found; look things up with :meth:`get`.
+
+    Attributes:
+        infos: the plugins.
+        options: what users said of the options of parts, by the part's name.
+        made: what a run must know of the parts that were made, by kind and name.
+    """
 
     infos: list[PluginInfo] = field(default_factory=list)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    made: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     _registrations: dict[str, dict[str, tuple[str, Registration]]] = field(
         default_factory=lambda: {kind: {} for kind in KINDS}
     )
@@ -124,26 +143,100 @@ class Plugins:
             )
         return registration
 
-    def create(self, kind: str, name: str, *args: object, where: str = "") -> Any:
+    def context(self, kind: str, name: str, models: ModelStore | None = None, path: Path | None = None) -> Context:
+        """What a factory is given.
+
+        Raises:
+            UnknownNameError: nobody registered it.
+            ConfigError: an option that it does not have, or a value that does not fit.
+        """
+        registration = self.get(kind, name)
+        trained = {} if models is None else models.trained_options(f"{kind}-{name}")
+        options = resolved_options(registration, self.options.get(name, {}), trained)
+        return Context(kind, name, options, path, models, lambda other: self.backbone(other, models))
+
+    def named(self, name: str, where: str = "") -> list[Registration]:
+        """Registrations of any kind that have a name.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        found = [self._registrations[kind][name][1] for kind in KINDS if name in self._registrations[kind]]
+        if not found:
+            raise unknown_name("part", name, sorted({n for kind in KINDS for n in self.names(kind)}), where)
+        return found
+
+    def create(
+        self, kind: str, name: str, models: ModelStore | None = None, path: Path | None = None, where: str = ""
+    ) -> Any:
         """Call the factory of a registration and check what it returns; the methods below are the typed forms of this.
 
         Raises:
             UnknownNameError: nobody registered it.
-            PluginError: its factory cannot be imported, or returns something that does not implement the contract.
+            ConfigError: an option that it does not have, or a value that does not fit.
+            PluginError: its factory cannot be imported or fails, or returns something that does not implement the
+                contract.
         """
-        registration = self.get(kind, name, where)
-        made = self._imported(kind, name, registration.factory)(*args)
+        factory = self.factory(kind, name, where)
+        context = self.context(kind, name, models, path)
+        with _initial_weights(kind, name, models):
+            made = factory(context)
         if kind in CONTRACTS:
             from leadbench.core import contracts  # imports torch
 
-            if not isinstance(made, getattr(contracts, CONTRACTS[kind])):
+            allowed = [CONTRACTS[kind], *(["MotionBackbone"] if kind == "backbone" else [])]
+            if not any(isinstance(made, getattr(contracts, contract)) for contract in allowed):
                 raise PluginError(
                     f"{kind.replace('_', ' ')} {name!r}: its factory returned {type(made).__name__}, which is no "
-                    f"{CONTRACTS[kind]}"
+                    f"{' or '.join(allowed)}{_missing(made, [getattr(contracts, contract) for contract in allowed])}"
                 )
         elif kind == "metric" and not callable(made):
             raise PluginError(f"metric {name!r}: its factory returned {type(made).__name__}, which cannot be called")
+        self._remember(context, made)
         return made
+
+    def factory(self, kind: str, name: str, where: str = "") -> Callable[..., Any]:
+        """The factory of a registration, for kinds whose factories get something else than a context.
+
+        Raises:
+            UnknownNameError: nobody registered it.
+            PluginError: it cannot be imported, or fails when it is called.
+        """
+        return self._told(kind, name, self._imported(kind, name, self.get(kind, name, where).factory))
+
+    def _told(self, kind: str, name: str, factory: Callable[..., Any]) -> Callable[..., Any]:
+        """The factory with the plugin's name in what it raises; it may raise anything."""
+
+        def make(*arguments: object) -> Any:
+            try:
+                return factory(*arguments)
+            except LeadbenchError:
+                raise
+            except Exception as exc:
+                raise PluginError(
+                    f"plugin {self._registrations[kind][name][0]!r}: the factory of {kind.replace('_', ' ')} {name!r} "
+                    f"raised {type(exc).__name__}: {reason(exc)}"
+                ) from exc
+
+        return make
+
+    def _remember(self, context: Context, made: object) -> None:
+        """Options and content of a part. The files of bundled parts are named in a run's identity already."""
+        kept: dict[str, Any] = {} if context.options is None else {"options": context.options.model_dump(mode="json")}
+        if not self.bundled(context.kind, context.name) and context.kind in _HELD:
+            from leadbench.core.content import content_digest  # imports torch
+
+            kept["content"] = content_digest(made)
+        self.made[context.kind, context.name] = kept
+
+    def bundled(self, kind: str, name: str) -> bool:
+        """Whether leadbench itself registers it."""
+        owner = self._registrations[kind][name][0]
+        return any(info.name == owner and info.source.startswith(PROJECT) for info in self.infos)
+
+    def parts_identity(self, parts: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+        """Options and content of parts that were made, by ``kind:name``: part of what numbers depend on."""
+        return {f"{kind}:{name}": held for kind, name in sorted(set(parts)) if (held := self.made.get((kind, name)))}
 
     def _imported(self, kind: str, name: str, named: str | Callable[..., Any]) -> Callable[..., Any]:
         try:
@@ -154,17 +247,29 @@ class Plugins:
                 f"plugin {plugin!r}, hook {hook_name(kind)}, {name!r}: cannot import factory {named!r}: {exc}"
             ) from exc
 
-    def backbone(self, name: str, models: object, where: str = "--backbone") -> Backbone:
-        """A backbone with the models of a :class:`leadbench.zoo.store.ModelStore`, on its device."""
-        return cast("Backbone", _placed(self.create("backbone", name, models, where=where), models))
+    def backbone(self, name: str, models: ModelStore | None, where: str = "--backbone") -> Backbone:
+        """A backbone with the models of a folder, on its device; one that makes motions is given a latent space of no
+        tokens (:class:`leadbench.core.direct.DirectBackbone`)."""
+        from leadbench.core.direct import has_latent, latent_form  # imports torch
 
-    def text_encoder(self, name: str, where: str = "") -> TextEncoder:
-        """A text encoder."""
-        return cast("TextEncoder", self.create("text_encoder", name, where=where))
+        made = latent_form(_placed(self.create("backbone", name, models, where=where), models))
+        if models is not None and has_latent(made):
+            models.check_space(f"backbone-{name}", made.autoencoder)
+        return made
 
-    def projector(self, name: str, path: Path, where: str = "--projector") -> Projector:
+    def autoencoder(self, name: str, models: ModelStore, where: str = "--autoencoder") -> MotionAutoencoder:
+        """A motion autoencoder with the weights of a model folder, on its device."""
+        return cast("MotionAutoencoder", _placed(self.create("autoencoder", name, models, where=where), models))
+
+    def text_encoder(self, name: str, models: ModelStore | None = None, where: str = "") -> TextEncoder:
+        """A text encoder; one that is fitted to captions needs a model folder beside a dataset."""
+        return cast("TextEncoder", self.create("text_encoder", name, models, where=where))
+
+    def projector(
+        self, name: str, path: Path, models: ModelStore | None = None, where: str = "--projector"
+    ) -> Projector:
         """A projector of a registered kind from its file."""
-        return cast("Projector", self.create("projector", name, path, where=where))
+        return cast("Projector", self.create("projector", name, models, path, where))
 
     def new_projector(self, name: str, context: ProjectorContext, where: str = "--projector") -> TrainableProjector:
         """An untrained projector.
@@ -181,7 +286,7 @@ class Plugins:
                 f"{where} {name}: cannot be trained here: its registration has no create "
                 f"(leadbench.core.contracts.TrainableProjector)"
             )
-        made = self._imported("projector", name, create)(context)
+        made = self._told("projector", name, self._imported("projector", name, create))(context)
         if not isinstance(made, TrainableProjector):
             raise PluginError(
                 f"projector {name!r}: its create returned {type(made).__name__}, which is no TrainableProjector "
@@ -191,15 +296,15 @@ class Plugins:
 
     def dataset(self, name: str, root: Path, where: str = "--dataset") -> MotionDataset:
         """A dataset from its folder."""
-        return cast("MotionDataset", self.create("dataset", name, root, where=where))
+        return cast("MotionDataset", self.create("dataset", name, path=root, where=where))
 
-    def evaluator(self, name: str, models: object, where: str = "--evaluator") -> Evaluator:
-        """An evaluator with the models of a :class:`leadbench.zoo.store.ModelStore`, on its device."""
+    def evaluator(self, name: str, models: ModelStore | None, where: str = "--evaluator") -> Evaluator:
+        """An evaluator with the models of a folder, on its device."""
         return cast("Evaluator", _placed(self.create("evaluator", name, models, where=where), models))
 
-    def metric(self, name: str, where: str = "--metric") -> MotionMetric:
+    def metric(self, name: str, models: ModelStore | None = None, where: str = "--metric") -> MotionMetric:
         """A metric of single motions."""
-        return cast("MotionMetric", self.create("metric", name, where=where))
+        return cast("MotionMetric", self.create("metric", name, models, where=where))
 
     def add(self, kind: str, plugin: str, registration: Registration) -> None:
         """Register; a name taken by another plugin is an error that names both."""
@@ -210,6 +315,35 @@ class Plugins:
                 f"plugin {taken[0]!r}"
             )
         self._registrations[kind][registration.name] = (plugin, registration)
+
+
+@contextmanager
+def _initial_weights(kind: str, name: str, models: ModelStore | None) -> Iterator[None]:
+    """A part's network begins with the same weights wherever it is made; a training chooses them by its own seed."""
+    from leadbench.core.random import seeded  # imports torch
+
+    if models is not None and models.begins_anew(f"{kind}-{name}"):
+        yield
+        return
+    with seeded(0, f"initial:{kind}-{name}"):
+        yield
+
+
+def _missing(made: object, contracts: Sequence[type]) -> str:
+    """What an object lacks of the contract that it comes closest to; nothing where members cannot be told."""
+    wanted = [[name for name in _members(contract) if not hasattr(made, name)] for contract in contracts]
+    fewest = min(wanted, key=len)
+    return f" (missing: {', '.join(fewest)})" if fewest else ""
+
+
+def _members(contract: type) -> set[str]:
+    """Attributes and methods that a protocol asks for."""
+    inherited = [vars(base).get("__protocol_attrs__") for base in contract.__mro__]
+    names: set[str] = set().union(*(found for found in inherited if found))
+    if not names:  # before Python 3.12 protocols do not list them
+        for base in contract.__mro__[:-1]:
+            names |= {name for name in {**vars(base), **getattr(base, "__annotations__", {})} if name[0] != "_"}
+    return names
 
 
 def _placed(part: Any, models: object) -> Any:

@@ -8,7 +8,7 @@ from string import Template
 
 from leadbench.core.errors import ConfigError, DataError, unknown_name
 
-KINDS = ("backbone", "text-encoder", "projector", "dataset", "evaluator", "metric", "task", "command")
+KINDS = ("backbone", "autoencoder", "text-encoder", "projector", "dataset", "evaluator", "metric", "task", "command")
 _TEMPLATES = Path(__file__).parent / "templates"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*$")
 

@@ -5,6 +5,7 @@
 >>> assert_conforms(check_metric("penetration", penetration_depth))
 """
 
+from leadbench.testing.autoencoders import check_autoencoder
 from leadbench.testing.backbones import check_backbone
 from leadbench.testing.data import check_dataset, check_metric
 from leadbench.testing.findings import Finding, assert_conforms
@@ -19,6 +20,7 @@ from leadbench.testing.tasks import check_task
 __all__ = [
     "Finding",
     "assert_conforms",
+    "check_autoencoder",
     "check_backbone",
     "check_dataset",
     "check_evaluator",

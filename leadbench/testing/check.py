@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from leadbench.core.config import T2MConfig
-from leadbench.core.contracts import ProjectorContext
+from leadbench.core.contracts import MotionAutoencoder, ProjectorContext
 from leadbench.core.errors import LeadbenchError, unknown_name
 from leadbench.core.presets import get_preset
 from leadbench.core.random import seeded
+from leadbench.core.tensors import MotionBatch
+from leadbench.data.humanml3d import collate, draw
 from leadbench.plugins.hookspecs import ProjectorRegistration, TaskRegistration
 from leadbench.plugins.manager import KINDS, Plugins
 from leadbench.tasks.shared.registry import open_task
 from leadbench.tasks.shared.request import RunRequest
+from leadbench.testing.autoencoders import check_autoencoder
 from leadbench.testing.backbones import check_backbone
 from leadbench.testing.data import check_dataset, check_metric
 from leadbench.testing.findings import Finding
@@ -37,6 +40,9 @@ class CheckContext:
 
     models: ModelStore
     path: Path | None = None
+
+
+_FEW = 8  # real motions that are tried
 
 
 def check_plugin(name: str, plugins: Plugins, context: CheckContext) -> dict[str, list[Finding]]:
@@ -66,23 +72,21 @@ def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> lis
     if kind == "command" or (needs_path and context.path is None):
         why = "a command group: nothing to check" if kind == "command" else f"not opened: give --path to a {kind}"
         return [Finding("registers", True, why)]
-    arguments: tuple[object, ...] = ()
-    if kind in ("backbone", "evaluator"):
-        arguments = (context.models,)
-    elif needs_path:
-        arguments = (context.path,)
+
+    def make() -> Any:
+        return plugins.create(kind, name, context.models, context.path if needs_path else None)
+
     try:
-        subject: Any = plugins.create(kind, name, *arguments)
+        subject = make()
     except LeadbenchError as exc:
         return [Finding("factory", False, str(exc))]
-    except Exception as exc:  # a plugin's factory may raise anything
-        return [Finding("factory", False, f"{name}: its factory raised {type(exc).__name__}: {exc}")]
     if kind == "projector":
         latent = context.models.autoencoder().latent
-        moving = moving_projector(lambda: plugins.create(kind, name, *arguments), latent)
+        moving = moving_projector(make, latent)
         return [*check_projector(name, subject, latent), *check_moving(kind, name, moving)]
     checks: dict[str, Callable[[str, Any], list[Finding]]] = {
         "backbone": check_backbone,
+        "autoencoder": lambda name, subject: check_autoencoder(name, subject, _motions(context, subject)),
         "text_encoder": check_text_encoder,
         "dataset": check_dataset,
         "evaluator": check_evaluator,
@@ -90,6 +94,15 @@ def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> lis
     }
     found = checks[kind](name, subject)
     return [*found, *check_moving(kind, name, moving_part(kind, name, plugins, context.models))]
+
+
+def _motions(context: CheckContext, autoencoder: MotionAutoencoder) -> MotionBatch | None:
+    """A few real motions, where there is a dataset, as an autoencoder takes them."""
+    if context.models.dataset is None:
+        return None
+    drawn = draw(context.models.dataset.load("val", skip_bad=True)[0][:_FEW], 0, 0)
+    motion = autoencoder.motion
+    return collate([item.features for item in drawn]).to(motion.mean.device).normalize(motion)
 
 
 def _task(name: str, plugins: Plugins, context: CheckContext) -> list[Finding]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,6 +85,50 @@ def need_equal(what: str, first: Tensor, second: Tensor, why: str) -> None:
     scale = max(float(first.detach().abs().max()), 1e-6)
     difference = float((first - second).detach().abs().max()) / scale
     need(difference <= TOLERANCE, f"{what}: {why} (differs by {difference:.1e} of the largest magnitude)")
+
+
+def need_scalars(what: str, part: Any, terms: Callable[[], Mapping[str, Tensor]]) -> None:
+    """The terms of a training: finite scalars with ``loss`` among them, whose gradient reaches the part's ``network``,
+    read from that attribute anew every time, and drawn from nothing but what they are given."""
+    network = part.network
+    is_module = isinstance(network, torch.nn.Module)
+    need(is_module, f"{what}: network is {type(network).__name__}, must be the torch module to train")
+    before = [parameter.requires_grad for parameter in network.parameters()]
+    try:
+        network.requires_grad_(True)
+        found = terms()
+        need(isinstance(found, Mapping) and "loss" in found, f"{what}: needs a mapping with 'loss' in it")
+        for key, term in found.items():
+            need(term.ndim == 0, f"{what}: {key!r} has shape {list(term.shape)}, must be a scalar")
+            need(bool(torch.isfinite(term)), f"{what}: {key!r} is {float(term.detach())}")
+        gradients = torch.autograd.grad(found["loss"], list(network.parameters()), allow_unused=True)
+        need(any(g is not None for g in gradients), f"{what}: no gradient reaches `network`")
+        with torch.no_grad():
+            with other_global_seed(1):
+                first = float(terms()["loss"])
+            with other_global_seed(2):
+                second = float(terms()["loss"])
+        need(abs(first - second) <= TOLERANCE * abs(first), f"{what}: is random beside the draws that it is given")
+        need(
+            _zeroed(part, terms) != first, f"{what}: does not read the attribute network (validation puts a copy there)"
+        )
+    finally:
+        for parameter, state in zip(network.parameters(), before, strict=True):
+            parameter.requires_grad_(state)
+
+
+@torch.no_grad()
+def _zeroed(part: Any, terms: Callable[[], Mapping[str, Tensor]]) -> float:
+    """The loss with a copy of the network in its place whose weights are 0."""
+    kept = part.network
+    part.network = copy.deepcopy(kept)
+    try:
+        for parameter in part.network.parameters():
+            parameter.zero_()
+        with other_global_seed(1):
+            return float(terms()["loss"])
+    finally:
+        part.network = kept
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from leadbench.core.contracts import GeneratedMotions
 from leadbench.core.device import CPU, Compute, place_of, placed
-from leadbench.core.random import NoiseSource
+from leadbench.core.random import NoiseSource, seeded
 from leadbench.core.tensors import Latent, LatentSpec, MotionBatch, MotionSpec, TextSample, mask_of
 from leadbench.plugins.manager import Plugins
 from leadbench.testing.findings import Finding, need, run_checks
@@ -56,10 +56,17 @@ def moving_part(kind: str, name: str, plugins: Plugins, models: ModelStore) -> P
         return lambda compute: _sampled(name, plugins, models.at(compute))
     if kind == "evaluator":
         return lambda compute: _embedded(name, plugins, models.at(compute))
+    if kind == "autoencoder":
+        return lambda compute: _reconstructed(name, plugins, models.at(compute))
     if kind == "text_encoder":
-        return lambda compute: CachedTextEncoder(plugins.text_encoder(name), compute=compute).encode(_CAPTIONS).tokens
-    if kind == "metric" and getattr(plugins.metric(name), "on_any_device", False):
-        return lambda compute: plugins.metric(name)(_motions(compute)).float()
+
+        def embedded(compute: Compute) -> Tensor:
+            encoder = CachedTextEncoder(plugins.text_encoder(name, models.at(compute)), compute=compute)
+            return encoder.encode(_CAPTIONS).tokens
+
+        return embedded
+    if kind == "metric" and getattr(plugins.metric(name, models), "on_any_device", False):
+        return lambda compute: plugins.metric(name, models)(_motions(compute)).float()
     return None
 
 
@@ -88,6 +95,18 @@ def _sampled(name: str, plugins: Plugins, models: ModelStore) -> Tensor:
     guidance = backbone.default_guidance(steps)
     latent = backbone.sample(condition, mask, noise, steps=steps, guidance=guidance)
     return torch.cat([latent.values.flatten(), backbone.autoencoder.decode(latent, mask).features.flatten()])
+
+
+def _reconstructed(name: str, plugins: Plugins, models: ModelStore) -> Tensor:
+    with seeded(0, "check"):  # an untrained one has the same weights every time
+        autoencoder = plugins.autoencoder(name, models)
+    place = place_of(autoencoder)
+    need(place == models.device, f"it stays on {place}; {models.device} is asked for")
+    batch = _batch(autoencoder.motion)
+    posterior = autoencoder.encode(batch)
+    return torch.cat(
+        [posterior.loc.flatten(), autoencoder.decode(Latent.full(posterior.loc), batch.mask).features.flatten()]
+    )
 
 
 def _embedded(name: str, plugins: Plugins, models: ModelStore) -> Tensor:

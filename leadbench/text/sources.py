@@ -40,17 +40,17 @@ def minilm_source() -> str:
     return named or f"sentence-transformers/{REPOSITORIES['minilm']}"
 
 
-def minilm_identity() -> str | None:
+def minilm_identity(context: object = None) -> str | None:
     """Of ``minilm``."""
     return _identity(minilm_source(), _SENTENCE_FILES, _SENTENCE_LIBRARIES)
 
 
-def t5_identity() -> str | None:
+def t5_identity(context: object = None) -> str | None:
     """Of ``t5``."""
     return _identity(settings().encoders.t5, _SENTENCE_FILES, _SENTENCE_LIBRARIES)
 
 
-def wordllama_identity() -> str | None:
+def wordllama_identity(context: object = None) -> str | None:
     """Of ``wordllama``."""
     spec = importlib.util.find_spec("wordllama")
     if spec is None or not spec.submodule_search_locations:
@@ -60,7 +60,7 @@ def wordllama_identity() -> str | None:
     return _hashed(files, ["leadbench", "tokenizers"]) if files else None
 
 
-def clip_identity() -> str | None:
+def clip_identity(context: object = None) -> str | None:
     """Of ``clip``."""
     source = settings().encoders.clip
     return _identity(

@@ -164,13 +164,13 @@ def _done(model: str, models: Path, preset: Preset, dataset: HumanML3DFolder) ->
     return store.has("autoencoder") and card.links.get("latent") == store.autoencoder().fingerprint
 
 
-def load_no_encoder(name: str) -> TextEncoder:
+def load_no_encoder(name: str, models: ModelStore) -> TextEncoder:
     """A store made with this reads weights only.
 
     Raises:
         LookupError: always.
     """
-    raise LookupError(f"no text encoder {name!r} is needed here")
+    raise LookupError(f"models {models.folder}: no text encoder {name!r} is needed here")
 
 
 _Arguments = tuple[Job, str, Path, Path, str | None]

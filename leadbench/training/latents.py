@@ -11,7 +11,7 @@ from torch import Tensor
 from leadbench.core.config import LoopConfig
 from leadbench.core.contracts import MotionAutoencoder
 from leadbench.core.device import indices, sent
-from leadbench.core.random import stream
+from leadbench.core.random import NoiseSource, stream
 from leadbench.core.tensors import Condition, MotionBatch, MotionSample
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.training.autoencoder import encode_samples
@@ -45,6 +45,11 @@ class LatentSet:
         index = indices(rows, self.loc.device)
         loc = self.loc[index]
         return loc + self.scale[index] * sent(torch.randn(loc.shape, generator=generator), loc.device)
+
+    def posterior(self, rows: Sequence[int], draws: NoiseSource) -> Tensor:
+        """Posterior samples [B, N, M] of the given samples, by the draws' stream ``posterior``."""
+        index = indices(rows, self.loc.device)
+        return self.loc[index] + self.scale[index] * draws.normal("posterior", self.loc.shape[1:])
 
     def caption_rows(self, rows: Sequence[int], seed: int, name: str, step: int) -> list[int]:
         """One random caption row for each of the given samples."""
@@ -81,6 +86,11 @@ def training_batch(
 def drop_captions(condition: Condition, null: Condition, probability: float) -> Condition:
     """Replace each row by the empty caption's embedding with the given probability (torch's RNG)."""
     dropped = sent(torch.rand(condition.tokens.shape[0]) < probability, condition.tokens.device)
+    return blanked(condition, null, dropped)
+
+
+def blanked(condition: Condition, null: Condition, dropped: Tensor) -> Condition:
+    """Replace the rows where ``dropped`` [B] is True by the empty caption's embedding."""
     length = condition.tokens.shape[1]
     blank = torch.zeros_like(condition.tokens[:1])
     blank_mask = torch.zeros_like(condition.mask[:1])

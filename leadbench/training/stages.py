@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from leadbench.core.contracts import (
     Backbone,
     Evaluator,
     MotionAutoencoder,
     ProjectorContext,
-    TrainableBackbone,
 )
 from leadbench.core.device import place_of
-from leadbench.core.errors import ConfigError, unknown_name
+from leadbench.core.errors import unknown_name
 from leadbench.core.presets import projector_stage
 from leadbench.core.provenance import fingerprint
 from leadbench.core.random import stream
@@ -26,14 +24,13 @@ from leadbench.metrics.retrieval import r_precision
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.plugins.manager import Plugins
 from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error, standardize_latents
-from leadbench.training.backbone import BackboneTask
 from leadbench.training.consistency import ConsistencyTask
 from leadbench.training.diffusion import DiffusionTask
 from leadbench.training.evaluator import EvaluatorTask
 from leadbench.training.motionclip import MotionClipTask, match_text_length
 from leadbench.training.projector import ProjectorTask
 from leadbench.training.tmr import TmrTask
-from leadbench.training.workshop import CardFields, Workshop
+from leadbench.training.workshop import CardFields, Workshop, dumped, options_input
 from leadbench.zoo.files import load_model, save_model
 from leadbench.zoo.loaded import latent_fingerprint
 from leadbench.zoo.projectors import LEAD
@@ -89,27 +86,6 @@ def train_diffusion(shop: Workshop, encoder: str) -> Path:
         task = DiffusionTask(stage, train, val)
     state = shop.train(task, stage, _latent_inputs(shop, encoder))
     return shop.save(task, stage, state, _latent_links(shop, encoder))
-
-
-def train_backbone(shop: Workshop, plugins: Plugins, name: str) -> Path:
-    """Stage 2 for a plugin's backbone, by its registered name: writes ``backbone-NAME.safetensors``.
-
-    Raises:
-        ConfigError: the backbone does not implement ``TrainableBackbone``.
-    """
-    stage = shop.preset.diffusion
-    with shop.initial(stage, f"backbone-{name}"), shop.store.untrained(f"backbone-{name}"):
-        backbone = plugins.backbone(name, shop.store)
-    if not isinstance(backbone, TrainableBackbone) or not isinstance(backbone.network, nn.Module):
-        raise ConfigError(
-            f"--backbone {name}: cannot be trained here: it needs training_loss and network, the torch module to train "
-            f"(leadbench.core.contracts.TrainableBackbone)"
-        )
-    encoder = backbone.text_encoder.name
-    train, val = shop.latents(encoder)
-    task = BackboneTask(name, backbone, stage, train, val)
-    state = shop.train(task, stage, _latent_inputs(shop, encoder))
-    return shop.save(task, stage, state, _latent_links(shop, encoder), CardFields("backbone", kind=name))
 
 
 def train_consistency(shop: Workshop, encoder: str) -> Path:
@@ -171,15 +147,18 @@ def train_projector(shop: Workshop, plugins: Plugins, job: ProjectorJob = Projec
     width = shop.store.text_encoder(encoder).dim
     widths = {"text_width": width, "latent_tokens": space.latent.tokens, "latent_width": space.latent.width}
     stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update=widths)})
-    context = ProjectorContext(space.latent, space.fingerprint, encoder, width, stage)
+    options = plugins.context("projector", job.kind).options
+    context = ProjectorContext(space.latent, space.fingerprint, encoder, width, stage, options)
     name = projector_name(owner, job.variant, job.kind)
     with shop.initial(stage, name):
         projector = plugins.new_projector(job.kind, context)
     task = ProjectorTask(stage, latents, projector, name)
     text_identity = shop.store.text_encoder(encoder).identity
-    state = shop.train(task, stage, {"latent space": space.fingerprint, "text encoder": text_identity})
+    inputs = {"latent space": space.fingerprint, "text encoder": text_identity, **options_input(options)}
+    state = shop.train(task, stage, inputs)
     links = {"latent": space.fingerprint, "text_encoder": encoder}
-    fields = CardFields("projector", job.kind, None if job.variant == "full" else job.variant, owner)
+    variant = None if job.variant == "full" else job.variant
+    fields = CardFields("projector", job.kind, variant, owner, dumped(options))
     return shop.save(task, stage, state, links, fields)
 
 

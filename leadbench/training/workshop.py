@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import nn
 
 from leadbench.core.config import (
@@ -47,12 +50,29 @@ AnyStage = (
 
 @dataclass(frozen=True)
 class CardFields:
-    """What a stage's card says of the model beside its links; see :class:`leadbench.zoo.files.ModelCard`."""
+    """What a stage's card says of the model beside its links; see :class:`leadbench.zoo.files.ModelCard`.
+
+    Attributes:
+        options: of a plugin's part; they are kept in the configuration, so that whoever loads it need not repeat them.
+        statistics: whether the file carries the statistics of features: whoever is trained on motions needs them.
+    """
 
     stage: str
     kind: str | None = None
     variant: str | None = None
     backbone: str | None = None
+    options: Mapping[str, Any] | None = None
+    statistics: bool = False
+
+
+def dumped(options: BaseModel | None) -> dict[str, Any] | None:
+    """Options of a plugin's part as a card holds them."""
+    return None if options is None else options.model_dump(mode="json")
+
+
+def options_input(options: BaseModel | None) -> dict[str, str]:
+    """The same as an input of a training."""
+    return {} if options is None else {"options": json.dumps(dumped(options), sort_keys=True)}
 
 
 @dataclass
@@ -155,15 +175,18 @@ class Workshop:
         if self.preset.half:
             parameters = {name for name, _ in model.named_parameters()}
             tensors = {name: t.half() if name in parameters else t for name, t in tensors.items()}
-        if fields.stage in ("autoencoder", "evaluator", "motionclip"):
+        if fields.statistics or fields.stage in ("autoencoder", "evaluator", "motionclip"):
             tensors = with_statistics(tensors, self.dataset.motion)
         written = ModelCard(
-            **asdict(fields),
+            stage=fields.stage,
+            kind=fields.kind,
+            variant=fields.variant,
+            backbone=fields.backbone,
             text_encoder=links.get("text_encoder"),
             latent=links.get("latent"),
             preset=self.preset.name,
             overrides=self.preset.overrides,
-            config=stage.model_dump(mode="json"),
+            config={**stage.model_dump(mode="json"), **({"options": fields.options} if fields.options else {})},
             links={"dataset": self.dataset.name, "dataset_identity": self.dataset.identity, **links},
             metrics={
                 "best_step": state.best_step,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from leadbench.core.config import DatasetSettings
 from leadbench.core.contracts import MotionDataset
@@ -35,6 +36,7 @@ class Choice:
         encoders: backbone -> text encoder whose denoiser it samples from; an empty name speaks to all.
         plugins: files of further plugins.
         device, precision: what computes; None: as the settings say (:mod:`leadbench.core.device`).
+        options: of plugins' parts, by the part's name; they win over the settings.
     """
 
     dataset: str
@@ -46,6 +48,7 @@ class Choice:
     encoders: Mapping[str, str] = field(default_factory=dict)
     device: str | None = None
     precision: str | None = None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def device_name(self) -> str:
@@ -93,6 +96,7 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
     """
     compute = choice.compute()
     plugins = load_plugins(choice.plugins, strict=strict)
+    set_options(plugins, choice.options)
     name, root, known = _locate(choice, plugins)
     dataset = plugins.dataset(name, root)
     for given in choice.checkpoints:
@@ -110,7 +114,7 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
         dataset=dataset.name,
     )
     models = model_store(choice.models or known.models or root / "models", plugins, official, compute)
-    models.encoders = choice.encoders
+    models.encoders, models.dataset = choice.encoders, dataset
     return Opened(dataset, root, models, plugins)
 
 
@@ -123,7 +127,24 @@ def model_store(
         worth_keeping=partial(_worth_keeping, plugins),
         folder=cache_folder() / "captions" if settings().keep_captions else None,
     )
-    return ModelStore(folder, plugins.text_encoder, official, sources, compute)
+    made = ModelStore(folder, plugins.text_encoder, official, sources, compute)
+    made.spaces = plugins.autoencoder
+    return made
+
+
+def set_options(plugins: Plugins, given: Mapping[str, Mapping[str, Any]]) -> None:
+    """Say what a user said of the options of parts, over what the settings say.
+
+    Raises:
+        UnknownNameError: nobody registered a part of that name.
+        ConfigError: no part of that name takes options.
+    """
+    for name, values in given.items():
+        found = plugins.named(name, f"--option {name}.{next(iter(values), '')}")
+        if all(registration.options is None for registration in found):
+            raise ConfigError(f"--option {name}.{next(iter(values), '')}: {name!r} takes no options")
+    told = settings().options
+    plugins.options = {name: {**told.get(name, {}), **given.get(name, {})} for name in {**told, **given}}
 
 
 def locate_dataset(choice: Choice, plugins: Plugins) -> tuple[str, Path]:
@@ -162,10 +183,14 @@ def _encoder_identity(plugins: Plugins, name: str) -> str | None:
     """What tells an encoder as it is now from others of its name, without loading it; None: it does not say."""
     registration = plugins.get("text_encoder", name)
     named = registration.identity if isinstance(registration, TextEncoderRegistration) else None
+    if named is None:
+        return None
+    context = plugins.context("text_encoder", name)
     try:
-        return None if named is None else imported(named)()
+        told = imported(named)(context)
     except (ImportError, AttributeError):  # packages that are missing; making the encoder tells which
         return None
+    return told if told is None or context.options is None else f"{told} {context.options.model_dump_json()}"
 
 
 def _worth_keeping(plugins: Plugins, name: str) -> bool:

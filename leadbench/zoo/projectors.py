@@ -107,7 +107,7 @@ def open_variant(opened: Assets, autoencoder: MotionAutoencoder, variant: str) -
 
 def attach(opened: Assets, kind: str, path: Path) -> AttachedProjector:
     """A projector of a kind from its file."""
-    projector = opened.plugins.projector(kind, path)
+    projector = opened.plugins.projector(kind, path, opened.models)
     placed(projector, opened.models.compute)
     registration = opened.plugins.get("projector", kind)
     display = registration.display if isinstance(registration, ProjectorRegistration) else ""

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from leadbench.core.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TmrConfig
-from leadbench.core.contracts import TextEncoder
+from leadbench.core.contracts import MotionAutoencoder, MotionDataset, TextEncoder, TrainableAutoencoder
 from leadbench.core.device import CPU, Compute
 from leadbench.core.errors import LatentMismatchError, WeightsError, unknown_name
 from leadbench.core.tensors import MotionSpec
@@ -49,7 +50,7 @@ class ModelStore:
 
     Args:
         folder: where ``leadbench train`` wrote.
-        text_encoder: gives a text encoder by name (the plugin manager's).
+        text_encoder: makes a text encoder by name, for this store (the plugin manager's).
         official: official files to use where the folder has no model of that kind.
         sources: what is known of text encoders before they are loaded.
         compute: device and precision.
@@ -58,6 +59,9 @@ class ModelStore:
         compute: device and precision; models are moved there as they are loaded.
         catalog: the folder's models by what their cards say.
         encoders: backbone -> text encoder that was asked for; an empty name speaks to every backbone.
+        dataset: that is evaluated or trained on, for what is fitted to it; None: there is none.
+        initial: plugins' parts that have initial weights, since nothing of that name was trained.
+        spaces: makes a motion autoencoder by name, for this store (the plugin manager's).
 
     Raises:
         WeightsError: on access, where a file is missing; the message names the command that trains it.
@@ -66,7 +70,7 @@ class ModelStore:
     def __init__(
         self,
         folder: Path,
-        text_encoder: Callable[[str], TextEncoder],
+        text_encoder: Callable[[str, ModelStore], TextEncoder],
         official: OfficialFiles | None = None,
         sources: EncoderSources | None = None,
         compute: Compute = CPU,
@@ -76,10 +80,14 @@ class ModelStore:
         self.compute = compute
         self.catalog = Catalog(self.folder)
         self.encoders: Mapping[str, str] = {}
+        self.dataset: MotionDataset | None = None
+        self.initial: set[str] = set()
+        self.spaces: Callable[[str, ModelStore], MotionAutoencoder] | None = None
         self._make_encoder, self._sources = text_encoder, sources or EncoderSources()
         self._encoders: dict[str, CachedTextEncoder] = {}
         self._autoencoders: dict[str, LoadedAutoencoder] = {}
-        self._spaces: dict[str, LoadedAutoencoder] = {}
+        self._official_spaces: dict[str, LoadedAutoencoder] = {}
+        self._spaces: dict[str, MotionAutoencoder] = {}
         self._used: dict[str, Path] = {}
         self._notes: dict[str, str] = {}
         self._untrained: set[str] = set()
@@ -87,7 +95,7 @@ class ModelStore:
     def at(self, compute: Compute) -> ModelStore:
         """Another store of the same folder, whose models are elsewhere."""
         made = ModelStore(self.folder, self._make_encoder, self.files, self._sources, compute)
-        made.encoders = self.encoders
+        made.encoders, made.dataset, made.spaces = self.encoders, self.dataset, self.spaces
         return made
 
     @property
@@ -123,7 +131,7 @@ class ModelStore:
         is loaded only for new captions."""
         if name not in self._encoders:
             file = self.folder / "cache" / f"text-{name}.safetensors"
-            kept, make = self._sources.kept(name), partial(self._make_encoder, name)
+            kept, make = self._sources.kept(name), partial(self._make_encoder, name, self)
             width = None if kept is None else kept.dim
             encoder = make() if width is None else LazyEncoder(name, width, make)
             # the hub may have been asked only now, so that the identity is known from here on
@@ -151,6 +159,49 @@ class ModelStore:
             self._autoencoders[name] = LoadedAutoencoder(network, motion).at(self.compute)
         return self._autoencoders[name]
 
+    def latent_space(self, name: str | None = None) -> MotionAutoencoder:
+        """A motion autoencoder by its registered name; None: the folder's own.
+
+        Raises:
+            WeightsError: it is not trained yet.
+            UnknownNameError: nobody registered it.
+        """
+        if name is None or self.spaces is None:
+            return self.autoencoder()
+        if name not in self._spaces:
+            made = self.spaces(name, self)
+            file = f"autoencoder-{name}"
+            if isinstance(made, TrainableAutoencoder) and not self.has(file) and file not in self._untrained:
+                raise WeightsError(
+                    f"models {self.folder}: autoencoder {name!r} is not trained yet "
+                    f"(run: leadbench train autoencoder --autoencoder {name})"
+                )
+            self._spaces[name] = made
+        return self._spaces[name]
+
+    def trained_options(self, name: str) -> Mapping[str, Any]:
+        """Options that a plugin's part was trained with; none where it was not, or is about to be trained anew."""
+        found = {} if self._begins(name) else self.card(name).config.get("options")
+        return found if isinstance(found, Mapping) else {}
+
+    def trained_with(self, name: str) -> str | None:
+        """Text encoder that a plugin's part was trained with; None where it was not, or is about to be."""
+        return None if self._begins(name) else self.card(name).text_encoder
+
+    def trained_motion(self, name: str) -> MotionSpec | None:
+        """Statistics that a plugin's part was trained with, on the device; None where it was not, or is about to be."""
+        if self._begins(name):
+            return None
+        tensors, card = self._load(name)
+        return motion_spec(tensors, card, self.path(name)).to(self.device) if STATISTICS[0] in tensors else None
+
+    def begins_anew(self, name: str) -> bool:
+        """Whether a training of that name is about to begin."""
+        return name in self._untrained
+
+    def _begins(self, name: str) -> bool:
+        return name in self._untrained or not self.has(name)
+
     def official(self, name: str) -> OfficialModel | None:
         """An official backbone: imported into the folder, or read from its checkpoint; None where there is neither.
 
@@ -167,7 +218,7 @@ class ModelStore:
         else:
             return None
         # one autoencoder inside two checkpoints is one latent space, and is kept once
-        shared = self._spaces.setdefault(model.autoencoder.fingerprint, model.autoencoder.at(self.compute))
+        shared = self._official_spaces.setdefault(model.autoencoder.fingerprint, model.autoencoder.at(self.compute))
         return replace(model, autoencoder=shared, denoiser=model.denoiser.to(self.device))
 
     def _imported(self, name: str) -> OfficialModel:
@@ -228,15 +279,14 @@ class ModelStore:
         """Load the weights of ``name`` into a network of a plugin's own, in eval mode; False if there are none yet.
 
         Raises:
-            LatentMismatchError: they were trained on another autoencoder.
             WeightsError: they do not fit the network.
         """
         network.eval().requires_grad_(False).to(self.device)
-        if name in self._untrained or not self.has(name):
+        if self._begins(name):
+            self.initial |= {name} - self._untrained
             return False
-        tensors, card = self._load(name)
-        self._check_latent(name, card)
-        fill(network, tensors, self.path(name))
+        tensors, _ = self._load(name)
+        fill(network, {key: held for key, held in tensors.items() if key not in STATISTICS}, self.path(name))
         return True
 
     def evaluator(self, name: str = "evaluator") -> LoadedEvaluator:
@@ -300,8 +350,17 @@ class ModelStore:
         """Say that a file was read, for the provenance of a run."""
         self._used[name] = path
 
-    def _check_latent(self, name: str, card: ModelCard) -> None:
-        mine = self.autoencoder().fingerprint
+    def check_space(self, name: str, space: MotionAutoencoder) -> None:
+        """That a plugin's part, if it is trained, was trained in a latent space.
+
+        Raises:
+            LatentMismatchError: it was trained in another one.
+        """
+        if not self._begins(name):
+            self._check_latent(name, self.card(name), space)
+
+    def _check_latent(self, name: str, card: ModelCard, space: MotionAutoencoder | None = None) -> None:
+        mine = (space or self.autoencoder()).fingerprint
         if card.links.get("latent") != mine:
             raise LatentMismatchError(
                 f"{self.path(name)}: trained on latent space {card.links.get('latent', 'unknown')[:12]}, the "

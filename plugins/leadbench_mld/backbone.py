@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
@@ -13,7 +15,7 @@ from leadbench.engine.sample import sample_ddim
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.sampling import Branches
 from leadbench.nn.schedule import NoiseSchedule
-from leadbench.zoo.store import ModelStore
+from leadbench.plugins.context import Context
 
 
 class MLDBackbone:
@@ -79,18 +81,21 @@ class MLDBackbone:
         )(noisy, timestep)
         return Prediction(self._schedule.clean_from_noise(noisy, predicted, timestep), predicted)
 
-    def training_loss(self, clean: Tensor, condition: Condition, noise: Tensor, timestep: Tensor) -> Tensor:
-        """MSE between true and predicted noise (paper, Eq. 2)."""
+    def training_loss(self, clean: Tensor, condition: Condition, draws: NoiseSource) -> Mapping[str, Tensor]:
+        """MSE between true and predicted noise (paper, Eq. 2) at uniform timesteps."""
+        noise = draws.normal("noise", clean.shape[1:])
+        timestep = (draws.uniform("timestep") * self.timesteps).long()
         noisy = self.add_noise(clean, noise, timestep)
-        return mse_loss(self.predict(noisy, timestep, condition).noise, noise)
+        return {"loss": mse_loss(self.predict(noisy, timestep, condition).noise, noise)}
 
     def _denoise(self, noisy: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
         predicted: Tensor = self.network(noisy, timestep, condition.tokens, text_mask=condition.mask)
         return predicted
 
 
-def load(models: ModelStore) -> MLDBackbone:
+def load(context: Context) -> MLDBackbone:
     """MLD from its official checkpoint, else from a model folder: its denoiser, of MiniLM where there are several."""
+    models = context.models
     official = models.official("mld")
     if official is not None:
         encoder = models.text_encoder(official.text_encoder)

@@ -10,7 +10,7 @@ from leadbench.core.contracts import MotionAutoencoder, TextEncoder
 from leadbench.core.errors import LatentMismatchError
 from leadbench.core.random import NoiseSource
 from leadbench.core.tensors import Condition, Latent
-from leadbench.zoo.store import ModelStore
+from leadbench.plugins.context import Context
 
 
 class MotionCLIPBackbone:
@@ -63,7 +63,8 @@ class MotionCLIPBackbone:
         return Latent.full(normalize(condition.pooled(), dim=-1).unsqueeze(1))
 
 
-def load(models: ModelStore) -> MotionCLIPBackbone:
+def load(context: Context) -> MotionCLIPBackbone:
     """MotionCLIP from a model folder (``leadbench train motionclip``)."""
+    models = context.models
     autoencoder = models.autoencoder("motionclip")
     return MotionCLIPBackbone(autoencoder, models.text_encoder(models.card("motionclip").links["text_encoder"]))

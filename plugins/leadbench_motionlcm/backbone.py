@@ -13,7 +13,7 @@ from leadbench.engine.sample import LcmNoise, sample_lcm
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.sampling import LcmVersion, lcm_guidance, lcm_timesteps
 from leadbench.nn.schedule import NoiseSchedule
-from leadbench.zoo.store import ModelStore
+from leadbench.plugins.context import Context
 
 
 class MotionLCMBackbone:
@@ -84,8 +84,9 @@ class MotionLCMBackbone:
         return self.default_guidance(steps) if guidance is None else guidance
 
 
-def load(models: ModelStore) -> MotionLCMBackbone:
+def load(context: Context) -> MotionLCMBackbone:
     """MotionLCM from its official checkpoint, else from a model folder (of WordLlama if there are several)."""
+    models = context.models
     official = models.official("motionlcm")
     if official is not None:
         encoder = models.text_encoder(official.text_encoder)
@@ -95,12 +96,13 @@ def load(models: ModelStore) -> MotionLCMBackbone:
     return MotionLCMBackbone(denoiser, models.autoencoder(), encoder, dtype=models.dtype)
 
 
-def load_v2(models: ModelStore) -> MotionLCMBackbone:
+def load_v2(context: Context) -> MotionLCMBackbone:
     """MotionLCM, version 2, from its official checkpoint.
 
     Raises:
         WeightsError: there is none.
     """
+    models = context.models
     official = models.official("motionlcm-v2")
     if official is None:
         raise WeightsError(

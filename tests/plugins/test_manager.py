@@ -40,7 +40,7 @@ def test_a_file_is_a_plugin(tmp_path: Path) -> None:
     plugins = load_plugins([_plugin(tmp_path, "good", GOOD)])
     assert "mine" in plugins.names("backbone")
     with pytest.raises(PluginError, match=r"'good'.*leadbench_backbones.*'mine'.*nowhere"):
-        plugins.create("backbone", "mine", None)
+        plugins.create("backbone", "mine")
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,8 @@ def test_guided_prediction_of_mld(mld: MLDBackbone) -> None:
 
 
 def test_training_loss_reaches_the_denoiser(mld: MLDBackbone) -> None:
-    clean, noise = torch.randn(3, 1, WIDTH), torch.randn(3, 1, WIDTH)
-    loss = mld.training_loss(clean, mld.text_encoder.encode(CAPTIONS), noise, torch.tensor([1, 2, 3]))
-    loss.backward()
+    clean, draws = torch.randn(3, 1, WIDTH), NoiseSource(0, ("a", "b", "c"))
+    mld.training_loss(clean, mld.text_encoder.encode(CAPTIONS), draws)["loss"].backward()
     assert mld.network.text_in.weight.grad.abs().sum() > 0  # type: ignore[union-attr,operator]
 
 

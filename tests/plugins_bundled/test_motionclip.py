@@ -22,6 +22,7 @@ from leadbench.core.presets import get_preset
 from leadbench.core.random import NoiseSource
 from leadbench.core.tensors import Condition, MotionSpec, lengths_to_mask
 from leadbench.data.humanml3d import HumanML3DFolder
+from leadbench.plugins.context import Context
 from leadbench.plugins.manager import load_plugins
 from leadbench.report.names import row_name
 from leadbench.results.store import RunStore
@@ -54,7 +55,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> HumanML3DFolder:
     return HumanML3DFolder(write_folder(tmp_path_factory.mktemp("data") / "walks", IDS))
 
 
-def _encoder(name: str) -> TextEncoder:
+def _encoder(name: str, models: ModelStore) -> TextEncoder:
     return {"wide": WideEncoder, "fake": FakeTextEncoder}[name]()
 
 
@@ -67,7 +68,7 @@ def models(dataset: HumanML3DFolder, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_it_keeps_the_contract_and_denoises_nothing(models: ModelStore) -> None:
-    backbone = load(models)
+    backbone = load(Context("backbone", "motionclip", opened=models))
     assert isinstance(backbone, Backbone)
     assert not isinstance(backbone, DenoisingBackbone)
     assert_conforms(check_backbone("motionclip", backbone))
@@ -77,7 +78,7 @@ def test_it_keeps_the_contract_and_denoises_nothing(models: ModelStore) -> None:
 
 
 def test_one_caption_is_one_latent(models: ModelStore) -> None:
-    backbone = load(models)
+    backbone = load(Context("backbone", "motionclip", opened=models))
     condition = backbone.text_encoder.encode(["a walk", "someone waves twice"])
     first, second = (
         backbone.sample(
@@ -102,7 +103,7 @@ def test_latents_are_as_long_as_embeddings(models: ModelStore, dataset: HumanML3
 
 
 def test_another_text_encoder_is_told(models: ModelStore) -> None:
-    backbone = load(models)
+    backbone = load(Context("backbone", "motionclip", opened=models))
     other = replace(backbone.text_encoder.encode(["a walk"]), encoder="clip")
     with pytest.raises(LatentMismatchError, match=r"'wide'.*'clip'"):
         backbone.sample(other, torch.ones(1, 40, dtype=torch.bool), NoiseSource(0, ("a",)), steps=1, guidance=None)
@@ -116,7 +117,7 @@ def test_another_latent_is_told() -> None:
 
 def test_what_is_not_trained_names_its_command(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="leadbench train motionclip"):
-        load(ModelStore(tmp_path, _encoder))
+        load(Context("backbone", "motionclip", opened=ModelStore(tmp_path, _encoder)))
 
 
 def _task(dataset: HumanML3DFolder, **loop: object) -> tuple[MotionClipTask, Trainer]:
@@ -216,7 +217,7 @@ def test_conformance_by_the_command(folder: Path, capsys: pytest.CaptureFixture[
 
 def test_the_frozen_text_encoder_stays_as_it_is(dataset: HumanML3DFolder, tmp_path: Path) -> None:
     plugins = load_plugins()
-    store = ModelStore(tmp_path, lambda name: plugins.create("text_encoder", name))  # type: ignore[arg-type,return-value]
+    store = ModelStore(tmp_path, plugins.text_encoder)
     network = store.text_encoder("minilm").wrapped._model  # type: ignore[attr-defined]
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     train_motionclip(Workshop(dataset, get_preset("tiny"), store), "minilm")

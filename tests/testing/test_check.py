@@ -187,7 +187,7 @@ def test_datasets(tmp_path: Path) -> None:
 
 def _store(tmp_path: Path) -> CheckContext:
     plugins = load_plugins()
-    return CheckContext(ModelStore(tmp_path, lambda name: plugins.create("text_encoder", name)))  # type: ignore[arg-type,return-value]
+    return CheckContext(ModelStore(tmp_path, plugins.text_encoder))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_factory_that_fails_and_one_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
         "from leadbench.plugins.hookspecs import Registration, hookimpl\n@hookimpl\ndef leadbench_metrics():\n"
-        "    return [Registration('gone', '', 'nowhere:at_all'), Registration('fails', '', lambda: 1 / 0)]"
+        "    return [Registration('gone', '', 'nowhere:at_all'), Registration('fails', '', lambda context: 1 / 0)]"
     )
     found = check_plugin("mine", load_plugins([path]), _store(tmp_path))
     assert "cannot import factory" in failed(found["metric:gone"])

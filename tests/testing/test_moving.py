@@ -44,7 +44,7 @@ def test_a_metric_that_asks_for_the_cpu_is_not_tried(monkeypatch: pytest.MonkeyP
         return motions.joints.sum(dim=(1, 2, 3))
 
     plugins = load_plugins()
-    monkeypatch.setattr(type(plugins), "metric", lambda self, name: metric)
+    monkeypatch.setattr(type(plugins), "metric", lambda self, name, models: metric)
     models = model_store(shipped().folder, plugins)
     assert moving_part("metric", "mine", plugins, models) is None
     on_any_device(metric)

@@ -27,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tmr")
     synthesize(root / "data", SynthesisOptions(clips=400, workers=1))
     plugins = load_plugins()
-    store = ModelStore(root / "data" / "models", lambda name: plugins.create("text_encoder", name))  # type: ignore[arg-type,return-value]
+    store = ModelStore(root / "data" / "models", plugins.text_encoder)
     preset = get_preset("tiny")
     loop = preset.tmr.loop.model_copy(update={"steps": 60, "batch": 32, "validate_every": 30})
     optimizer = preset.tmr.optimizer.model_copy(update={"learning_rate": 3e-3, "warmup_steps": 5})
@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def store(data: Path) -> ModelStore:
     plugins = load_plugins()
-    return ModelStore(data / "models", lambda name: plugins.create("text_encoder", name))  # type: ignore[arg-type,return-value]
+    return ModelStore(data / "models", plugins.text_encoder)
 
 
 def test_it_learns_and_says_what_real_motions_score(trained: Path) -> None:

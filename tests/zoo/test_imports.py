@@ -37,7 +37,7 @@ def motion_spec(width: int = 263) -> MotionSpec:
 
 
 def store(folder: Path, official: OfficialFiles | None = None) -> ModelStore:
-    return ModelStore(folder, lambda name: pytest.fail(f"asked for text encoder {name}"), official)
+    return ModelStore(folder, lambda name, models: pytest.fail(f"asked for text encoder {name}"), official)
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))

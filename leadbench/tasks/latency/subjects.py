@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from torch import nn
 from transformers import T5Config, T5EncoderModel
 
 from leadbench.core.config import ProjectorConfig
-from leadbench.core.contracts import TextEncoder
+from leadbench.core.contracts import MotionAutoencoder, TextEncoder
 from leadbench.core.device import CPU, Compute
 from leadbench.core.presets import Preset
 from leadbench.core.tensors import Condition, MotionSpec
@@ -130,6 +130,38 @@ class RandomModels:
     def dtype(self) -> torch.dtype:
         """What backbones denoise in."""
         return self.compute.dtype
+
+    @property
+    def encoders(self) -> dict[str, str]:
+        """Nobody asked for other text encoders."""
+        return {}
+
+    def begins_anew(self, name: str) -> bool:
+        """Nothing is trained here."""
+        return False
+
+    def trained_options(self, name: str) -> dict[str, Any]:
+        """None: nothing was trained."""
+        return {}
+
+    def trained_with(self, name: str) -> None:
+        """Nothing was trained."""
+
+    def trained_motion(self, name: str) -> MotionSpec:
+        """Statistics of the latent space."""
+        return self.autoencoder().motion
+
+    def check_space(self, name: str, space: MotionAutoencoder) -> None:
+        """Any space will do: nothing was trained."""
+
+    def latent_space(self, name: str | None = None) -> LoadedAutoencoder:
+        """The preset's, whatever its name."""
+        return self.autoencoder()
+
+    def load_into(self, name: str, network: nn.Module) -> bool:
+        """Initial weights take the time of trained ones."""
+        network.eval().requires_grad_(False).to(self.device)
+        return False
 
     def official(self, name: str) -> _Official:
         """Networks of a backbone: the student's for MotionLCM, the teacher's for any other."""

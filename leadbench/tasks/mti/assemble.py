@@ -80,7 +80,16 @@ def open_mti(opened: Opened, request: MTIRequest) -> MTITask:
             )
         notes = (*notes, "no projector of this latent space: no loss 'lead', no projected row")
     splits = ("train", "val", config.split) if config.protocol == "styles" else ("val", config.split)
-    inputs = inputs_identity(opened, [backbone], splits=splits)
+    inputs = inputs_identity(
+        opened,
+        [backbone],
+        splits=splits,
+        parts=[
+            ("backbone", request.backbone),
+            ("evaluator", request.evaluator),
+            *(("projector", projector.name) for projector in projectors),
+        ],
+    )
     registration = opened.plugins.get("backbone", request.backbone)
     names = {request.backbone: getattr(registration, "display", "") or request.backbone}
     names |= {projector.name: projector.display for projector in projectors}

@@ -21,7 +21,11 @@ _CODE = ("core", "data", "engine", "generation", "metrics", "motion", "nn", "plu
 
 
 def inputs_identity(
-    opened: Opened, backbones: Iterable[Backbone] = (), encoders: Iterable[TextEncoder] = (), splits: Sequence[str] = ()
+    opened: Opened,
+    backbones: Iterable[Backbone] = (),
+    encoders: Iterable[TextEncoder] = (),
+    splits: Sequence[str] = (),
+    parts: Iterable[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Data, weights, cards, text encoders, latent spaces and code that a run reads; called when all are opened.
 
@@ -29,6 +33,7 @@ def inputs_identity(
         backbones: those that generate.
         encoders: text encoders that are used beside theirs and the model folder's.
         splits: that are read beside the test split.
+        parts: kind and name of plugins' parts that were made: their options and what they hold.
     """
     backbones = list(backbones)
     used = opened.models.used
@@ -46,5 +51,6 @@ def inputs_identity(
         "text_encoders": {name: identity_of(used_encoders[name]) for name in sorted(used_encoders)},
         "latents": {backbone.name: backbone.autoencoder.fingerprint for backbone in backbones},
         "plugins": opened.plugins.identity(),
+        "parts": opened.plugins.parts_identity(parts),
         **({"labels": sha256_file(opened.root / LABELS)} if (opened.root / LABELS).is_file() else {}),
     }

@@ -114,8 +114,9 @@ class MeasuringJob:
             if self.metrics:
                 with tools.watch.stage("measure", row):
                     spec = tools.autoencoder.motion
+                    seen = latent if tools.autoencoder.latent.tokens else Latent.none(len(rows), self._place)
                     joints = features_to_joints(motion.denormalize().features, get_skeleton(spec.skeleton))
-                    self._measure(row, measured_at, GeneratedMotions(joints, mask, spec.skeleton, spec.fps, latent))
+                    self._measure(row, measured_at, GeneratedMotions(joints, mask, spec.skeleton, spec.fps, seen))
 
     def decoded(self, row: Row) -> Decoded:
         """Results of a row on the CPU, once every chunk is done; the only place that waits for an accelerator.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from leadbench.core.contracts import Backbone, Evaluator, MotionMetric
+from leadbench.core.direct import has_latent
 from leadbench.core.errors import ConfigError, unknown_name
 from leadbench.plugins.hookspecs import BackboneRegistration
 from leadbench.plugins.manager import Plugins
@@ -48,18 +49,25 @@ def open_entries(opened: Opened, request: RunRequest) -> OpenedEntries:
     registrations = [_registration(opened.plugins, name) for name in request.backbones]
     backbones = [_backbone(opened.plugins, name, opened.models) for name in request.backbones]
     samplings = [_samplings(r, b, request) for r, b in zip(registrations, backbones, strict=True)]
-    lent = Realigners(request, opened, [backbone.autoencoder for backbone in backbones])
+    lent = Realigners(request, opened, [backbone.autoencoder for backbone in backbones if has_latent(backbone)])
     entries = tuple(
         Entry(registration.name, backbone, chosen, tuple(lent.edits(backbone)))
         for registration, backbone, chosen in zip(registrations, backbones, samplings, strict=True)
     )
     names = {r.name: r.display or r.name for r in registrations}
     names |= {e.projector: e.display for entry in entries for e in entry.edits if e.projector is not None}
-    return OpenedEntries(entries, names, lent.stamps, (*lent.notes, *opened.models.notes))
+    warnings = (*lent.stamps, *(_untrained(opened, name) for name in request.backbones))
+    return OpenedEntries(entries, names, tuple(filter(None, warnings)), (*lent.notes, *opened.models.notes))
 
 
-def request_identity(opened: Opened, request: RunRequest, found: OpenedEntries) -> dict[str, Any]:
-    """What makes two runs of a request the same: protocol, samplings, and all that the numbers depend on."""
+def request_identity(
+    opened: Opened, request: RunRequest, found: OpenedEntries, parts: Sequence[tuple[str, str]] = ()
+) -> dict[str, Any]:
+    """What makes two runs of a request the same: protocol, samplings, and all that the numbers depend on.
+
+    Args:
+        parts: kind and name of what was made beside the backbones.
+    """
     return {
         "config": request.config.model_dump(mode="json"),
         "samplings": [vars(sampling) for entry in found.entries for sampling in entry.samplings],
@@ -68,9 +76,16 @@ def request_identity(opened: Opened, request: RunRequest, found: OpenedEntries) 
         "metrics": list(request.metrics),
         "variants": list(request.variants),
         **inputs_identity(
-            opened, [entry.backbone for entry in found.entries], splits=("train",) if request.controls else ()
+            opened,
+            [entry.backbone for entry in found.entries],
+            splits=("train",) if request.controls else (),
+            parts=[*(("backbone", entry.name) for entry in found.entries), *_projectors(found), *parts],
         ),
     }
+
+
+def _projectors(found: OpenedEntries) -> list[tuple[str, str]]:
+    return [("projector", e.projector) for entry in found.entries for e in entry.edits if e.projector is not None]
 
 
 def open_evaluator(opened: Opened, name: str) -> Evaluator:
@@ -88,7 +103,14 @@ def open_metrics(opened: Opened, names: Sequence[str]) -> dict[str, MotionMetric
     Raises:
         UnknownNameError, PluginError: there is none, or its factory returns nothing that can be called.
     """
-    return {name: opened.plugins.metric(name) for name in names}
+    return {name: opened.plugins.metric(name, opened.models) for name in names}
+
+
+def _untrained(opened: Opened, name: str) -> str:
+    """A warning for every record of a backbone that nobody trained; empty for others."""
+    if f"backbone-{name}" not in opened.models.initial:
+        return ""
+    return f"backbone {name!r} is not trained: it has initial weights (leadbench train diffusion --backbone {name})"
 
 
 def _registration(plugins: Plugins, name: str) -> BackboneRegistration:

@@ -40,7 +40,7 @@ def measure_real(
     def work(chunk: Chunk) -> None:
         raw = drawn_batch([drawn[i] for i in chunk.rows], place, chunks.pool)
         joints = features_to_joints(raw.features, get_skeleton(spec.skeleton))
-        nothing = Latent.full(joints.new_zeros(len(chunk.rows), 0, 0))
+        nothing = Latent.none(len(chunk.rows), joints.device)
         motions, at = GeneratedMotions(joints, raw.mask, spec.skeleton, spec.fps, nothing), indices(chunk.rows, place)
         for name, metric in metrics.items():
             values[name].index_copy_(0, at, measured(metric, motions))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from leadbench.core.contracts import Backbone, MotionAutoencoder
+from leadbench.core.direct import has_latent
 from leadbench.core.errors import WeightsError
 from leadbench.core.presets import PROJECTOR_VARIANTS
 from leadbench.generation.pipeline import LatentMap, realign
@@ -45,7 +46,7 @@ class Realigners:
     Args:
         request: what the user asked for.
         opened: dataset, whose train split the controls are fitted to, models and plugins.
-        autoencoders: of all backbones of the run.
+        autoencoders: of all backbones of the run that have a latent space.
 
     Raises:
         LatentMismatchError: on use, where a projector that was named, or the only ones there are, fit no latent space.
@@ -60,6 +61,8 @@ class Realigners:
         """The plain latents first, then projectors, controls and variants of the ablation."""
         autoencoder = backbone.autoencoder
         edits = [Edit(None, None, None, "", None, None)]
+        if not has_latent(backbone):
+            return edits
         edits += [self._edit(attached, autoencoder) for attached in self._projectors(autoencoder)]
         if self.request.controls:
             train = self.opened.dataset.load("train", skip_bad=self.request.config.skip_bad_motions)[0]

@@ -30,7 +30,7 @@ def open_task(name: str, opened: Opened, request: Any) -> Task:
         PluginError: its factory returns something else.
         LeadbenchError: what was asked for does not fit.
     """
-    task = opened.plugins.create("task", name, opened, request, where="--task")
+    task = opened.plugins.factory("task", name, "--task")(opened, request)
     if not isinstance(task, Task):
         raise PluginError(f"task {name!r}: its factory returned {type(task).__name__}, which is no leadbench.Task")
     if task.name != name:

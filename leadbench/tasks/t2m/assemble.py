@@ -20,7 +20,9 @@ def open_t2m(opened: Opened, request: RunRequest) -> T2MTask:
     samples, report = opened.dataset.load(request.config.split, skip_bad=request.config.skip_bad_motions)
     evaluator = open_evaluator(opened, request.evaluator)
     skipped = not request.self_test and expected_row(opened.dataset, evaluator) is not None
-    description = {**request_identity(opened, request, found), "evaluator": evaluator.identity}
+    metrics = open_metrics(opened, request.metrics)
+    parts = [("evaluator", request.evaluator), *(("metric", name) for name in metrics)]
+    description = {**request_identity(opened, request, found, parts), "evaluator": evaluator.identity}
     if skipped:
         description["self_test"] = "skipped"
     return T2MTask(
@@ -35,6 +37,6 @@ def open_t2m(opened: Opened, request: RunRequest) -> T2MTask:
         samples=samples,
         warnings=(*found.warnings, *((SKIPPED,) if skipped else ())),
         notes=(*request.notes, *report.notes, *found.notes),
-        metrics=open_metrics(opened, request.metrics),
+        metrics=metrics,
         self_test=settings().self_test if request.self_test else None,
     )

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from leadbench.core.config import SelfTestSettings, T2MConfig
-from leadbench.core.contracts import Evaluator, MotionAutoencoder, MotionDataset, MotionMetric
+from leadbench.core.contracts import Backbone, Evaluator, MotionAutoencoder, MotionDataset, MotionMetric
 from leadbench.core.device import indices, place_of
+from leadbench.core.direct import has_latent
 from leadbench.core.random import NoiseSource, stream
 from leadbench.core.tensors import MotionSample
 from leadbench.data.frames import SamplePool, drawn_batch
@@ -52,7 +53,8 @@ from leadbench.tasks.shared.stopwatch import Stopwatch
 from leadbench.tasks.shared.units import Entry, Sampling, Task, Unit
 from leadbench.text.cache import CachedTextEncoder
 
-DIAGNOSTICS: Mapping[str, MotionMetric] = {"latent_norm": latent_norm, "skating_ratio": skating_ratio}
+LATENT_NORM = "latent_norm"
+DIAGNOSTICS: Mapping[str, MotionMetric] = {LATENT_NORM: latent_norm, "skating_ratio": skating_ratio}
 """Measured of all generated motions, and kept in the details of their records."""
 
 
@@ -172,7 +174,7 @@ class T2MTask(Task):
     def autoencoders(self) -> dict[str | None, MotionAutoencoder]:
         """Backbone -> its autoencoder, one for each latent space; a single one belongs to no backbone (None)."""
         found: dict[str, tuple[str, MotionAutoencoder]] = {}
-        for entry in self.entries:
+        for entry in (entry for entry in self.entries if has_latent(entry.backbone)):
             autoencoder = entry.backbone.autoencoder
             found.setdefault(autoencoder.fingerprint, (entry.name, autoencoder))
         if len(found) == 1:
@@ -240,7 +242,7 @@ class T2MTask(Task):
         source = sampled(entry.backbone, sampling, self.config.seed, replication, self._watch)
         rows = {entry.row(sampling, edit): edit for edit in entry.edits}
         edits = {row: edit.map for row, edit in rows.items()}
-        main = MeasuringJob(self._prompts(reference), source, edits, tools, self._single_metrics)
+        main = MeasuringJob(self._prompts(reference), source, edits, tools, self._single_metrics_of(entry.backbone))
         repeats = MeasuringJob(self._repeated(reference, replication), source, edits, tools)
         self._chunks.run_all([(job.prompts, job.work) for job in (main, repeats)])
         records = []
@@ -272,6 +274,11 @@ class T2MTask(Task):
     def _single_metrics(self) -> dict[str, MotionMetric]:
         """Diagnostics, and what the user asked for."""
         return {**DIAGNOSTICS, **self.metrics}
+
+    def _single_metrics_of(self, backbone: Backbone) -> dict[str, MotionMetric]:
+        """Without those of latents where there are none."""
+        kept = self._single_metrics
+        return kept if has_latent(backbone) else {name: kept[name] for name in kept if name != LATENT_NORM}
 
     def _scored(
         self,
