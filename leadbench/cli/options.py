@@ -176,6 +176,7 @@ ProtocolOption = Annotated[
     str,
     typer.Option("--protocol", help="Rules of the evaluation: guo-2022 or mld.", autocompletion=lambda: [*PROTOCOLS]),
 ]
+SPLITS = ("train", "val", "test")
 _FIRST_USE = "generating the embedded corpus, once"
 
 
@@ -276,6 +277,7 @@ class ProtocolOptions:
         ),
     ] = None
     protocol: ProtocolOption = "guo-2022"
+    split: Annotated[str, typer.Option("--split", help="test; or val, to choose guidance and the like.")] = "test"
     replications: Annotated[
         int | None, typer.Option("--replications", min=1, help="Instead of 20, or 3.", show_default=False)
     ] = None
@@ -298,6 +300,7 @@ class ProtocolOptions:
         """The configuration; ``quick`` unless the options say which."""
         changes: dict[str, Any] = {
             "protocol": check_protocol(self.protocol),
+            "split": check_split(self.split),
             "seed": self.seed,
             "chunk": parse_chunk(self.chunk),
             "skip_bad_motions": self.skip_bad_motions,
@@ -310,6 +313,17 @@ class ProtocolOptions:
         changes |= {name: value for name, value in given.items() if value is not None}
         wanted = quick if self.quick is None else self.quick
         return T2MConfig.quick(**changes) if wanted else T2MConfig(**changes)
+
+
+def check_split(name: str) -> str:
+    """The name itself, if it is a split.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in SPLITS:
+        raise unknown_name("split", name, SPLITS, where="--split")
+    return name
 
 
 def check_protocol(name: str) -> str:

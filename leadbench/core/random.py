@@ -68,7 +68,7 @@ class NoiseSource:
     repeat: int | tuple[int, ...] = 0
     device: torch.device = CPU.device
 
-    def normal(self, purpose: str, shape: Sequence[int], step: int = 0) -> Tensor:
+    def normal(self, purpose: str, shape: Sequence[int] = (), step: int = 0) -> Tensor:
         """Standard normal numbers [B, *shape] float32 on the device; row i depends on ids[i] alone.
 
         Row i is what :func:`stream` of (seed, purpose, replication, id, step, repeat) gives.

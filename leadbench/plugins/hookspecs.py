@@ -42,7 +42,8 @@ class Registration:
         requires: import names that must be installed.
         options: a pydantic model of the part's own options, or ``"module:attribute"``; they are given as
             ``--option NAME.KEY=VALUE`` or in the table ``[options.NAME]`` of ``leadbench.toml``, checked by the model,
-            handed to the factory as ``context.options``, and part of the identity of runs and trainings.
+            handed to the factory as ``context.options``, and part of the identity of runs and trainings. What a part
+            was trained with stands in its card, but for fields with ``exclude=True``: those of sampling alone.
     """
 
     name: str

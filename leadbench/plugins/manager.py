@@ -31,7 +31,7 @@ from leadbench.plugins.hookspecs import (
     TaskRegistration,
     imported,
 )
-from leadbench.plugins.options import resolved_options
+from leadbench.plugins.options import all_values, resolved_options
 
 if TYPE_CHECKING:  # the contracts import torch
     from leadbench.core.contracts import (
@@ -222,7 +222,7 @@ class Plugins:
 
     def _remember(self, context: Context, made: object) -> None:
         """Options and content of a part. The files of bundled parts are named in a run's identity already."""
-        kept: dict[str, Any] = {} if context.options is None else {"options": context.options.model_dump(mode="json")}
+        kept: dict[str, Any] = {} if context.options is None else {"options": all_values(context.options)}
         if not self.bundled(context.kind, context.name) and context.kind in _HELD:
             from leadbench.core.content import content_digest  # imports torch
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
 
 from leadbench.core.errors import ConfigError, nearest
 from leadbench.core.reading import reason
@@ -49,6 +50,12 @@ def options_model(registration: Registration) -> type[BaseModel] | None:
         raise ConfigError(f"{registration.name!r}: cannot import its options {registration.options!r}: {exc}") from exc
     if not (isinstance(found, type) and issubclass(found, BaseModel)):
         raise ConfigError(f"{registration.name!r}: its options {registration.options!r} are no pydantic model")
+    return found
+
+
+def all_values(options: BaseModel) -> dict[str, Any]:
+    """Every option by name, those of sampling alone included: what numbers depend on."""
+    found: dict[str, Any] = to_jsonable_python({name: getattr(options, name) for name in type(options).model_fields})
     return found
 
 

@@ -54,6 +54,10 @@ class Far(torch.Tensor):
         self.near = near
         return self
 
+    def tolist(self) -> Any:
+        """As of any tensor: a copy back to the host, which torch refuses to subclasses."""
+        return self.cpu().tolist()
+
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         raise RuntimeError(f"{func}: a tensor of the pretended device is used outside of it")

@@ -23,12 +23,14 @@ from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.plugins.manager import load_plugins
 from leadbench.training import stages
 from leadbench.training.loop import Progress
+from leadbench.training.plugin_stages import train_backbone
 from leadbench.training.workshop import Workshop
 from leadbench.zoo.assets import chosen_compute
 from leadbench.zoo.embedded import write_manifest
 from leadbench.zoo.files import card_path
 from leadbench.zoo.store import ModelStore
 
+_FLOW = "flow"  # a backbone of a plugin that ships with the others
 _EVERY_SECONDS = 30.0
 _TRAINERS: Mapping[str, Callable[[Workshop, str], Path]] = {
     "autoencoder": lambda shop, _: stages.train_autoencoder(shop),
@@ -59,6 +61,7 @@ def plan(preset: Preset) -> tuple[tuple[Job, ...], ...]:
         (
             Job(f"consistency-{student}", "consistency", student),
             Job("projector", "projector", teacher),
+            Job(f"backbone-{_FLOW}", "backbone"),
         ),
     )
 
@@ -66,7 +69,7 @@ def plan(preset: Preset) -> tuple[tuple[Job, ...], ...]:
 def shipped_models(preset: Preset) -> tuple[str, ...]:
     """What a packed set holds; the student's teacher was only needed to train the student."""
     needed = (f"diffusion-{preset.teacher_encoder}", f"consistency-{preset.student_encoder}")
-    return ("autoencoder", *needed, "projector", "evaluator")
+    return ("autoencoder", *needed, f"backbone-{_FLOW}", "projector", "evaluator")
 
 
 def build(
@@ -149,6 +152,8 @@ def load_all(folder: Path, name: str) -> list[str]:
     for model in shipped_models(preset):
         if model.startswith(("diffusion", "consistency")):
             store.denoiser(model)
+        if model.startswith("backbone"):
+            store.check_space(model, store.autoencoder())
     return list(store.used)
 
 
@@ -180,6 +185,7 @@ def _train(arguments: _Arguments) -> Path:
     job, preset, data, models, device = arguments
     plugins = load_plugins()
     store = ModelStore(models, plugins.text_encoder, compute=chosen_compute(device))
+    store.dataset = HumanML3DFolder(data)
     last = time.monotonic()
 
     def report(progress: Progress) -> None:
@@ -190,6 +196,8 @@ def _train(arguments: _Arguments) -> Path:
             print(f"{job.model}: {progress.step}/{progress.steps}, {minutes:.0f} min left", file=sys.stderr, flush=True)
 
     shop = Workshop(HumanML3DFolder(data), get_preset(preset), store, report=report, replace=True)
+    if job.stage == "backbone":
+        return train_backbone(shop, plugins, job.model.partition("-")[2])
     if job.stage == "projector":
         return stages.train_projector(shop, plugins, stages.ProjectorJob(job.encoder))
     return _TRAINERS[job.stage](shop, job.encoder)

@@ -15,6 +15,7 @@ from leadbench.core.contracts import (
 )
 from leadbench.core.direct import DirectBackbone
 from leadbench.core.errors import ConfigError
+from leadbench.core.provenance import sha256_file
 from leadbench.plugins.manager import Plugins
 from leadbench.training.backbone import BackboneTask, MotionBackboneTask
 from leadbench.training.own_autoencoder import OwnAutoencoderTask, reconstruction_of
@@ -41,7 +42,8 @@ def train_backbone(shop: Workshop, plugins: Plugins, name: str) -> Path:
         raise ConfigError(f"--backbone {name}: cannot be trained here: {what} (leadbench.{contract.__name__})")
     encoder = part.text_encoder.name
     text = shop.store.text_encoder(encoder)
-    inputs = {"text encoder": text.identity, **options_input(options)}
+    read = {f"file {key}": sha256_file(path) for key, path in shop.store.used.items()}  # a teacher's, for instance
+    inputs = {"text encoder": text.identity, **options_input(options), **read}
     links = {"text_encoder": encoder}
     if isinstance(made, DirectBackbone):
         assert isinstance(part, TrainableMotionBackbone)

@@ -15,6 +15,7 @@ from leadbench.core.errors import ConfigError, DataError, nearest, unknown_name
 from leadbench.core.settings import dataset_settings, settings
 from leadbench.plugins.hookspecs import TextEncoderRegistration, imported
 from leadbench.plugins.manager import Plugins, load_plugins
+from leadbench.plugins.options import all_values
 from leadbench.text.encoder_sources import EncoderSources
 from leadbench.zoo.embedded import cache_folder
 from leadbench.zoo.official_files import OfficialFiles
@@ -190,7 +191,7 @@ def _encoder_identity(plugins: Plugins, name: str) -> str | None:
         told = imported(named)(context)
     except (ImportError, AttributeError):  # packages that are missing; making the encoder tells which
         return None
-    return told if told is None or context.options is None else f"{told} {context.options.model_dump_json()}"
+    return told if told is None or context.options is None else f"{told} {all_values(context.options)}"
 
 
 def _worth_keeping(plugins: Plugins, name: str) -> bool:
