@@ -11,6 +11,7 @@ import typer
 from leadbench.cli.options import (
     DeviceOption,
     EvaluatorOption,
+    PartOption,
     PluginOption,
     RootOption,
     complete_datasets,
@@ -22,7 +23,8 @@ from leadbench.doctor.dataset import examine_dataset
 from leadbench.doctor.diagnosis import Diagnosis
 from leadbench.doctor.machine import examine
 from leadbench.plugins.manager import load_plugins
-from leadbench.zoo.assets import Choice
+from leadbench.plugins.options import parse_options
+from leadbench.zoo.assets import Choice, set_options
 
 
 def doctor(
@@ -42,6 +44,7 @@ def doctor(
         Path | None, typer.Option("--models", help="Model folder [default: the dataset's].", show_default=False)
     ] = None,
     plugin: PluginOption = None,
+    option: PartOption = None,
     device: DeviceOption = None,
 ) -> None:
     """What is here, what is missing, what helps.
@@ -55,10 +58,20 @@ def doctor(
     Example: leadbench doctor --dataset humanml3d --root HumanML3D --evaluator deps/t2m
     """
     if dataset is None:
-        _print(examine(load_plugins(plugin or ()), device))
+        plugins = load_plugins(plugin or ())
+        set_options(plugins, parse_options(option or ()))
+        _print(examine(plugins, device))
         return
     name, folder = evaluator_and_folder(evaluator)
-    choice = Choice(dataset, root=root, models=models, evaluator=folder, plugins=tuple(plugin or ()), device=device)
+    choice = Choice(
+        dataset,
+        root=root,
+        models=models,
+        evaluator=folder,
+        plugins=tuple(plugin or ()),
+        device=device,
+        options=parse_options(option or ()),
+    )
     with progress() as reporter:
         diagnoses = examine_dataset(choice, name, lambda what, done, total: reporter.show("doctor", done, total, what))
     _print(diagnoses)

@@ -11,6 +11,7 @@ import typer
 from leadbench.cli.options import (
     DeviceOption,
     OutputOptions,
+    PartOption,
     PluginOption,
     PrecisionOption,
     ProjectorOption,
@@ -21,9 +22,10 @@ from leadbench.cli.options import (
 from leadbench.cli.parsing import parse_names, parse_numbers, parse_steps
 from leadbench.cli.running import run_and_print
 from leadbench.plugins.manager import load_plugins
+from leadbench.plugins.options import parse_options
 from leadbench.tasks.latency.assemble import LatencyRequest, open_latency
 from leadbench.tasks.latency.task import LatencyConfig
-from leadbench.zoo.assets import chosen_compute
+from leadbench.zoo.assets import chosen_compute, set_options
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class SubjectOptions:
         str | None, typer.Option("--steps", help="As in run [default: 50; 1,2,4 of MotionLCM].", show_default=False)
     ] = None
     plugin: PluginOption = None
+    option: PartOption = None
     strict_plugins: StrictOption = False
 
 
@@ -86,4 +89,5 @@ def latency(subject: SubjectOptions, timing: TimingOptions, output: OutputOption
         parse_names(subject.backbone), parse_steps(subject.steps), subject.projector, timing.config(subject.preset)
     )
     plugins = load_plugins(subject.plugin or (), strict=subject.strict_plugins)
+    set_options(plugins, parse_options(subject.option or ()))
     run_and_print(open_latency(plugins, request), output)

@@ -69,7 +69,8 @@ def check(
     for offer, findings in check_plugin(name, found, context).items():
         for finding in findings:
             failed += not finding.passed
-            typer.echo(f"{'ok  ' if finding.passed else 'FAIL'}  {offer}  {finding.check}  {finding.message}".rstrip())
+            mark = "skip" if finding.skipped else "ok  " if finding.passed else "FAIL"
+            typer.echo(f"{mark}  {offer}  {finding.check}  {finding.message}".rstrip())
     if failed:
         raise PluginError(f"{name}: {failed} check{'s' if failed > 1 else ''} failed")
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from leadbench.core.contracts import Backbone, MotionAutoencoder, MotionBackbone
+from leadbench.core.errors import ConfigError
 from leadbench.core.tensors import Latent, LatentSpec, MotionBatch, MotionSpec
 
 if TYPE_CHECKING:
@@ -80,6 +81,16 @@ class DirectBackbone:
 def latent_form(backbone: Backbone | MotionBackbone) -> Backbone:
     """The backbone itself, or the form in which one without a latent space is evaluated."""
     return backbone if isinstance(backbone, Backbone) else DirectBackbone(backbone)
+
+
+def require_latent(backbone: Backbone, what: str) -> None:
+    """That there is a latent space.
+
+    Raises:
+        ConfigError: there is none; ``what`` says who needs it.
+    """
+    if not has_latent(backbone):
+        raise ConfigError(f"backbone {backbone.name!r}: makes motions without a latent space, which {what} needs")
 
 
 def has_latent(backbone: Backbone) -> bool:

@@ -230,7 +230,12 @@ class Plugins:
         self.made[context.kind, context.name] = kept
 
     def bundled(self, kind: str, name: str) -> bool:
-        """Whether leadbench itself registers it."""
+        """Whether leadbench itself registers it.
+
+        Raises:
+            UnknownNameError: nobody does.
+        """
+        self.get(kind, name)
         owner = self._registrations[kind][name][0]
         return any(info.name == owner and info.source.startswith(PROJECT) for info in self.infos)
 
@@ -363,6 +368,8 @@ def load_plugins(files: Iterable[Path] = (), *, strict: bool = False) -> Plugins
     for point in sorted(entry_points(group=PROJECT), key=lambda p: (not p.value.startswith("leadbench"), p.name)):
         _load_one(plugins, point.name, point.value, point, strict)
     for path in files:
+        if not path.is_file():  # named by the user: nothing to go on with
+            raise PluginError(f"--plugin {path}: no such file")
         _load_one(plugins, path.stem, str(path), path, strict)
     return plugins
 
@@ -395,8 +402,6 @@ def _import(origin: EntryPoint | Path) -> ModuleType:
     if isinstance(origin, EntryPoint):
         module: ModuleType = origin.load()
         return module
-    if not origin.is_file():
-        raise PluginError(f"--plugin {origin}: no such file")
     spec = importlib.util.spec_from_file_location(f"leadbench_plugin_{origin.stem}", origin)
     if spec is None or spec.loader is None:
         raise PluginError(f"--plugin {origin}: not a Python file")
@@ -413,6 +418,9 @@ def _collect(plugins: Plugins, name: str, module: ModuleType) -> tuple[str, ...]
     known = [hook_name(kind) for kind in KINDS]
     manager.register(module, name)
     for attribute in dir(module):
+        unmarked = attribute in known and not hasattr(getattr(module, attribute), f"{PROJECT}_impl")
+        if unmarked and callable(getattr(module, attribute)):
+            raise PluginError(f"hook {attribute!r} is not marked: put @leadbench.hookimpl before it")
         marked = hasattr(getattr(module, attribute), f"{PROJECT}_impl")
         if marked and attribute not in known:
             guess = nearest(attribute, known)

@@ -34,9 +34,11 @@ class T2MDetails(Details):
         aligned: text encoder that the projector was aligned to.
         driven: text encoder of the backbone, where it is another one.
         latent_norm: mean Euclidean norm of the latents; ``skating_ratio``: share of frames in which a foot slides.
+        split: whose captions and motions they were.
     """
 
     task: Literal["t2m"] = "t2m"
+    split: str = "test"
     aligned: str | None = None
     driven: str | None = None
     latent_norm: float | None = None

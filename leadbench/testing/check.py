@@ -71,7 +71,7 @@ def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> lis
     needs_path = kind in ("dataset", "projector")
     if kind == "command" or (needs_path and context.path is None):
         why = "a command group: nothing to check" if kind == "command" else f"not opened: give --path to a {kind}"
-        return [Finding("registers", True, why)]
+        return [Finding("registers", True, why, skipped=True)]
 
     def make() -> Any:
         return plugins.create(kind, name, context.models, context.path if needs_path else None)
@@ -109,9 +109,9 @@ def _task(name: str, plugins: Plugins, context: CheckContext) -> list[Finding]:
     """A task of ``leadbench run`` on a dataset; others are opened by their own commands."""
     registration = plugins.get("task", name)
     if isinstance(registration, TaskRegistration) and registration.command:
-        return [Finding("registers", True, f"opened by {registration.command}")]
+        return [Finding("registers", True, f"opened by {registration.command}", skipped=True)]
     if context.path is None:
-        return [Finding("registers", True, "not opened: give --path to a dataset")]
+        return [Finding("registers", True, "not opened: give --path to a dataset", skipped=True)]
     try:
         dataset = plugins.dataset(FOLDER, context.path)
         opened = Opened(dataset, context.path, context.models, plugins)
@@ -125,7 +125,7 @@ def _untrained_projector(name: str, plugins: Plugins, context: CheckContext) -> 
     """What ``leadbench train projector`` would train; where that is not offered, a file must be given."""
     registration = plugins.get("projector", name)
     if not isinstance(registration, ProjectorRegistration) or registration.create is None:
-        return [Finding("registers", True, "not opened: give --path to a projector")]
+        return [Finding("registers", True, "not opened: give --path to a projector", skipped=True)]
     space = context.models.autoencoder()
     stage = get_preset("tiny").projector
     made = ProjectorContext(space.latent, space.fingerprint, "minilm", 384, stage)

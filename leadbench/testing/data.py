@@ -11,6 +11,10 @@ from leadbench.core.tensors import Latent, lengths_to_mask
 from leadbench.testing.findings import Finding, need, need_detached, need_equal, need_shape, run_checks, unchanged
 
 SPLITS = ("train", "val", "test")
+SHORTEST = 8
+"""Frames of a motion: two steps of 4, of which the official rules may drop one."""
+
+_MANY = 500  # motions that tell what features look like
 
 
 def check_dataset(name: str, dataset: MotionDataset) -> list[Finding]:
@@ -46,10 +50,47 @@ def check_dataset(name: str, dataset: MotionDataset) -> list[Finding]:
             for sample in loaded:
                 width = sample.features.shape[1:]
                 need(width == dataset.motion.mean.shape, f"{name}: {sample.id} has features {list(width)}")
+                need(
+                    sample.features.dtype == torch.float32,
+                    f"{name}: {sample.id} has features of {sample.features.dtype}, needs torch.float32",
+                )
+                need(sample.frames >= SHORTEST, f"{name}: {sample.id} has {sample.frames} frames, needs {SHORTEST}")
                 need(len(sample.captions) > 0, f"{name}: {sample.id} has no caption")
+                need(
+                    all(text.tokens for text in sample.captions),
+                    f"{name}: {sample.id} has a caption without tokens (word/POS), which evaluators read",
+                )
                 need(bool(sample.features.isfinite().all()), f"{name}: {sample.id} holds NaN or infinity")
 
-    return run_checks({"splits": splits, "statistics": statistics, "identity": identity, "samples": samples})
+    def loaded_ids() -> None:
+        for split in SPLITS:
+            named = set(dataset.ids(split))
+            for sample in dataset.load(split, skip_bad=True)[0]:
+                # a tagged part of a motion is a sample of its own, named LETTER_ID
+                known = sample.id in named or sample.id.partition("_")[2] in named
+                need(known, f"{name}: load({split!r}) gave {sample.id!r}, which ids({split!r}) does not name")
+
+    def normalised() -> None:
+        samples, _ = dataset.load("train", skip_bad=True)
+        frames = torch.cat([sample.features for sample in samples[:_MANY]])
+        spec = dataset.motion
+        spread = ((frames - spec.mean) / spec.std).std(dim=0).median()
+        need(
+            0.1 < float(spread) < 10,
+            f"{name}: normalised by its mean and std, features deviate by {float(spread):.2g}; needs raw features, "
+            f"and statistics of them",
+        )
+
+    return run_checks(
+        {
+            "splits": splits,
+            "statistics": statistics,
+            "identity": identity,
+            "samples": samples,
+            "ids of samples": loaded_ids,
+            "raw features": normalised,
+        }
+    )
 
 
 def check_metric(name: str, metric: MotionMetric) -> list[Finding]:
@@ -83,6 +124,13 @@ def check_metric(name: str, metric: MotionMetric) -> list[Finding]:
     def motion_mask() -> None:
         need_equal(name, values(), values(filling=9.0), "ignores the mask: padded frames change the value")
 
+    def long_motions() -> None:
+        count = 400
+        joints = torch.rand(2, count, 22, 3, generator=torch.Generator().manual_seed(1))
+        mask = lengths_to_mask(torch.tensor([count, 200]))
+        found = metric(GeneratedMotions(joints * mask[..., None, None], mask, "humanml3d", 20.0, Latent.none(2)))
+        need(bool(torch.isfinite(found).all()), f"{name}: NaN or infinity of a motion of 200 or 400 frames")
+
     def inputs() -> None:
         given = motions()
         with unchanged(name, given.joints, given.mask):
@@ -94,6 +142,7 @@ def check_metric(name: str, metric: MotionMetric) -> list[Finding]:
             "determinism": determinism,
             "batch invariance": batch_invariance,
             "motion mask": motion_mask,
+            "long motions": long_motions,
             "inputs": inputs,
         }
     )

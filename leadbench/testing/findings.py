@@ -23,11 +23,12 @@ class BrokenPromiseError(PluginError):
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: its name, whether it passed, and if not what is wrong."""
+    """One check: its name, whether it passed, and if not what is wrong; ``skipped``: it could not be tried."""
 
     check: str
     passed: bool
     message: str = ""
+    skipped: bool = False
 
 
 def run_checks(checks: Mapping[str, Callable[[], None]]) -> list[Finding]:

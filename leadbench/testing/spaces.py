@@ -39,6 +39,9 @@ _TOKENS = (
 def check_text_encoder(name: str, encoder: TextEncoder) -> list[Finding]:
     """Whether a text encoder implements ``TextEncoder``, and ``InvertibleTextEncoder`` if it claims it."""
 
+    def named() -> None:
+        need(encoder.name == name, f"{name}: its attribute name is {encoder.name!r}; it must be the registered name")
+
     def shape() -> None:
         condition = encoder.encode(CAPTIONS)
         need_shape(f"{name}.encode().tokens", condition.tokens, (len(CAPTIONS), None, encoder.dim))
@@ -68,7 +71,13 @@ def check_text_encoder(name: str, encoder: TextEncoder) -> list[Finding]:
             mine = repeated.tokens[row][repeated.mask[row]]
             need_equal(f"{name}.null", mine, empty.tokens[0][empty.mask[0]], "is not the embedding of the empty text")
 
-    checks = {"shape": shape, "determinism": determinism, "batch invariance": batch_invariance, "null": null}
+    checks = {
+        "name": named,
+        "shape": shape,
+        "determinism": determinism,
+        "batch invariance": batch_invariance,
+        "null": null,
+    }
     if isinstance(encoder, InvertibleTextEncoder):
         checks["inversion"] = lambda: _inversion(name, encoder)
     return run_checks(checks)
@@ -211,6 +220,12 @@ def check_evaluator(name: str, evaluator: Evaluator) -> list[Finding]:
         why = "ignores the mask: padded frames change the embedding"
         need_equal(f"{name}.embed_motion", embed(), embed(filling=5.0), why)
 
+    def distinction() -> None:
+        texts, motions = evaluator.embed_text(samples), embed()
+        for what, found in (("embed_text", texts), ("embed_motion", motions)):
+            same = bool((found - found[:1]).abs().max() <= 1e-6 * found.abs().max().clamp(min=1e-12))
+            need(not same, f"{name}.{what}: is constant: three different inputs give one embedding")
+
     def identity() -> None:
         need(len(evaluator.identity) >= 8, f"{name}: identity {evaluator.identity!r} is no hash of weights and words")
 
@@ -220,6 +235,7 @@ def check_evaluator(name: str, evaluator: Evaluator) -> list[Finding]:
             "determinism": determinism,
             "batch invariance": batch_invariance,
             "motion mask": motion_mask,
+            "distinction": distinction,
             "identity": identity,
         }
     )

@@ -27,7 +27,7 @@ from leadbench.training.plugin_stages import train_backbone
 from leadbench.training.workshop import Workshop
 from leadbench.zoo.assets import chosen_compute
 from leadbench.zoo.embedded import write_manifest
-from leadbench.zoo.files import card_path
+from leadbench.zoo.files import card_path, load_model
 from leadbench.zoo.store import ModelStore
 
 _FLOW = "flow"  # a backbone of a plugin that ships with the others
@@ -154,6 +154,8 @@ def load_all(folder: Path, name: str) -> list[str]:
             store.denoiser(model)
         if model.startswith("backbone"):
             store.check_space(model, store.autoencoder())
+            load_model(store.path(model))
+            store.note_use(model, store.path(model))
     return list(store.used)
 
 

@@ -14,6 +14,7 @@ from leadbench.core.contracts import (
     ProjectorContext,
 )
 from leadbench.core.device import place_of
+from leadbench.core.direct import require_latent
 from leadbench.core.errors import unknown_name
 from leadbench.core.presets import projector_stage
 from leadbench.core.provenance import fingerprint
@@ -140,6 +141,8 @@ def train_projector(shop: Workshop, plugins: Plugins, job: ProjectorJob = Projec
     stage = projector_stage(shop.preset.projector, job.variant)
     plugins.get("projector", job.kind, "--projector")
     owner, backbone = job.backbone or (None, None)
+    if backbone is not None:
+        require_latent(backbone, "a projector")
     space: MotionAutoencoder = shop.store.autoencoder() if backbone is None else backbone.autoencoder
     teacher = shop.preset.teacher_encoder if backbone is None else backbone.text_encoder.name
     encoder = job.encoder or teacher

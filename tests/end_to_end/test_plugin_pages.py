@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 from command import call
 
-from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.results.store import load_runs
-from leadbench.training.build import build
 
 PAGES = Path(__file__).parents[2] / "docs" / "plugins"
 ROWS = {
@@ -27,14 +25,6 @@ ROWS = {
     "evaluator": ["LEAD (MotionLCM)"],
 }
 LONGEST = 60
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with a dataset ``data`` and tiny models ``models``."""
-    root = tmp_path_factory.mktemp("tiny")
-    build("tiny", root, root / "packed", jobs=1, corpus=SynthesisOptions(clips=216, workers=1), say=lambda text: None)
-    return root
 
 
 def blocks(page: str, language: str) -> list[tuple[str, str]]:

@@ -12,12 +12,13 @@ from leadbench.core.contracts import Backbone, ProjectorContext, TrainableProjec
 from leadbench.core.device import placed
 from leadbench.core.errors import ConfigError
 from leadbench.core.presets import get_preset
+from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.plugins.hookspecs import BackboneRegistration, ProjectorRegistration
 from leadbench.plugins.manager import Plugins
 from leadbench.tasks.latency.subjects import RandomModels
 from leadbench.tasks.latency.task import LatencyConfig, LatencyTask, Subject
 from leadbench.zoo.assets import Opened, model_store
-from leadbench.zoo.embedded import DEFAULT, shipped
+from leadbench.zoo.embedded import DEFAULT, embedded_dataset, shipped
 from leadbench.zoo.projectors import AUTO, LEAD, NONE, AttachedProjector, open_projectors
 
 _FEW = (1, 2, 4)
@@ -79,7 +80,10 @@ class _Assets:
 def _assets(plugins: Plugins, request: LatencyRequest) -> _Assets:
     config = request.config
     if config.preset == DEFAULT:
-        return _Assets(model_store(shipped().folder, plugins, compute=config.compute), plugins)
+        models = model_store(shipped().folder, plugins, compute=config.compute)
+        if not all(plugins.bundled("backbone", name) for name in request.backbones):  # it may be fitted to data
+            models.dataset = HumanML3DFolder(embedded_dataset())
+        return _Assets(models, plugins)
     return _Assets(RandomModels(get_preset(config.preset), config.compute), plugins)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from leadbench.core.config import InversionConfig, MTIConfig
 from leadbench.core.contracts import Backbone, DenoisingBackbone
+from leadbench.core.direct import require_latent
 from leadbench.core.errors import ConfigError, DataError, MotionFileError, WeightsError, unknown_name
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionSample
@@ -164,6 +165,7 @@ def open_denoiser(opened: Opened, name: str) -> DenoisingBackbone:
         ConfigError: it does not denoise, or its text encoder cannot be inverted.
     """
     backbone = opened.plugins.backbone(name, opened.models)
+    require_latent(backbone, "motion textual inversion")
     if not isinstance(backbone, DenoisingBackbone):
         raise ConfigError(f"backbone {name!r}: cannot be inverted: it is no DenoisingBackbone (add_noise, predict)")
     invertible(backbone.text_encoder)

@@ -48,7 +48,10 @@ def open_entries(opened: Opened, request: RunRequest) -> OpenedEntries:
         raise unknown_name("backbone", unknown[0], request.backbones, where="--steps")
     registrations = [_registration(opened.plugins, name) for name in request.backbones]
     backbones = [_backbone(opened.plugins, name, opened.models) for name in request.backbones]
-    samplings = [_samplings(r, b, request) for r, b in zip(registrations, backbones, strict=True)]
+    few = any(registration.few_step for registration in registrations)
+    samplings = [
+        _samplings(r, b, request, shared=r.few_step or not few) for r, b in zip(registrations, backbones, strict=True)
+    ]
     lent = Realigners(request, opened, [backbone.autoencoder for backbone in backbones if has_latent(backbone)])
     entries = tuple(
         Entry(registration.name, backbone, chosen, tuple(lent.edits(backbone)))
@@ -126,10 +129,14 @@ def _backbone(plugins: Plugins, name: str, models: ModelStore) -> Backbone:
     return backbone
 
 
-def _samplings(registration: BackboneRegistration, backbone: Backbone, request: RunRequest) -> tuple[Sampling, ...]:
-    shared = request.steps.get(None) if registration.few_step else None
+def _samplings(
+    registration: BackboneRegistration, backbone: Backbone, request: RunRequest, *, shared: bool
+) -> tuple[Sampling, ...]:
+    """Steps and guidance of a backbone; ``shared``: numbers of steps without a name speak to it, as they do to few-step
+    backbones, or to all where there is none."""
     found = []
-    for steps in request.steps.get(registration.name) or shared or [backbone.default_steps]:
+    plain = request.steps.get(None) if shared else None
+    for steps in request.steps.get(registration.name) or plain or [backbone.default_steps]:
         if not backbone.supports_steps(steps):
             raise ConfigError(f"--steps: backbone {registration.name!r} does not support {steps} steps")
         for guidance in request.guidance or (backbone.default_guidance(steps),):

@@ -172,8 +172,6 @@ def score(
 def reduced_settings(reference: Reference, config: T2MConfig) -> list[str]:
     """What the reader of a table must know of metrics that are missing, or measured on less than officially."""
     notes, count = [f"pools of {config.pool}"], len(reference.drawn)
-    if config.split != "test":
-        notes.append(f"split {config.split!r}, not the test split")
     if count < config.pool:
         notes.append(f"R-precision and MM-Dist: not available, {count} samples fill no pool of {config.pool}")
     if reference.pairs.note:

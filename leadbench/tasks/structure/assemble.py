@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from leadbench.core.config import StructureConfig
 from leadbench.core.contracts import MotionAutoencoder
+from leadbench.core.direct import require_latent
 from leadbench.core.errors import WeightsError
 from leadbench.generation.pipeline import realign
 from leadbench.tasks.shared.identity import inputs_identity
@@ -51,7 +52,9 @@ def open_structure(opened: Opened, request: StructureRequest) -> StructureTask:
 def _latent_space(opened: Opened, name: str | None) -> MotionAutoencoder:
     if name is None:
         return opened.models.autoencoder()
-    return opened.plugins.backbone(name, opened.models).autoencoder
+    backbone = opened.plugins.backbone(name, opened.models)
+    require_latent(backbone, "the structure of latents")
+    return backbone.autoencoder
 
 
 def _projector(opened: Opened, autoencoder: MotionAutoencoder, named: str) -> AttachedProjector:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from leadbench.core.direct import require_latent
 from leadbench.core.files import require_output
 from leadbench.core.presets import PROJECTOR_VARIANTS, Preset
 from leadbench.tasks.shared.request import RunRequest
@@ -30,6 +31,7 @@ def train_variants(
         UnknownNameError, PluginError: no such backbone, or its factory returns something else.
     """
     backbone = opened.plugins.backbone(name, opened.models)
+    require_latent(backbone, "a projector")
     space = backbone.autoencoder.fingerprint
     # projectors of the folder's own latent space belong to no single backbone
     owner = None if opened.models.has("autoencoder") else name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from leadbench.report.names import alignment
@@ -59,7 +59,7 @@ def t2m_document(run: Run, rows: Sequence[Measured], beside: Beside | None = Non
     lines = [*_lines(run, _fewest_steps(rows), by_steps=False), *beside.by_model]
     tables.append(Table("By model (layout of Table 1)", [MODEL, *columns], lines))
     published = [replace(line, ranked=False) for line in (*beside.by_model, *beside.by_steps)]
-    caption = " ".join([_caption(run.records), *beside.notes])
+    caption = " ".join([_caption(run, _fewest(rows, stepped)), *beside.notes])
     return Document(tables, data_of(rows, run, columns, published), caption)
 
 
@@ -86,31 +86,45 @@ def _several_steps(rows: Sequence[Measured]) -> set[str | None]:
     return {name for name, counts in steps.items() if len(counts) > 1}
 
 
-def _fewest_steps(rows: Sequence[Measured]) -> list[Measured]:
+def _fewest(rows: Sequence[Measured], backbones: Container[str | None] | None = None) -> dict[str | None, int]:
+    """Backbone -> the fewest steps that it was measured with."""
     fewest: dict[str | None, int] = {}
     for row in (measured.row for measured in rows):
-        if row.source == "generated" and row.steps is not None:
+        if row.source == "generated" and row.steps is not None and (backbones is None or row.backbone in backbones):
             fewest[row.backbone] = min(row.steps, fewest.get(row.backbone, row.steps))
+    return fewest
+
+
+def _fewest_steps(rows: Sequence[Measured]) -> list[Measured]:
+    fewest = _fewest(rows)
     return [m for m in rows if m.row.source != "generated" or m.row.steps == fewest.get(m.row.backbone)]
 
 
-def _caption(records: Sequence[Record]) -> str:
-    first = records[0]
+def _caption(run: Run, fewest: Mapping[str | None, int]) -> str:
+    records, first = run.records, run.records[0]
     replications = len({record.replication for record in records})
     with_modality = len({r.replication for r in records if r.metrics.get("multimodality") is not None})
     aligned = sorted({found for record in records if (found := _alignment(record))})
     notes = {note for record in records for note in record.details.notes}
     warnings = {warning for record in records for warning in record.details.warnings}
     parts = [
-        f"Dataset {first.dataset}, {first.details.samples or '?'} test motions; protocol {first.protocol}; "
+        f"Dataset {first.dataset}, {first.details.samples or '?'} {_split(first)} motions; protocol {first.protocol}; "
         f"evaluator {first.evaluator[:12]}; {replications} replications (MultiModality in {with_modality}), "
         "mean ± 95 % interval",
         "ground-truth lengths are given to the models",
+        *(
+            f"by model: {run.names.get(str(name), name)} at {count} step{'s' * (count > 1)}"
+            for name, count in fewest.items()
+        ),
         *(["projectors: " + ", ".join(aligned)] if aligned else []),
         *sorted(notes),
         *(f"WARNING: {warning}" for warning in sorted(warnings)),
     ]
     return "; ".join(parts) + "."
+
+
+def _split(record: Record) -> str:
+    return record.details.split if isinstance(record.details, T2MDetails) else "test"
 
 
 def _alignment(record: Record) -> str | None:

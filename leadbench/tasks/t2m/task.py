@@ -394,6 +394,7 @@ class T2MTask(Task):
             metrics=metrics,
             details=T2MDetails(
                 samples=len(self._samples),
+                split=self.config.split,
                 notes=tuple(self._notes(replication)),
                 warnings=self.warnings,
                 **(details or {}),
