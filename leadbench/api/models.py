@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from leadbench.core.contracts import Backbone, Projector
 from leadbench.core.errors import ConfigError
@@ -23,6 +24,7 @@ def open_dataset(
     plugins: Sequence[str | Path] = (),
     device: str | None = None,
     precision: str | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Opened:
     """A dataset with its models and plugins.
 
@@ -37,6 +39,7 @@ def open_dataset(
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``xpu``; None: as the settings say, by default the
             machine's accelerator.
         precision: ``float32``, ``tf32`` or ``bf16``: what networks compute in.
+        options: of plugins' parts, by the part's name: ``{"mine": {"k": 5}}``.
 
     Raises:
         ConfigError, DataError, UnknownNameError, PluginError: something is not there or does not load.
@@ -52,6 +55,7 @@ def open_dataset(
             encoders={} if text_encoder is None else {"": text_encoder},
             device=device,
             precision=precision,
+            options=options or {},
         )
     )
 

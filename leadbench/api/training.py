@@ -47,7 +47,8 @@ def train_projector(
         overrides: changes of it, such as ``loop.steps=500`` or ``align_weight=1.0``.
         latent_fingerprint: of the autoencoder, where it is to be attached to a backbone.
         text_encoder: name of the text space.
-        device, precision: what computes (:func:`leadbench.open_dataset`); the projector is on that device then.
+        device: what computes (:func:`leadbench.open_dataset`); the projector is on that device then.
+        precision: what it is trained in.
 
     Raises:
         NonFiniteError: NaN or infinite values.

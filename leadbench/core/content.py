@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import functools
 import hashlib
+import sys
 import types
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,7 @@ class _Walk:
             yield from sorted(self.of(key) + self.of(held) for key, held in value.items())
         elif isinstance(value, set | frozenset):
             yield from sorted(self.of(held) for held in value)
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, list | tuple | deque):
             yield from map(self.of, value)
         elif isinstance(value, Path | enum.Enum):
             yield str(value)
@@ -96,7 +98,7 @@ class _Walk:
             constants = [held for held in value.__code__.co_consts if isinstance(held, _PLAIN)]
             enclosed = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
             yield from map(self.of, (constants, enclosed, value.__defaults__ or (), value.__kwdefaults__ or {}))
-        elif not isinstance(value, type | types.ModuleType | torch.Generator):
+        elif isinstance(value, types.SimpleNamespace) or not _opaque(value):
             slots = [name for kind in type(value).__mro__ for name in _names(getattr(kind, "__slots__", ()))]
             held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
             for name, attribute in sorted({**held, **getattr(value, "__dict__", {})}.items()):
@@ -118,6 +120,11 @@ def _told(value: object) -> str | None:
             if isinstance(carried, str) and carried:
                 return carried
     return "" if home.startswith(_OPENED) else None
+
+
+def _opaque(value: object) -> bool:
+    """Loggers, locks, files, generators: objects of the standard library are tools, not content."""
+    return isinstance(value, torch.Generator) or type(value).__module__.partition(".")[0] in sys.stdlib_module_names
 
 
 def _names(slots: str | tuple[str, ...]) -> tuple[str, ...]:

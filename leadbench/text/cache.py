@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from leadbench.core.content import content_digest
 from leadbench.core.contracts import TextEncoder
 from leadbench.core.device import CPU, Compute, indices, placed, sent
 from leadbench.core.tensors import Condition, mask_of
@@ -84,7 +86,9 @@ class CachedTextEncoder:
     ) -> None:
         self._encoder = encoder
         self._compute = compute
+        self._content = ""
         if not isinstance(encoder, LazyEncoder):
+            self._content = "" if identity else content_digest(encoder)  # before it is used, which may fill caches
             placed(encoder, compute)
         self._path = file
         self._identity = identity
@@ -106,9 +110,11 @@ class CachedTextEncoder:
 
     @property
     def identity(self) -> str:
-        """What tells this encoder from others of its name (:mod:`leadbench.text.identity`)."""
+        """What tells this encoder from others of its name: what was declared, else all that it holds, and a probe
+        (:mod:`leadbench.text.identity`)."""
         if self._identity is None:
-            self._identity = probe_identity(self.wrapped)
+            probed = probe_identity(self.wrapped)
+            self._identity = hashlib.sha256(f"{self._content} {probed}".encode()).hexdigest()
         return self._identity
 
     @property
@@ -117,6 +123,7 @@ class CachedTextEncoder:
         with self._encoding:
             if isinstance(self._encoder, LazyEncoder):
                 self._encoder = self._encoder.make()
+                self._content = "" if self._identity else content_digest(self._encoder)
                 placed(self._encoder, self._compute)
             return self._encoder
 

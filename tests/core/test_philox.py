@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
-from leadbench.core.philox import philox_normals, philox_words
+from leadbench.core.philox import philox_normals, philox_uniforms, philox_words
 from leadbench.core.random import NoiseSource
 
 
@@ -45,3 +46,20 @@ def test_the_noise_of_a_batch_is_that_of_its_rows() -> None:
     source = NoiseSource(3, ids, replication=2, repeat=tuple(range(20)))
     made = philox_normals(bits(source._keys("lcm", 4)), 12).view(20, 3, 4)
     torch.testing.assert_close(made, source.normal("lcm", (3, 4), step=4), rtol=3e-7, atol=0)
+
+
+def test_uniform_numbers_are_numpys_bits() -> None:
+    keys = np.random.default_rng(0).integers(2**63, size=(5, 2)).astype(np.uint64)
+    wanted = [np.random.Generator(np.random.Philox(key=key)).random(37, dtype=np.float32) for key in keys]
+    found = philox_uniforms(torch.from_numpy(keys.view(np.int64)), 37)
+    assert torch.equal(found, torch.from_numpy(np.stack(wanted)))
+
+
+def test_a_noise_source_draws_uniform_numbers_by_row() -> None:
+    noise = NoiseSource(0, ("a", "b", "c"))
+    drawn = noise.uniform("time", (4,))
+    assert drawn.shape == (3, 4)
+    assert noise.uniform("time").shape == (3,)
+    assert torch.equal(NoiseSource(0, ("b",)).uniform("time", (4,))[0], drawn[1])
+    assert not torch.equal(noise.uniform("other", (4,)), drawn)
+    assert float(NoiseSource(0, tuple(map(str, range(4000)))).uniform("time").mean()) == pytest.approx(0.5, abs=0.02)
