@@ -81,7 +81,7 @@ def hook_name(kind: str) -> str:
 class PluginInfo:
     """A plugin as listed: what it offers, or why it failed.
 
-    ``code`` is the SHA-256 of its sources.
+    ``code`` is the SHA-256 of its sources; ``bundled``: it comes with leadbench itself.
     """
 
     name: str
@@ -89,6 +89,7 @@ class PluginInfo:
     offers: tuple[str, ...] = ()
     error: str | None = None
     code: str = ""
+    bundled: bool = False
 
 
 @dataclass
@@ -151,7 +152,7 @@ class Plugins:
             ConfigError: an option that it does not have, or a value that does not fit.
         """
         registration = self.get(kind, name)
-        trained = {} if models is None else models.trained_options(f"{kind}-{name}")
+        trained = {} if models is None else models.trained_options(f"{kind}-{name}", path)
         options = resolved_options(registration, self.options.get(name, {}), trained)
         return Context(kind, name, options, path, models, lambda other: self.backbone(other, models))
 
@@ -237,7 +238,7 @@ class Plugins:
         """
         self.get(kind, name)
         owner = self._registrations[kind][name][0]
-        return any(info.name == owner and info.source.startswith(PROJECT) for info in self.infos)
+        return any(info.name == owner and info.bundled for info in self.infos)
 
     def parts_identity(self, parts: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
         """Options and content of parts that were made, by ``kind:name``: part of what numbers depend on."""
@@ -365,7 +366,7 @@ def load_plugins(files: Iterable[Path] = (), *, strict: bool = False) -> Plugins
         PluginError: with ``strict``, the first plugin that fails.
     """
     plugins = Plugins()
-    for point in sorted(entry_points(group=PROJECT), key=lambda p: (not p.value.startswith("leadbench"), p.name)):
+    for point in sorted(entry_points(group=PROJECT), key=lambda point: (not _is_bundled(point), point.name)):
         _load_one(plugins, point.name, point.value, point, strict)
     for path in files:
         if not path.is_file():  # named by the user: nothing to go on with
@@ -383,7 +384,13 @@ def _load_one(plugins: Plugins, name: str, source: str, origin: EntryPoint | Pat
             raise PluginError(f"plugin {name!r} ({source}): {exc}") from exc
         plugins.infos.append(PluginInfo(name, source, error=f"{type(exc).__name__}: {exc}"))
     else:
-        plugins.infos.append(PluginInfo(name, source, offers, code=_code(module)))
+        plugins.infos.append(PluginInfo(name, source, offers, code=_code(module), bundled=_is_bundled(origin)))
+
+
+def _is_bundled(origin: EntryPoint | Path) -> bool:
+    """By its distribution: packages of strangers are called leadbench_SOMETHING too."""
+    distribution = getattr(origin, "dist", None)
+    return distribution is not None and distribution.name == PROJECT
 
 
 def _code(module: ModuleType) -> str:

@@ -179,9 +179,16 @@ class ModelStore:
             self._spaces[name] = made
         return self._spaces[name]
 
-    def trained_options(self, name: str) -> Mapping[str, Any]:
-        """Options that a plugin's part was trained with; none where it was not, or is about to be trained anew."""
-        found = {} if self._begins(name) else self.card(name).config.get("options")
+    def trained_options(self, name: str, path: Path | None = None) -> Mapping[str, Any]:
+        """Options that a plugin's part was trained with; none where it was not, or is about to be trained anew.
+
+        Args:
+            path: the part's file, where it is not the folder's of that name.
+        """
+        if path is not None:
+            found = load_card(path).config.get("options") if path.is_file() and card_path(path).is_file() else None
+        else:
+            found = None if self._begins(name) else self.card(name).config.get("options")
         return found if isinstance(found, Mapping) else {}
 
     def trained_with(self, name: str) -> str | None:

@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -110,8 +111,9 @@ def leadbench_commands():
 class Entry:
     """Stands for an installed distribution's entry point."""
 
-    def __init__(self, path: Path) -> None:
-        self.name, self.value, self._path = path.stem, f"stranger.{path.stem}", path
+    def __init__(self, path: Path, distribution: str = "stranger") -> None:
+        self.name, self.value, self._path = path.stem, f"{distribution.replace('-', '_')}.{path.stem}", path
+        self.dist = SimpleNamespace(name=distribution)
 
     def load(self) -> object:
         spec = importlib.util.spec_from_file_location(self.name, self._path)
@@ -146,6 +148,24 @@ def test_a_plugin_cannot_take_the_name_of_a_command(
     path = _plugin(tmp_path, "thief", COMMAND.replace("NAME", "run"))
     assert _call(monkeypatch, path, "nothing") == 2
     assert "'run' is one of leadbench itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("distribution", "bundled"), [("leadbench-mine", False), ("leadbench", True)])
+def test_what_is_bundled_tells_the_distribution(
+    distribution: str, bundled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers' packages are called leadbench_SOMETHING too; what their parts hold is part of a run."""
+    text = (
+        "from leadbench import Registration, hookimpl\n@hookimpl\ndef leadbench_metrics():\n"
+        "    return [Registration('mine', '', lambda context: lambda motions: motions.joints)]\n"
+    )
+    path = _plugin(tmp_path, "mine", text)
+    monkeypatch.setattr("leadbench.plugins.manager.entry_points", lambda group: [Entry(path, distribution)])
+    monkeypatch.setattr("leadbench.plugins.manager.EntryPoint", Entry)
+    plugins = load_plugins(strict=True)
+    assert plugins.bundled("metric", "mine") == bundled
+    plugins.metric("mine")
+    assert ("content" in plugins.made["metric", "mine"]) != bundled
 
 
 def test_bundled_metrics_are_found_by_name() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -140,7 +141,7 @@ class RandomModels:
         """Nothing is trained here."""
         return False
 
-    def trained_options(self, name: str) -> dict[str, Any]:
+    def trained_options(self, name: str, path: Path | None = None) -> dict[str, Any]:
         """None: nothing was trained."""
         return {}
 

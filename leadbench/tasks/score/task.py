@@ -250,5 +250,5 @@ def open_score(opened: Opened, request: ScoreRequest) -> ScoreTask:
     mode: Mode = "corrected" if request.corrected else feature_mode(opened.dataset)
     motions = load_motions(request.motions, opened.dataset, [sample.id for sample in samples], mode)
     tolerances = settings().self_test if request.self_test else None
-    inputs = {**inputs_identity(opened), "feature_mode": mode}
+    inputs = {**inputs_identity(opened, parts=[("evaluator", request.evaluator)]), "feature_mode": mode}
     return ScoreTask(opened.dataset, evaluator, motions, samples, request.config, tolerances, inputs)
