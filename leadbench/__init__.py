@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from leadbench.plugins.context import Context
     from leadbench.plugins.hookspecs import (
         BackboneRegistration,
+        MetricRegistration,
         ProjectorRegistration,
         Registration,
         TaskRegistration,
@@ -66,6 +67,7 @@ __all__ = [
     "Latent",
     "LatentSpec",
     "LeadbenchError",
+    "MetricRegistration",
     "ModelTask",
     "MotionAutoencoder",
     "MotionBackbone",
@@ -127,7 +129,8 @@ _MODULES = {
     "leadbench.metrics.functional": "diversity fid mm_dist multimodality r_precision",
     "leadbench.plugins.context": "Context",
     "leadbench.plugins.hookspecs": (
-        "BackboneRegistration ProjectorRegistration Registration TaskRegistration TextEncoderRegistration hookimpl"
+        "BackboneRegistration MetricRegistration ProjectorRegistration Registration TaskRegistration "
+        "TextEncoderRegistration hookimpl"
     ),
     "leadbench.results.records": "Record",
     "leadbench.results.rows": "Row",

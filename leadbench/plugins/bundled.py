@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leadbench.plugins.hookspecs import (
+    MetricRegistration,
     ProjectorRegistration,
     Registration,
     TaskRegistration,
@@ -107,23 +108,33 @@ def leadbench_evaluators() -> Sequence[Registration]:
 
 
 @hookimpl
-def leadbench_metrics() -> Sequence[Registration]:
+def leadbench_metrics() -> Sequence[MetricRegistration]:
     """Physical plausibility."""
     return [
-        Registration(
-            "skating-ratio", "share of frames in which a foot slides", "leadbench.metrics.bundled:make_skating_ratio"
+        MetricRegistration(
+            "skating-ratio",
+            "share of frames in which a foot slides",
+            "leadbench.metrics.bundled:make_skating_ratio",
+            better="lower",
         ),
-        Registration(
+        MetricRegistration(
             "penetration",
             "mean depth of the lowest joint under the floor, metres",
             "leadbench.metrics.bundled:make_penetration_depth",
+            better="lower",
         ),
-        Registration(
+        MetricRegistration(
             "floating",
             "mean height of the lowest joint above the floor, metres",
             "leadbench.metrics.bundled:make_floating",
+            better="lower",
         ),
-        Registration("jerk", "mean jerk of all joints, metres a second cubed", "leadbench.metrics.bundled:make_jerk"),
+        MetricRegistration(
+            "jerk",
+            "mean jerk of all joints, metres a second cubed",
+            "leadbench.metrics.bundled:make_jerk",
+            better="real",
+        ),
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
@@ -107,6 +107,18 @@ class ProjectorRegistration(Registration):
 
     display: str = ""
     create: str | Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True)
+class MetricRegistration(Registration):
+    """A metric of single motions.
+
+    Args:
+        better: how its means are ranked: ``higher``, ``lower``, or ``real`` where the value of real motions is best;
+            None: they are not.
+    """
+
+    better: Literal["higher", "lower", "real"] | None = None
 
 
 @dataclass(frozen=True)

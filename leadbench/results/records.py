@@ -95,6 +95,7 @@ class Run:
         provenance: versions, hardware, revision.
         records: in the order in which they were written.
         planned: keys of the records that it has when it is finished; empty: nobody knows.
+        directions: further metric -> +1 where higher is better, -1 lower, 0 nearest to the real motions.
     """
 
     folder: Path
@@ -104,6 +105,7 @@ class Run:
     names: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     planned: frozenset[str] = frozenset()
+    directions: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def missing(self) -> frozenset[str]:

@@ -60,6 +60,7 @@ class RunStore:
         names: Mapping[str, str],
         provenance: Mapping[str, Any],
         planned: Sequence[str] = (),
+        directions: Mapping[str, int] | None = None,
     ) -> None:
         """Create the folder, or check that it holds a run of the same task and identity.
 
@@ -69,6 +70,7 @@ class RunStore:
             names: registered name -> name in tables.
             provenance: versions, hardware, revision; kept from the first start.
             planned: keys of the records that the run has when it is finished.
+            directions: metric -> +1 where higher is better, -1 lower, 0 nearest to the real motions.
 
         Raises:
             ResultsError: the folder holds another run; the message names what differs.
@@ -83,6 +85,7 @@ class RunStore:
                 "names": dict(names),
                 "provenance": dict(provenance),
                 "plan": packed_plan(planned),
+                **({"directions": dict(directions)} if directions else {}),
             }
             self._create_header(header_text(content))
         header = self.header()
@@ -143,6 +146,7 @@ class RunStore:
             names=header["names"],
             provenance=header["provenance"],
             planned=planned,
+            directions=_directions(header.get("directions", {})),
         )
 
     def done(self, key: str) -> bool:
@@ -248,6 +252,12 @@ def read_record(line: bytes, run: str, where: str) -> Record:
     if not is_intact(content, run):
         raise ResultsError(f"{where}: changed after it was written, or copied from another run (its digest differs)")
     return record
+
+
+def _directions(stored: object) -> dict[str, int]:
+    """How further metrics are ranked; what is none of the known directions is not."""
+    held = stored if isinstance(stored, dict) else {}
+    return {str(metric): value for metric, value in held.items() if value in (-1, 0, 1)}
 
 
 def load_runs(folder: Path) -> list[Run]:

@@ -21,7 +21,7 @@ ROWS = {
     "text-encoder": ["MLD"],
     "dataset": ["LEAD (MotionLCM)"],
     "projector": ["LEAD (MotionLCM)", "Affine (MotionLCM)"],
-    "metric": ["bounce"],
+    "metric": ["bounce →"],
     "evaluator": ["LEAD (MotionLCM)"],
 }
 LONGEST = 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from leadbench.results.store import RunStore, load_runs
 PLUGIN = """
 import torch
 from pydantic import BaseModel
+import shutil
 from pathlib import Path
 from leadbench import BackboneRegistration, Latent, Registration, hookimpl
 
@@ -175,3 +177,42 @@ def test_every_command_that_takes_parts_takes_plugins() -> None:
     ]
     assert len(found) > 15
     assert set(lacking) <= stored_or_official
+
+
+def test_a_backbone_of_ones_own_is_judged(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Claims of the paper are of its backbones; LEAD's gain on others is judged beside them."""
+    data = ("--dataset", tiny / "data", "--models", tiny / "models")
+    few = ("--replications", "3", "--multimodality-replications", "0", "--skip-self-test", "--out", tmp_path / "runs")
+    assert call("run", "--backbone", "flow", "--steps", "1,2", *data, *few) == 0
+    capsys.readouterr()
+    assert call("claims", tmp_path / "runs") == 0
+    said = capsys.readouterr().out
+    assert "LEAD lowers Flow's FID at 1, 2 steps" in said
+
+
+def test_projectors_of_other_spaces_are_no_projectors(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Under ``auto`` they are passed over with a word; named, they are refused, unless a mismatch is asked for."""
+    models = Path(shutil.copytree(tiny / "models", tmp_path / "models"))
+    data = ("--dataset", tiny / "data", "--models", models)
+    assert call("train", "autoencoder", "--preset", "tiny", *data, "--set", "loop.seed=1", "--restart") == 0
+    assert call("train", "diffusion", "--text-encoder", "wordllama", "--preset", "tiny", *data, "--restart") == 0
+    few = (
+        "--replications",
+        "1",
+        "--multimodality-replications",
+        "0",
+        "--skip-self-test",
+        "--text-encoder",
+        "wordllama",
+    )
+    command = ("run", "--backbone", "mld", "--steps", "mld=2", *data, *few)
+    assert call(*command, "--out", tmp_path / "a") == 0
+    said = capsys.readouterr().out
+    assert "LEAD (MLD)" not in said
+    assert "no projector of this latent space; those of the model folder belong to others" in said
+    assert call(*command, "--out", tmp_path / "b", "--projector", models / "projector.safetensors") == 2
+    assert "aligned to latent space" in capsys.readouterr().err
+    assert call(*command, "--out", tmp_path / "c", "--allow-latent-mismatch") == 0
+    assert "LEAD (MLD)" in capsys.readouterr().out

@@ -9,7 +9,7 @@ from pathlib import Path
 from leadbench.core.errors import ResultsError, unknown_name
 from leadbench.metrics.statistics import PairedTest, holm, interval_test, t_test, untested
 from leadbench.report.claims.judge import Claim, Comparison, Evidence, Judged, Values, paired_values
-from leadbench.report.claims.paper import claims
+from leadbench.report.claims.paper import PUBLISHED_BACKBONES, claims, own_claims
 from leadbench.results.details import LatencyDetails, StructureDetails
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row
@@ -74,11 +74,27 @@ def judge_results(root: Path, projector: str = LEAD) -> list[Judgement]:
     return [
         Judgement(
             label,
-            judge([c for c in claims() if name not in PAPER or c.dataset in (None, name)], runs),
+            (
+                *judge([c for c in claims() if name not in PAPER or c.dataset in (None, name)], runs),
+                *judge(own_claims(_own_backbones(runs)), runs),  # a family of its own: the paper's stays as it is
+            ),
             {key: value for run in runs for key, value in run.names.items()},
         )
         for (name, label), runs in _groups(found).items()
     ]
+
+
+def _own_backbones(runs: Sequence[StoredRun]) -> dict[str, tuple[str, list[int]]]:
+    """Backbones that the paper does not have and that were measured with LEAD: names in tables, numbers of steps."""
+    steps: dict[str, set[int]] = {}
+    names: dict[str, str] = {}
+    for run in runs:
+        names |= run.names
+        for row in run.values if run.task == "t2m" else ():
+            mine = row.projector == LEAD and row.variant is None and row.backbone not in PUBLISHED_BACKBONES
+            if mine and row.backbone is not None and row.steps is not None:
+                steps.setdefault(row.backbone, set()).add(row.steps)
+    return {name: (names.get(name, name), sorted(steps[name])) for name in sorted(steps)}
 
 
 def _groups(found: Sequence[StoredRun]) -> dict[tuple[str, str], list[StoredRun]]:

@@ -6,7 +6,7 @@ opposite things of HumanML3D and KIT-ML: on those two only their own claims are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from leadbench.report.claims.judge import Claim, Comparison, Direction
@@ -28,6 +28,13 @@ _EQ_12 = (
 )
 
 
+PUBLISHED_BACKBONES = ("mld", "motionlcm", "motionclip")
+_OWN: tuple[tuple[str, str, Sequence[str], Direction], ...] = (
+    ("fid", "lowers {}'s FID", ("fid",), "below"),
+    ("r_precision", "raises {}'s R-precision", RANKS, "above"),
+)
+
+
 def claims() -> tuple[Claim, ...]:
     """All claims, in the order of the paper."""
     return (
@@ -40,6 +47,30 @@ def claims() -> tuple[Claim, ...]:
         *_elsewhere(),
         *_controls(),
     )
+
+
+def own_claims(backbones: Mapping[str, tuple[str, Sequence[int]]]) -> tuple[Claim, ...]:
+    """That LEAD improves backbones that the paper does not have, at each number of steps that was measured.
+
+    Args:
+        backbones: registered name -> name in tables, and numbers of steps.
+    """
+    found = []
+    for name, (display, steps) in backbones.items():
+        pairs = [(Row(backbone=name, steps=n), Row(backbone=name, steps=n, projector="lead")) for n in steps]
+        at = f"{', '.join(map(str, steps))} step{'s' * (list(steps) != [1])}"
+        for key, statement, metrics, direction in _OWN:
+            found.append(
+                Claim(
+                    f"own.{name}.{key}",
+                    f"LEAD {statement.format(display)} at {at}",
+                    "not in the paper: a backbone of this benchmark",
+                    "t2m",
+                    _each(metrics, pairs, direction),
+                    published=False,
+                )
+            )
+    return tuple(found)
 
 
 def _each(

@@ -23,11 +23,19 @@ METRICS = (
 """The paper's metrics."""
 
 
-def metric_columns(rows: Sequence[Measured]) -> list[Column]:
-    """The paper's columns, then one for every further metric of the rows; those are not ranked."""
+_ARROWS = {1: "↑", -1: "↓", 0: "→"}
+
+
+def metric_columns(rows: Sequence[Measured], directions: Mapping[str, int] | None = None) -> list[Column]:
+    """The paper's columns, then one for every further metric of the rows, ranked where a direction is known."""
+    better = directions or {}
     known = {column.key for column in METRICS}
     extra = dict.fromkeys(metric for row in rows for metric in row.estimates if metric not in known)
-    return [*METRICS, *(Column(metric, metric) for metric in extra)]
+    return [*METRICS, *(_further(metric, better.get(metric)) for metric in extra)]
+
+
+def _further(metric: str, better: int | None) -> Column:
+    return Column(metric, metric if better is None else f"{metric} {_ARROWS[better]}", better)
 
 
 def columns_named(metrics: Sequence[str]) -> list[Column]:

@@ -109,6 +109,13 @@ def open_metrics(opened: Opened, names: Sequence[str]) -> dict[str, MotionMetric
     return {name: opened.plugins.metric(name, opened.models) for name in names}
 
 
+def metric_directions(opened: Opened, names: Sequence[str]) -> dict[str, int]:
+    """How metrics are ranked, of those that say it: +1 where higher is better, -1 lower, 0 nearest to real motions."""
+    ranks = {"higher": 1, "lower": -1, "real": 0}
+    found = {name: getattr(opened.plugins.get("metric", name), "better", None) for name in names}
+    return {name: ranks[better] for name, better in found.items() if better is not None}
+
+
 def _untrained(opened: Opened, name: str) -> str:
     """A warning for every record of a backbone that nobody trained; empty for others."""
     if f"backbone-{name}" not in opened.models.initial:

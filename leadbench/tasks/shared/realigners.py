@@ -13,6 +13,7 @@ from leadbench.generation.pipeline import LatentMap, realign
 from leadbench.tasks.shared.controls import clamp_to_train, latent_statistics, rescale_to_train
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.zoo.assets import Opened
+from leadbench.zoo.catalog import Listed
 from leadbench.zoo.projectors import AUTO, LEAD, AttachedProjector, attach, open_projectors, open_variant
 
 ABLATED = "no-align"
@@ -94,29 +95,35 @@ class Realigners:
     def notes(self) -> tuple[str, ...]:
         """What the reader must know of rows that are not there."""
         there = [bool(self._projectors(a)) for a in self.autoencoders]
-        if self.request.projector != AUTO or all(there) or not any(there):
+        if self.request.projector != AUTO or all(there):
             return ()
-        return ("no projector for the latent space of some backbones",)
+        if any(there):
+            return ("no projector for the latent space of some backbones",)
+        foreign = self._foreign()
+        return ("no projector of this latent space; those of the model folder belong to others",) if foreign else ()
 
     def _projectors(self, autoencoder: MotionAutoencoder) -> list[AttachedProjector]:
         key = autoencoder.fingerprint
         if key not in self._found:
             found = open_projectors(self.opened, autoencoder, self.request.projector)
-            self._found[key] = found or self._misfits()
+            allowed = self.request.config.allow_latent_mismatch
+            self._found[key] = found or (self._misfits() if allowed else [])
         return self._found[key]
 
     def _misfits(self) -> list[AttachedProjector]:
-        """Under ``auto``, a projector that fits none of the run's latent spaces is an error, which :func:`realign`
-        explains, or a mismatch that was asked for."""
-        if self.request.projector != AUTO:
+        """Under ``auto``, a projector of another latent space, where all are and that was asked for."""
+        foreign = self._foreign() if self.request.projector == AUTO else []
+        if not foreign:
             return []
+        listed = min(foreign, key=lambda listed: (listed.name != "projector", listed.name))
+        return [attach(self.opened, listed.card.kind or LEAD, listed.path)]
+
+    def _foreign(self) -> list[Listed]:
+        """The folder's whole projectors, where none of them is of the run's latent spaces."""
         catalog = self.opened.models.catalog
         whole = [listed for listed in catalog.all("projector") if listed.card.variant is None]
         spaces = {autoencoder.fingerprint for autoencoder in self.autoencoders}
-        if not whole or any(listed.card.latent in spaces for listed in whole):
-            return []
-        listed = min(whole, key=lambda listed: (listed.name != "projector", listed.name))
-        return [attach(self.opened, listed.card.kind or LEAD, listed.path)]
+        return [] if any(listed.card.latent in spaces for listed in whole) else whole
 
     def _edit(self, attached: AttachedProjector, autoencoder: MotionAutoencoder) -> Edit:
         projector = attached.projector

@@ -48,12 +48,15 @@ class Task(ABC):
     Attributes:
         name: registered name; every record carries it.
         names: registered name -> name in tables, of its backbones and projectors.
+        directions: metric -> +1 where higher is better, -1 lower, 0 nearest to the real motions; of metrics beyond the
+            paper's.
         compute: device and precision, for provenance and records.
     """
 
     name: str
     compute: Compute = CPU
     names: Mapping[str, str] = MappingProxyType({})
+    directions: Mapping[str, int] = MappingProxyType({})
 
     @property
     @abstractmethod

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from leadbench.core.settings import settings
-from leadbench.tasks.shared.opening import open_entries, open_evaluator, open_metrics, request_identity
+from leadbench.tasks.shared.opening import (
+    metric_directions,
+    open_entries,
+    open_evaluator,
+    open_metrics,
+    request_identity,
+)
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.tasks.shared.selftest import SKIPPED, expected_row
 from leadbench.tasks.t2m.task import T2MTask
@@ -32,6 +38,7 @@ def open_t2m(opened: Opened, request: RunRequest) -> T2MTask:
         config=request.config,
         description=description,
         names=found.names,
+        directions=metric_directions(opened, request.metrics),
         encoders=opened.models.text_encoders,
         controls=request.controls,
         samples=samples,

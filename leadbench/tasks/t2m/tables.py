@@ -48,7 +48,7 @@ def t2m_document(run: Run, rows: Sequence[Measured], beside: Beside | None = Non
     Table 1 holds each backbone at its fewest steps, as the paper's MotionLCM rows are its 1-step rows.
     """
     beside = beside or Beside()
-    columns = metric_columns(rows)
+    columns = metric_columns(rows, run.directions)
     tables = []
     stepped = _several_steps(rows)
     if stepped:

@@ -77,6 +77,7 @@ class T2MTask(Task):
         config: protocol.
         description: what makes two runs the same.
         names: registered name -> name in tables.
+        directions: how further metrics are ranked.
         encoders: text encoders of the backbones, whose embeddings other processes are given.
         controls: also score the control rows.
         samples: the split, if it is loaded already.
@@ -92,6 +93,7 @@ class T2MTask(Task):
     config: T2MConfig
     description: Mapping[str, Any]
     names: Mapping[str, str] = field(default_factory=dict)
+    directions: Mapping[str, int] = field(default_factory=dict)
     encoders: Mapping[str, CachedTextEncoder] = field(default_factory=dict)
     controls: bool = False
     samples: Sequence[MotionSample] = ()
