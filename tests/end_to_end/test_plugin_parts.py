@@ -185,7 +185,7 @@ def test_a_backbone_of_ones_own_is_judged(tiny: Path, tmp_path: Path, capsys: py
     few = ("--replications", "3", "--multimodality-replications", "0", "--skip-self-test", "--out", tmp_path / "runs")
     assert call("run", "--backbone", "flow", "--steps", "1,2", *data, *few) == 0
     capsys.readouterr()
-    assert call("claims", tmp_path / "runs") == 0
+    assert call("claims", tmp_path / "runs") in (0, 3)  # 3: a claim fails, as it may with models of four steps
     said = capsys.readouterr().out
     assert "LEAD lowers Flow's FID at 1, 2 steps" in said
 
