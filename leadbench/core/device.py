@@ -272,7 +272,7 @@ def sent(tensor: Tensor, device: torch.device | str) -> Tensor:
     target = torch.device(device)
     if tensor.device == target or tensor.device.type == target.type == "cpu":
         return tensor
-    if target.type == "cuda" and tensor.device.type == "cpu":  # pragma: cuda
+    if target.type == "cuda" and tensor.device.type == "cpu" and torch.cuda.is_available():  # pragma: cuda
         return tensor.pin_memory().to(target, non_blocking=True)
     return tensor.to(target)
 

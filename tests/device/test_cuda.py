@@ -110,7 +110,8 @@ def test_the_engines_keep_to_cuda_without_a_gpu() -> None:
 
 
 def test_the_noise_needs_no_gpu_to_have_its_shape() -> None:
-    philox_normals(torch.zeros(1, 2, dtype=torch.int64), 1)  # its tables are made once, and of real numbers
+    here = "cuda:0" if torch.cuda.is_available() else "cpu"
+    philox_normals(torch.zeros(1, 2, dtype=torch.int64, device=here), 1)  # its tables are made once, of real numbers
     with FakeTensorMode(allow_non_fake_inputs=True):
         keys = torch.empty(7, 2, dtype=torch.int64, device="cuda:0")
         made = philox_normals(keys, 12)
