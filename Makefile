@@ -28,7 +28,7 @@ lint: setup  ## ruff, mypy --strict, import-linter
 	$(BIN)/lint-imports
 
 test: lint  ## lint, then all tests, with coverage
-	$(BIN)/python -m pytest -q --cov --cov-report=term
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist worksteal --cov --cov-report=term
 
 test-cuda: setup  ## The tests that need a CUDA device
 	$(BIN)/python -m pytest -q -m cuda

@@ -11,6 +11,15 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_configure() -> None:
+    """Workers of pytest-xdist share the cores: threads beyond them make the tests three times slower."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+    if workers:
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # of the processes that tests start
+
+
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """Folder of reference numbers recorded from the official implementations (``LEADBENCH_GOLDEN``)."""

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from leadbench.core.config import T2MConfig
-from leadbench.core.contracts import MotionAutoencoder, ProjectorContext
+from leadbench.core.contracts import MotionAutoencoder, Projector, ProjectorContext
 from leadbench.core.errors import LeadbenchError, unknown_name
 from leadbench.core.presets import get_preset
 from leadbench.core.random import seeded
-from leadbench.core.tensors import MotionBatch
+from leadbench.core.tensors import LatentSpec, MotionBatch
 from leadbench.data.humanml3d import collate, draw
 from leadbench.plugins.hookspecs import ProjectorRegistration, TaskRegistration
 from leadbench.plugins.manager import KINDS, Plugins
@@ -31,6 +31,7 @@ from leadbench.testing.spaces import (
 )
 from leadbench.testing.tasks import check_task
 from leadbench.zoo.assets import FOLDER, Opened
+from leadbench.zoo.files import card_path, load_card
 from leadbench.zoo.store import ModelStore
 
 
@@ -81,7 +82,9 @@ def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> lis
     except LeadbenchError as exc:
         return [Finding("factory", False, str(exc))]
     if kind == "projector":
-        latent = context.models.autoencoder().latent
+        latent = _shape_for(name, subject, plugins, context)
+        if isinstance(latent, Finding):
+            return [latent]
         moving = moving_projector(make, latent)
         return [*check_projector(name, subject, latent), *check_moving(kind, name, moving)]
     checks: dict[str, Callable[[str, Any], list[Finding]]] = {
@@ -94,6 +97,22 @@ def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> lis
     }
     found = checks[kind](name, subject)
     return [*found, *check_moving(kind, name, moving_part(kind, name, plugins, context.models))]
+
+
+def _shape_for(name: str, projector: Projector, plugins: Plugins, context: CheckContext) -> LatentSpec | Finding:
+    """Shape of the latents that a projector of a file is for: of its backbone's space, if its card names one, else of
+    the folder's."""
+    models, path = context.models, context.path
+    own = load_card(path).backbone if path is not None and card_path(path).is_file() else None
+    space = models.autoencoder() if own is None else plugins.backbone(own, models).autoencoder
+    if projector.latent_fingerprint == space.fingerprint:
+        return space.latent
+    return Finding(
+        "latent space",
+        False,
+        f"{name}: of the latent space {projector.latent_fingerprint[:12]}, but models {models.folder} has "
+        f"{space.fingerprint[:12]} (give --models the folder that it was trained in)",
+    )
 
 
 def _motions(context: CheckContext, autoencoder: MotionAutoencoder) -> MotionBatch | None:
