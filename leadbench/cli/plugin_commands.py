@@ -17,6 +17,7 @@ from leadbench.plugins.manager import load_plugins
 from leadbench.plugins.options import parse_options
 from leadbench.scaffold.write import KINDS, write_plugin
 from leadbench.testing.check import CheckContext, check_plugin
+from leadbench.testing.report import write_report
 from leadbench.zoo.assets import FOLDER, model_store, set_options
 from leadbench.zoo.embedded import shipped
 
@@ -53,6 +54,15 @@ def check(
         typer.Option("--dataset", "-d", help="Dataset folder, for parts that are fitted to data.", show_default=False),
     ] = None,
     option: PartOption = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="Folder for conformance.json and badge.json, a badge of shields.io.",
+            callback=writable("--report"),
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the conformance suite.
 
@@ -64,9 +74,11 @@ def check(
     set_options(found, parse_options(option or ()))
     store = model_store(models or shipped().folder, found)
     store.dataset = None if dataset is None else found.dataset(FOLDER, dataset)
-    context = CheckContext(store, path)
+    offers = check_plugin(name, found, CheckContext(store, path))
+    if report is not None:
+        write_report(report, name, offers)
     failed = 0
-    for offer, findings in check_plugin(name, found, context).items():
+    for offer, findings in offers.items():
         for finding in findings:
             failed += not finding.passed
             mark = "skip" if finding.skipped else "ok  " if finding.passed else "FAIL"

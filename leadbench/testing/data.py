@@ -7,7 +7,7 @@ from torch import Tensor
 
 from leadbench.core.contracts import GeneratedMotions, MotionDataset, MotionMetric
 from leadbench.core.skeleton import get_skeleton
-from leadbench.core.tensors import Latent, lengths_to_mask
+from leadbench.core.tensors import Latent, MotionSample, MotionSpec, lengths_to_mask
 from leadbench.testing.findings import Finding, need, need_detached, need_equal, need_shape, run_checks, unchanged
 
 SPLITS = ("train", "val", "test")
@@ -48,19 +48,7 @@ def check_dataset(name: str, dataset: MotionDataset) -> list[Finding]:
             need(len(loaded) == report.kept > 0, f"{name}: load({split!r}) gave {len(loaded)}, reported {report.kept}")
             need(len({sample.id for sample in loaded}) == len(loaded), f"{name}: two samples of {split!r} share an id")
             for sample in loaded:
-                width = sample.features.shape[1:]
-                need(width == dataset.motion.mean.shape, f"{name}: {sample.id} has features {list(width)}")
-                need(
-                    sample.features.dtype == torch.float32,
-                    f"{name}: {sample.id} has features of {sample.features.dtype}, needs torch.float32",
-                )
-                need(sample.frames >= SHORTEST, f"{name}: {sample.id} has {sample.frames} frames, needs {SHORTEST}")
-                need(len(sample.captions) > 0, f"{name}: {sample.id} has no caption")
-                need(
-                    all(text.tokens for text in sample.captions),
-                    f"{name}: {sample.id} has a caption without tokens (word/POS), which evaluators read",
-                )
-                need(bool(sample.features.isfinite().all()), f"{name}: {sample.id} holds NaN or infinity")
+                _check_sample(f"{name}: {sample.id}", sample, dataset.motion)
 
     def loaded_ids() -> None:
         for split in SPLITS:
@@ -91,6 +79,17 @@ def check_dataset(name: str, dataset: MotionDataset) -> list[Finding]:
             "raw features": normalised,
         }
     )
+
+
+def _check_sample(what: str, sample: MotionSample, motion: MotionSpec) -> None:
+    features, captions = sample.features, sample.captions
+    need(features.shape[1:] == motion.mean.shape, f"{what} has features {list(features.shape[1:])}")
+    need(features.dtype == torch.float32, f"{what} has features of {features.dtype}, needs torch.float32")
+    need(sample.frames >= SHORTEST, f"{what} has {sample.frames} frames, needs {SHORTEST}")
+    need(len(captions) > 0, f"{what} has no caption")
+    tagged = all(text.tokens for text in captions)
+    need(tagged, f"{what} has a caption without tokens (word/POS), which evaluators read")
+    need(bool(features.isfinite().all()), f"{what} holds NaN or infinity")
 
 
 def check_metric(name: str, metric: MotionMetric) -> list[Finding]:
