@@ -34,7 +34,9 @@ def test_a_plugin_that_conforms(tmp_path: Path) -> None:
     checks = found["offers"]["metric:jerk"]  # type: ignore[index]
     assert {check["result"] for check in checks} == {"passed"}
     assert "long motions" in {check["check"] for check in checks}
-    assert found["plugin"] == "jerk" and found["leadbench"] and found["torch"]
+    assert found["plugin"] == "jerk"
+    assert found["leadbench"]
+    assert found["torch"]
     badge = read(tmp_path / "new" / "report", "badge.json")
     assert badge["message"] == f"conforms ({len(checks)} checks)"
     assert set(badge) == {"schemaVersion", "label", "message", "color"}  # others are refused by shields.io
