@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         MotionAutoencoder,
         MotionBackbone,
         MotionDataset,
+        MotionSets,
         Projector,
         ProjectorContext,
         TextEncoder,
@@ -38,13 +39,23 @@ if TYPE_CHECKING:
     from leadbench.core.errors import LeadbenchError
     from leadbench.core.random import NoiseSource
     from leadbench.core.tensors import Condition, Latent, LatentSpec, MotionBatch, MotionSpec, Prediction, Projection
+    from leadbench.metrics.distributions import (
+        fid_infinity,
+        kernel_distance,
+        nearest_distances,
+        precision_recall,
+        vendi_score,
+    )
     from leadbench.metrics.functional import diversity, fid, mm_dist, multimodality, r_precision
+    from leadbench.metrics.gallery import gallery_ranks
     from leadbench.plugins.context import Context
     from leadbench.plugins.hookspecs import (
         BackboneRegistration,
         MetricRegistration,
         ProjectorRegistration,
         Registration,
+        SetColumn,
+        SetMetricRegistration,
         TaskRegistration,
         TextEncoderRegistration,
         hookimpl,
@@ -73,6 +84,7 @@ __all__ = [
     "MotionBackbone",
     "MotionBatch",
     "MotionDataset",
+    "MotionSets",
     "MotionSpec",
     "NoiseSource",
     "Prediction",
@@ -84,6 +96,8 @@ __all__ = [
     "Registration",
     "Results",
     "Row",
+    "SetColumn",
+    "SetMetricRegistration",
     "T2MConfig",
     "Task",
     "TaskRegistration",
@@ -99,17 +113,23 @@ __all__ = [
     "diversity",
     "draw_motions",
     "fid",
+    "fid_infinity",
+    "gallery_ranks",
     "generate",
     "hookimpl",
+    "kernel_distance",
     "load_backbone",
     "load_projector",
     "load_results",
     "mm_dist",
     "multimodality",
+    "nearest_distances",
     "open_dataset",
+    "precision_recall",
     "r_precision",
     "run",
     "train_projector",
+    "vendi_score",
 ]
 
 _MODULES = {
@@ -120,17 +140,19 @@ _MODULES = {
     "leadbench.core.config": "T2MConfig",
     "leadbench.core.contracts": (
         "Backbone DenoisingBackbone Evaluator GeneratedMotions MotionAutoencoder MotionBackbone MotionDataset "
-        "Projector ProjectorContext TextEncoder TrainableAutoencoder TrainableBackbone TrainableMotionBackbone "
-        "TrainableProjector"
+        "MotionSets Projector ProjectorContext TextEncoder TrainableAutoencoder TrainableBackbone "
+        "TrainableMotionBackbone TrainableProjector"
     ),
     "leadbench.core.errors": "LeadbenchError",
     "leadbench.core.random": "NoiseSource",
     "leadbench.core.tensors": "Condition Latent LatentSpec MotionBatch MotionSpec Prediction Projection",
+    "leadbench.metrics.distributions": ("fid_infinity kernel_distance nearest_distances precision_recall vendi_score"),
+    "leadbench.metrics.gallery": "gallery_ranks",
     "leadbench.metrics.functional": "diversity fid mm_dist multimodality r_precision",
     "leadbench.plugins.context": "Context",
     "leadbench.plugins.hookspecs": (
-        "BackboneRegistration MetricRegistration ProjectorRegistration Registration TaskRegistration "
-        "TextEncoderRegistration hookimpl"
+        "BackboneRegistration MetricRegistration ProjectorRegistration Registration SetColumn SetMetricRegistration "
+        "TaskRegistration TextEncoderRegistration hookimpl"
     ),
     "leadbench.results.records": "Record",
     "leadbench.results.rows": "Row",

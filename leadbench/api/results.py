@@ -79,6 +79,7 @@ def run(
     task: str = "t2m",
     steps: Mapping[str, Sequence[int]] | Sequence[int] = (),
     projector: str = "auto",
+    metrics: Sequence[str] = (),
     config: T2MConfig | None = None,
     out: str | Path = "runs",
 ) -> Results:
@@ -90,6 +91,7 @@ def run(
         task: ``t2m``, or the name of a plugin's task.
         steps: of few-step backbones, or by backbone; empty: their defaults.
         projector: as the option ``--projector``.
+        metrics: further ones by name; ``all``: every one of sets of motions.
         config: protocol; None: the full one, or the quick one on the embedded dataset.
         out: folder that the records go to.
 
@@ -103,7 +105,7 @@ def run(
         wanted.update(steps)
     elif steps:
         wanted[None] = tuple(steps)
-    request = RunRequest(names, wanted, projector=projector, config=chosen)
+    request = RunRequest(names, wanted, projector=projector, metrics=tuple(metrics), config=chosen)
     assets = open_dataset() if opened is None else opened
     opened_task = open_task(task, assets, request)
     opened_task.compute = assets.models.compute

@@ -68,7 +68,7 @@ class MeasureOptions:
         list[str] | None,
         typer.Option(
             "--metric",
-            help="A further metric, such as skating-ratio.",
+            help="Further metrics, such as skating-ratio,kid; all: every one of sets of motions.",
             show_default=False,
             autocompletion=complete_metrics,
         ),
@@ -108,7 +108,7 @@ def run(
         projector=model.projector,
         evaluator=evaluator,
         controls=measure.controls,
-        metrics=tuple(measure.metric or ()),
+        metrics=tuple(name for given in measure.metric or () for name in parse_names(given, "--metric")),
         notes=(NOTE,) if embedded else (),
         self_test=not measure.skip_self_test,
         config=protocol.config(quick=embedded),

@@ -346,6 +346,33 @@ MotionMetric = Callable[[GeneratedMotions], Tensor]
 It is given motions on the CPU, unless :func:`on_any_device` says that it works, without waiting, wherever they are.
 """
 
+
+@dataclass(frozen=True, eq=False)
+class MotionSets:
+    """Embeddings of one replication by the run's evaluator, on the CPU: what metrics of sets are made of.
+
+    Attributes:
+        real: [S, E] of the real motions; for the Real row those of another draw of them.
+        generated: [S, E]; row i was made for the caption of real row i.
+        text: [S, E] of the captions.
+        captions: S texts.
+        train: gives [T, E] of the train split, embedded when it is first asked for.
+        order: permutation [S] that fills pools.
+        seed: keyed by the run's seed and the replication; of whatever a metric draws.
+    """
+
+    real: Tensor
+    generated: Tensor
+    text: Tensor
+    captions: tuple[str, ...]
+    train: Callable[[], Tensor]
+    order: Tensor
+    seed: int
+
+
+SetMetric = Callable[[MotionSets], Mapping[str, float | None]]
+"""A metric of sets: the columns of its ``SetMetricRegistration`` by name; None where one is not available."""
+
 Metric = TypeVar("Metric", bound=MotionMetric)
 
 

@@ -8,6 +8,8 @@ from leadbench.plugins.hookspecs import (
     MetricRegistration,
     ProjectorRegistration,
     Registration,
+    SetColumn,
+    SetMetricRegistration,
     TaskRegistration,
     TextEncoderRegistration,
     hookimpl,
@@ -108,9 +110,10 @@ def leadbench_evaluators() -> Sequence[Registration]:
 
 
 @hookimpl
-def leadbench_metrics() -> Sequence[MetricRegistration]:
-    """Physical plausibility."""
+def leadbench_metrics() -> Sequence[Registration]:
+    """Physical plausibility of single motions; sets of motions by their embeddings."""
     return [
+        *_SET_METRICS,
         MetricRegistration(
             "skating-ratio",
             "share of frames in which a foot slides",
@@ -184,3 +187,100 @@ def leadbench_tasks() -> Sequence[TaskRegistration]:
             command="leadbench score",
         ),
     ]
+
+
+_SETS = "leadbench.metrics.bundled_sets"
+_DISTRIBUTIONS = "Distributions of embeddings"
+
+
+def _retrieval(prefix: str) -> tuple[SetColumn, ...]:
+    """Columns of a gallery: recall and median rank, text to motion, then motion to text."""
+    found = []
+    for way in ("t2m", "m2t"):
+        found += [SetColumn(f"{prefix}_{way}_r{k}", f"{way.upper()} R@{k}", "higher") for k in (1, 2, 3, 5, 10)]
+        found.append(SetColumn(f"{prefix}_{way}_median", f"{way.upper()} MedR", "lower"))
+    return tuple(found)
+
+
+_SET_METRICS = (
+    SetMetricRegistration(
+        "kid",
+        "kernel distance (KID), unbiased, times 1,000, with its standard error",
+        f"{_SETS}:make_kid",
+        columns=(SetColumn("kid", "KID·10³", "lower"), SetColumn("kid_error", "KID s.e.")),
+        title=_DISTRIBUTIONS,
+    ),
+    SetMetricRegistration(
+        "prdc",
+        "precision, recall, density and coverage by nearest neighbours",
+        f"{_SETS}:make_prdc",
+        options=f"{_SETS}:NeighbourOptions",
+        columns=(
+            SetColumn("precision", "Precision", "higher"),
+            SetColumn("recall", "Recall", "higher"),
+            SetColumn("density", "Density", "real"),
+            SetColumn("coverage", "Coverage", "higher"),
+        ),
+        title=_DISTRIBUTIONS,
+    ),
+    SetMetricRegistration(
+        "fid-infinity",
+        "FID extrapolated to an infinite number of motions, which compares splits of different size",
+        f"{_SETS}:make_fid_infinity",
+        options=f"{_SETS}:ExtrapolationOptions",
+        columns=(SetColumn("fid_infinity", "FID∞", "lower"),),
+        title=_DISTRIBUTIONS,
+    ),
+    SetMetricRegistration(
+        "vendi",
+        "Vendi score: the effective number of different motions",
+        f"{_SETS}:make_vendi",
+        columns=(SetColumn("vendi", "Vendi", "real"),),
+        title=_DISTRIBUTIONS,
+    ),
+    SetMetricRegistration(
+        "memorisation",
+        "distance to the nearest motion of the train split; share nearer than half of the real test motions are",
+        f"{_SETS}:make_memorisation",
+        columns=(
+            SetColumn("train_distance", "To train", "real"),
+            SetColumn("near_train", "Near train", "real"),
+        ),
+        title=_DISTRIBUTIONS,
+    ),
+    SetMetricRegistration(
+        "gallery",
+        "retrieval among all motions of the split, both ways (TMR's protocol: all)",
+        f"{_SETS}:make_gallery",
+        columns=_retrieval("all"),
+        title="Retrieval in the whole split",
+    ),
+    SetMetricRegistration(
+        "gallery-alike",
+        "the same, captions that mean the same counted as one (TMR's protocol: all with threshold)",
+        f"{_SETS}:make_alike_gallery",
+        options=f"{_SETS}:CaptionOptions",
+        columns=(*_retrieval("alike"), SetColumn("alike_captions", "Captions alike")),
+        title="Retrieval in the whole split, captions alike counted as one",
+    ),
+    SetMetricRegistration(
+        "gallery-apart",
+        "the same among captions as different as can be (TMR's protocol: dissimilar subset)",
+        f"{_SETS}:make_apart_gallery",
+        options=f"{_SETS}:CaptionOptions",
+        columns=_retrieval("apart"),
+        title="Retrieval among dissimilar captions",
+    ),
+    SetMetricRegistration(
+        "pools",
+        "R@1 in pools of 32, 64, 128, 256 and the whole split, also with captions alike counted as one",
+        f"{_SETS}:make_pools",
+        options=f"{_SETS}:CaptionOptions",
+        columns=tuple(
+            SetColumn(f"pool_{size}{ending}", f"{said}{size}", "higher")
+            for ending, said in (("", "of "), ("_alike", "alike, of "))
+            for size in (32, 64, 128, 256, "all")
+        ),
+        title="R@1 by the size of the pool (chance: 1 of as many)",
+    ),
+)

@@ -122,6 +122,34 @@ class MetricRegistration(Registration):
 
 
 @dataclass(frozen=True)
+class SetColumn:
+    """A number that a metric of sets gives.
+
+    Args:
+        name: its key in records, unlike that of any other metric of a run.
+        display: in tables; empty: the name.
+        better: as in :class:`MetricRegistration`.
+    """
+
+    name: str
+    display: str = ""
+    better: Literal["higher", "lower", "real"] | None = None
+
+
+@dataclass(frozen=True)
+class SetMetricRegistration(Registration):
+    """A metric of a whole set of generated motions beside the real ones, by their embeddings.
+
+    Args:
+        columns: every number that it gives, in the order of its table.
+        title: of the table that the numbers stand in, below the paper's; metrics of one title share it.
+    """
+
+    columns: tuple[SetColumn, ...] = ()
+    title: str = "Further measures"
+
+
+@dataclass(frozen=True)
 class TaskRegistration(Registration):
     """A task: an evaluation with its own units and its own table.
 
@@ -165,7 +193,8 @@ class LeadbenchHooks:
 
     @hookspec
     def leadbench_metrics(self) -> Sequence[Registration]:  # type: ignore[empty-body]
-        """Metrics of single motions; factory ``(context) -> leadbench.core.contracts.MotionMetric``."""
+        """Metrics of single motions; factory ``(context) -> leadbench.core.contracts.MotionMetric``. And of whole sets
+        (``SetMetricRegistration``), whose factory returns a ``leadbench.core.contracts.SetMetric``."""
 
     @hookspec
     def leadbench_tasks(self) -> Sequence[TaskRegistration]:  # type: ignore[empty-body]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
@@ -14,6 +14,8 @@ from leadbench.results.details import AnyDetails
 from leadbench.results.rows import Row
 
 SCHEMA_VERSION = 3
+PAPERS = ("fid", "r_precision_1", "r_precision_2", "r_precision_3", "mm_dist", "diversity", "multimodality")
+"""Metrics that the paper's tables have; others stand behind them."""
 
 
 class Computed(FrozenModel):
@@ -83,6 +85,22 @@ def record_key(row: Row, replication: int) -> str:
     return f"{row.key}#{replication}"
 
 
+class MetricColumn(FrozenModel):
+    """How a metric beyond the paper's stands in tables.
+
+    Attributes:
+        display: its heading; empty: its key.
+        better: +1 where higher is better, -1 lower, 0 nearest to the real motions; None: it is not ranked.
+        table: title of the table that it stands in; empty: in every one, behind the paper's.
+        source: registered name of the metric that gives it.
+    """
+
+    display: str = ""
+    better: Literal[-1, 0, 1] | None = None
+    table: str = ""
+    source: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """A stored run: what was asked for, where it ran, and its records.
@@ -95,7 +113,7 @@ class Run:
         provenance: versions, hardware, revision.
         records: in the order in which they were written.
         planned: keys of the records that it has when it is finished; empty: nobody knows.
-        directions: further metric -> +1 where higher is better, -1 lower, 0 nearest to the real motions.
+        columns: how further metrics stand in tables, by their keys.
     """
 
     folder: Path
@@ -105,7 +123,7 @@ class Run:
     names: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     planned: frozenset[str] = frozenset()
-    directions: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, MetricColumn] = field(default_factory=dict)
 
     @property
     def missing(self) -> frozenset[str]:

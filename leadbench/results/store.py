@@ -23,7 +23,7 @@ from leadbench.core.differences import differing
 from leadbench.core.files import write_text_atomic
 from leadbench.core.errors import ResultsError
 from leadbench.core.reading import first_problem, parse_json, read_json_object
-from leadbench.results.records import SCHEMA_VERSION, Record, Run
+from leadbench.results.records import SCHEMA_VERSION, MetricColumn, Record, Run
 from leadbench.results.seals import DIGEST, is_intact, packed_plan, planned_keys, run_digest, sealed
 
 OLDER = "an older version wrote it (leadbench results migrate FOLDER brings it up to date)"
@@ -60,7 +60,7 @@ class RunStore:
         names: Mapping[str, str],
         provenance: Mapping[str, Any],
         planned: Sequence[str] = (),
-        directions: Mapping[str, int] | None = None,
+        columns: Mapping[str, MetricColumn] | None = None,
     ) -> None:
         """Create the folder, or check that it holds a run of the same task and identity.
 
@@ -70,7 +70,7 @@ class RunStore:
             names: registered name -> name in tables.
             provenance: versions, hardware, revision; kept from the first start.
             planned: keys of the records that the run has when it is finished.
-            directions: metric -> +1 where higher is better, -1 lower, 0 nearest to the real motions.
+            columns: how metrics beyond the paper's stand in tables.
 
         Raises:
             ResultsError: the folder holds another run; the message names what differs.
@@ -85,7 +85,8 @@ class RunStore:
                 "names": dict(names),
                 "provenance": dict(provenance),
                 "plan": packed_plan(planned),
-                **({"directions": dict(directions)} if directions else {}),
+                # a list, since their order is that of the tables
+                **({"columns": [{"key": key, **column.model_dump()} for key, column in columns.items()]} if columns else {}),
             }
             self._create_header(header_text(content))
         header = self.header()
@@ -146,7 +147,7 @@ class RunStore:
             names=header["names"],
             provenance=header["provenance"],
             planned=planned,
-            directions=_directions(header.get("directions", {})),
+            columns=_columns(header, self._header),
         )
 
     def done(self, key: str) -> bool:
@@ -254,10 +255,13 @@ def read_record(line: bytes, run: str, where: str) -> Record:
     return record
 
 
-def _directions(stored: object) -> dict[str, int]:
-    """How further metrics are ranked; what is none of the known directions is not."""
-    held = stored if isinstance(stored, dict) else {}
-    return {str(metric): value for metric, value in held.items() if value in (-1, 0, 1)}
+def _columns(header: Mapping[str, Any], where: Path) -> dict[str, MetricColumn]:
+    """How further metrics stand in tables, in order; a header that says nothing of it has none."""
+    try:
+        stored = [dict(column) for column in header.get("columns", [])]
+        return {column.pop("key"): MetricColumn.model_validate(column) for column in stored}
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ResultsError(f"{where}: columns: needed: a list of key, display, better and table") from exc
 
 
 def load_runs(folder: Path) -> list[Run]:

@@ -8,7 +8,18 @@ from string import Template
 
 from leadbench.core.errors import ConfigError, DataError, unknown_name
 
-KINDS = ("backbone", "autoencoder", "text-encoder", "projector", "dataset", "evaluator", "metric", "task", "command")
+KINDS = (
+    "backbone",
+    "autoencoder",
+    "text-encoder",
+    "projector",
+    "dataset",
+    "evaluator",
+    "metric",
+    "set-metric",
+    "task",
+    "command",
+)
 _TEMPLATES = Path(__file__).parent / "templates"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*$")
 
@@ -29,7 +40,13 @@ def write_plugin(name: str, kind: str, out: Path) -> Path:
     if folder.exists():
         raise DataError(f"{folder}: exists already; name another plugin or remove it")
     package = f"leadbench_{name.replace('-', '_')}"
-    words = {"name": name, "package": package, "kind": kind, "Class": "".join(w.capitalize() for w in name.split("-"))}
+    words = {
+        "name": name,
+        "package": package,
+        "kind": kind,
+        "Class": "".join(word.capitalize() for word in name.split("-")),
+        "column": name.replace("-", "_"),
+    }
     files = {
         "pyproject.toml": "pyproject.toml",
         "README.md": "README.md",

@@ -62,9 +62,7 @@ def render_rows(run: Run, form: str = "github") -> str:
         UnknownNameError: no such format.
     """
     rows = rows_of(run)
-    measured = [
-        column for column in metric_columns(rows, run.directions) if any(column.key in m.estimates for m in rows)
-    ]
+    measured = [column for column in metric_columns(rows, run.columns) if any(column.key in m.estimates for m in rows)]
     lines: list[Line] = [line_of(m, run.names, ranked=False) for m in rows]
     notes = dict.fromkeys(note for record in run.records for note in record.details.notes)
     first = run.records[0]

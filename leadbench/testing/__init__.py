@@ -9,6 +9,7 @@ from leadbench.testing.autoencoders import check_autoencoder
 from leadbench.testing.backbones import check_backbone
 from leadbench.testing.data import check_dataset, check_metric
 from leadbench.testing.findings import Finding, assert_conforms
+from leadbench.testing.metrics import check_set_metric
 from leadbench.testing.spaces import (
     check_evaluator,
     check_projector,
@@ -27,6 +28,7 @@ __all__ = [
     "check_metric",
     "check_projector",
     "check_projector_training",
+    "check_set_metric",
     "check_task",
     "check_text_encoder",
 ]

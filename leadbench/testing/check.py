@@ -14,7 +14,7 @@ from leadbench.core.presets import get_preset
 from leadbench.core.random import seeded
 from leadbench.core.tensors import LatentSpec, MotionBatch
 from leadbench.data.humanml3d import collate, draw
-from leadbench.plugins.hookspecs import ProjectorRegistration, TaskRegistration
+from leadbench.plugins.hookspecs import ProjectorRegistration, Registration, SetMetricRegistration, TaskRegistration
 from leadbench.plugins.manager import KINDS, Plugins
 from leadbench.tasks.shared.registry import open_task
 from leadbench.tasks.shared.request import RunRequest
@@ -22,6 +22,7 @@ from leadbench.testing.autoencoders import check_autoencoder
 from leadbench.testing.backbones import check_backbone
 from leadbench.testing.data import check_dataset, check_metric
 from leadbench.testing.findings import Finding
+from leadbench.testing.metrics import check_set_metric
 from leadbench.testing.moving import check_moving, moving_part, moving_projector
 from leadbench.testing.spaces import (
     check_evaluator,
@@ -93,10 +94,16 @@ def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> lis
         "text_encoder": check_text_encoder,
         "dataset": check_dataset,
         "evaluator": check_evaluator,
-        "metric": check_metric,
+        "metric": lambda name, subject: _check_metric(plugins.get("metric", name), subject),
     }
     found = checks[kind](name, subject)
     return [*found, *check_moving(kind, name, moving_part(kind, name, plugins, context.models))]
+
+
+def _check_metric(registration: Registration, metric: Any) -> list[Finding]:
+    if isinstance(registration, SetMetricRegistration):
+        return check_set_metric(registration.name, metric, [column.name for column in registration.columns])
+    return check_metric(registration.name, metric)
 
 
 def _shape_for(name: str, projector: Projector, plugins: Plugins, context: CheckContext) -> LatentSpec | Finding:

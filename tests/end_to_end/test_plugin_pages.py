@@ -22,6 +22,7 @@ ROWS = {
     "dataset": ["LEAD (MotionLCM)"],
     "projector": ["LEAD (MotionLCM)", "Affine (MotionLCM)"],
     "metric": ["bounce →"],
+    "set-metric": ["Energy distance ↓", "KID·10³ ↓"],
     "evaluator": ["LEAD (MotionLCM)"],
 }
 LONGEST = 60

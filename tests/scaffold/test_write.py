@@ -116,9 +116,11 @@ def test_every_kind_ends_in_the_table(site: Path, models: Path, tmp_path: Path) 
         "--text-encoder",
     )
     chosen = ("mld=my-text-encoder", "--out", tmp_path / "runs", "--projector", "auto")
-    others = ("--evaluator", "my-evaluator", "--metric", "my-metric", "--full")
+    others = ("--evaluator", "my-evaluator", "--metric", "my-metric,my-set-metric", "--full")
     table = leadbench("run", *common, *options, *chosen, *others, site=site)
     assert "| my-metric" in table
+    assert "**Further measures**" in table
+    assert "| MySetMetric ↓" in table
     for model in ("MyBackbone", "MLD"):
         assert f"| LEAD ({model})" in table
         assert f"| MyProjector ({model})" in table

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from leadbench.report.names import model_name, row_name
 from leadbench.report.tables.engine import Cell, Column, Line, Table
 from leadbench.results.aggregate import Measured
-from leadbench.results.records import Run
+from leadbench.results.records import MetricColumn, Run
 from leadbench.results.rows import REAL
 
 MODEL, STEPS = Column("row", "Model"), Column("steps", "Steps", absent="")
@@ -26,16 +26,33 @@ METRICS = (
 _ARROWS = {1: "↑", -1: "↓", 0: "→"}
 
 
-def metric_columns(rows: Sequence[Measured], directions: Mapping[str, int] | None = None) -> list[Column]:
-    """The paper's columns, then one for every further metric of the rows, ranked where a direction is known."""
-    better = directions or {}
-    known = {column.key for column in METRICS}
-    extra = dict.fromkeys(metric for row in rows for metric in row.estimates if metric not in known)
-    return [*METRICS, *(_further(metric, better.get(metric)) for metric in extra)]
+def metric_columns(rows: Sequence[Measured], known: Mapping[str, MetricColumn] | None = None) -> list[Column]:
+    """The paper's columns, then one for every further metric of the rows, ranked where a direction is known; but for
+    those that stand in tables of their own."""
+    known = known or {}
+    extra = [metric for metric in _further(rows) if not (metric in known and known[metric].table)]
+    return [*METRICS, *(_column(metric, known.get(metric)) for metric in extra)]
 
 
-def _further(metric: str, better: int | None) -> Column:
-    return Column(metric, metric if better is None else f"{metric} {_ARROWS[better]}", better)
+def more_tables(rows: Sequence[Measured], known: Mapping[str, MetricColumn]) -> dict[str, list[Column]]:
+    """Columns of the tables below the paper's, by title."""
+    found: dict[str, list[Column]] = {}
+    measured = set(_further(rows))
+    for metric, column in known.items():
+        if column.table and metric in measured:
+            found.setdefault(column.table, []).append(_column(metric, column))
+    return found
+
+
+def _further(rows: Sequence[Measured]) -> list[str]:
+    paper = {column.key for column in METRICS}
+    return list(dict.fromkeys(metric for row in rows for metric in row.estimates if metric not in paper))
+
+
+def _column(metric: str, known: MetricColumn | None) -> Column:
+    column = known or MetricColumn()
+    name = column.display or metric
+    return Column(metric, name if column.better is None else f"{name} {_ARROWS[column.better]}", column.better)
 
 
 def columns_named(metrics: Sequence[str]) -> list[Column]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from leadbench.core.contracts import Backbone, Evaluator, MotionMetric
+from leadbench.core.contracts import Backbone, Evaluator
 from leadbench.core.direct import has_latent
 from leadbench.core.errors import ConfigError, unknown_name
 from leadbench.plugins.hookspecs import BackboneRegistration
@@ -64,24 +64,32 @@ def open_entries(opened: Opened, request: RunRequest) -> OpenedEntries:
 
 
 def request_identity(
-    opened: Opened, request: RunRequest, found: OpenedEntries, parts: Sequence[tuple[str, str]] = ()
+    opened: Opened,
+    request: RunRequest,
+    found: OpenedEntries,
+    parts: Sequence[tuple[str, str]] = (),
+    metrics: Sequence[str] = (),
+    *,
+    train: bool = False,
 ) -> dict[str, Any]:
     """What makes two runs of a request the same: protocol, samplings, and all that the numbers depend on.
 
     Args:
         parts: kind and name of what was made beside the backbones.
+        metrics: registered names of further metrics.
+        train: whether one of them looks at the train split.
     """
     return {
         "config": request.config.model_dump(mode="json"),
         "samplings": [vars(sampling) for entry in found.entries for sampling in entry.samplings],
         "projector": content_named(request.projector),
         "controls": request.controls,
-        "metrics": list(request.metrics),
+        "metrics": list(metrics),
         "variants": list(request.variants),
         **inputs_identity(
             opened,
             [entry.backbone for entry in found.entries],
-            splits=("train",) if request.controls else (),
+            splits=("train",) if request.controls or train else (),
             parts=[*(("backbone", entry.name) for entry in found.entries), *_projectors(found), *parts],
         ),
     }
@@ -98,22 +106,6 @@ def open_evaluator(opened: Opened, name: str) -> Evaluator:
         UnknownNameError, PluginError: there is none, or its factory returns something else.
     """
     return opened.plugins.evaluator(name, opened.models)
-
-
-def open_metrics(opened: Opened, names: Sequence[str]) -> dict[str, MotionMetric]:
-    """Metrics of single motions by their registered names.
-
-    Raises:
-        UnknownNameError, PluginError: there is none, or its factory returns nothing that can be called.
-    """
-    return {name: opened.plugins.metric(name, opened.models) for name in names}
-
-
-def metric_directions(opened: Opened, names: Sequence[str]) -> dict[str, int]:
-    """How metrics are ranked, of those that say it: +1 where higher is better, -1 lower, 0 nearest to real motions."""
-    ranks = {"higher": 1, "lower": -1, "real": 0}
-    found = {name: getattr(opened.plugins.get("metric", name), "better", None) for name in names}
-    return {name: ranks[better] for name, better in found.items() if better is not None}
 
 
 def _untrained(opened: Opened, name: str) -> str:

@@ -201,7 +201,7 @@ def run_task(task: Task, out: Path, *, executor: Executor | None = None, progres
     if left:
         task.warm_up()  # before anything is written, since it may load models
     planned = [key for unit in units for key in unit.keys]
-    store.start(task.name, task.identity(), task.names, collect_provenance(task.compute), planned, task.directions)
+    store.start(task.name, task.identity(), task.names, collect_provenance(task.compute), planned, task.columns)
     if left:
         task.prepare(store.folder, progress)
         _do(task, units, left, store, executor or InProcess(), progress)

@@ -35,6 +35,7 @@ class Reference:
         drawn: captions and crops, in split order.
         text: caption embeddings [S, E].
         motion: embeddings [S, E] of the real motions.
+        other: those of another draw of the same motions, with which metrics of sets compare real ones.
         order: permutation that shuffles the samples into pools.
         rows: samples that FID and Diversity look at.
         pairs: first and second indices for Diversity, into ``rows``.
@@ -45,6 +46,7 @@ class Reference:
     drawn: tuple[DrawnSample, ...]
     text: Tensor
     motion: Tensor
+    other: Tensor
     order: Tensor
     rows: Tensor
     pairs: Pairs
@@ -113,6 +115,7 @@ def make_reference(
         drawn=tuple(drawn),
         text=evaluator.embed_text([item.caption for item in drawn]).cpu(),
         motion=motion,
+        other=other,
         order=order,
         rows=rows,
         pairs=_diversity_pairs(len(rows), config, replication),

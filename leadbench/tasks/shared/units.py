@@ -15,7 +15,7 @@ from typing import Any
 
 from leadbench.core.contracts import Backbone
 from leadbench.core.device import CPU, Compute
-from leadbench.results.records import Record
+from leadbench.results.records import MetricColumn, Record
 from leadbench.results.rows import Row
 from leadbench.tasks.shared.realigners import Edit
 
@@ -48,15 +48,14 @@ class Task(ABC):
     Attributes:
         name: registered name; every record carries it.
         names: registered name -> name in tables, of its backbones and projectors.
-        directions: metric -> +1 where higher is better, -1 lower, 0 nearest to the real motions; of metrics beyond the
-            paper's.
+        columns: how metrics beyond the paper's stand in tables.
         compute: device and precision, for provenance and records.
     """
 
     name: str
     compute: Compute = CPU
     names: Mapping[str, str] = MappingProxyType({})
-    directions: Mapping[str, int] = MappingProxyType({})
+    columns: Mapping[str, MetricColumn] = MappingProxyType({})
 
     @property
     @abstractmethod

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from leadbench.core.settings import settings
+from leadbench.tasks.shared.metrics import open_metrics
 from leadbench.tasks.shared.opening import (
-    metric_directions,
     open_entries,
     open_evaluator,
-    open_metrics,
     request_identity,
 )
 from leadbench.tasks.shared.request import RunRequest
@@ -27,8 +26,11 @@ def open_t2m(opened: Opened, request: RunRequest) -> T2MTask:
     evaluator = open_evaluator(opened, request.evaluator)
     skipped = not request.self_test and expected_row(opened.dataset, evaluator) is not None
     metrics = open_metrics(opened, request.metrics)
-    parts = [("evaluator", request.evaluator), *(("metric", name) for name in metrics)]
-    description = {**request_identity(opened, request, found, parts), "evaluator": evaluator.identity}
+    parts = [("evaluator", request.evaluator), *(("metric", name) for name in metrics.names)]
+    description = {
+        **request_identity(opened, request, found, parts, metrics.names, train=bool(metrics.sets)),
+        "evaluator": evaluator.identity,
+    }
     if skipped:
         description["self_test"] = "skipped"
     return T2MTask(
@@ -38,7 +40,7 @@ def open_t2m(opened: Opened, request: RunRequest) -> T2MTask:
         config=request.config,
         description=description,
         names=found.names,
-        directions=metric_directions(opened, request.metrics),
+        columns=metrics.columns,
         encoders=opened.models.text_encoders,
         controls=request.controls,
         samples=samples,

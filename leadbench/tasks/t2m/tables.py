@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from leadbench.report.names import alignment
 from leadbench.report.published import Beside, published_beside
-from leadbench.report.tables.engine import Document, Line, Table
+from leadbench.report.tables.engine import Column, Document, Line, Table
 from leadbench.report.tables.engine import render as render_document
 from leadbench.report.tables.rows import (
     MODEL,
@@ -17,6 +17,7 @@ from leadbench.report.tables.rows import (
     is_model,
     line_of,
     metric_columns,
+    more_tables,
 )
 from leadbench.results.aggregate import Measured, rows_of
 from leadbench.results.details import T2MDetails
@@ -48,7 +49,8 @@ def t2m_document(run: Run, rows: Sequence[Measured], beside: Beside | None = Non
     Table 1 holds each backbone at its fewest steps, as the paper's MotionLCM rows are its 1-step rows.
     """
     beside = beside or Beside()
-    columns = metric_columns(rows, run.directions)
+    columns = metric_columns(rows, run.columns)
+    further = more_tables(rows, run.columns)
     tables = []
     stepped = _several_steps(rows)
     if stepped:
@@ -58,9 +60,18 @@ def t2m_document(run: Run, rows: Sequence[Measured], beside: Beside | None = Non
         tables.append(Table(title, [STEPS, MODEL, *columns], lines, second=False))
     lines = [*_lines(run, _fewest_steps(rows), by_steps=False), *beside.by_model]
     tables.append(Table("By model (layout of Table 1)", [MODEL, *columns], lines))
+    tables += [_more(run, rows, title, measured) for title, measured in further.items()]
+    columns += [column for measured in further.values() for column in measured]
     published = [replace(line, ranked=False) for line in (*beside.by_model, *beside.by_steps)]
     caption = " ".join([_caption(run, _fewest(rows, stepped)), *beside.notes])
     return Document(tables, data_of(rows, run, columns, published), caption)
+
+
+def _more(run: Run, rows: Sequence[Measured], title: str, columns: Sequence[Column]) -> Table:
+    """A table of further measures: every row, by steps where a backbone was measured at several."""
+    stepped = bool(_several_steps(rows))
+    chosen = [m for m in rows if any(column.key in m.estimates for column in columns)]
+    return Table(title, [*([STEPS] if stepped else []), MODEL, *columns], _lines(run, chosen, by_steps=stepped))
 
 
 def _lines(run: Run, rows: Sequence[Measured], *, by_steps: bool) -> list[Line]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from leadbench.core.config import SelfTestSettings, T2MConfig
-from leadbench.core.contracts import Backbone, Evaluator, MotionAutoencoder, MotionDataset, MotionMetric
+from leadbench.core.contracts import Backbone, Evaluator, MotionAutoencoder, MotionDataset, MotionMetric, MotionSets
 from leadbench.core.device import indices, place_of
 from leadbench.core.direct import has_latent
 from leadbench.core.random import NoiseSource, stream
@@ -26,7 +26,7 @@ from leadbench.data.frames import SamplePool, drawn_batch
 from leadbench.data.humanml3d import draw
 from leadbench.metrics.bundled import latent_norm, skating_ratio
 from leadbench.results.details import T2MDetails
-from leadbench.results.records import Record, record_key
+from leadbench.results.records import MetricColumn, Record, record_key
 from leadbench.results.rows import REAL, Row
 from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, chunked_work, pool_for
 from leadbench.tasks.shared.controls import (
@@ -37,6 +37,7 @@ from leadbench.tasks.shared.controls import (
     standard_normal_latents,
 )
 from leadbench.tasks.shared.measuring import Decoded, Instruments, MeasuringJob, Prompt, given, sampled
+from leadbench.tasks.shared.metrics import OpenedMetrics
 from leadbench.tasks.shared.real_motions import measure_real
 from leadbench.tasks.shared.realigners import Edit
 from leadbench.tasks.shared.scoring import (
@@ -77,13 +78,13 @@ class T2MTask(Task):
         config: protocol.
         description: what makes two runs the same.
         names: registered name -> name in tables.
-        directions: how further metrics are ranked.
+        columns: how the numbers of further metrics stand in tables.
         encoders: text encoders of the backbones, whose embeddings other processes are given.
         controls: also score the control rows.
         samples: the split, if it is loaded already.
         warnings: that go into every record.
         notes: sentences for the caption, in every record too.
-        metrics: further metrics of motions by name, averaged over the test motions.
+        metrics: further ones: of motions, averaged over the test motions, and of sets.
         self_test: how far real motions may score from what is known of them; None: they are not tested.
     """
 
@@ -93,13 +94,13 @@ class T2MTask(Task):
     config: T2MConfig
     description: Mapping[str, Any]
     names: Mapping[str, str] = field(default_factory=dict)
-    directions: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, MetricColumn] = field(default_factory=dict)
     encoders: Mapping[str, CachedTextEncoder] = field(default_factory=dict)
     controls: bool = False
     samples: Sequence[MotionSample] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    metrics: Mapping[str, MotionMetric] = field(default_factory=dict)
+    metrics: OpenedMetrics = field(default_factory=OpenedMetrics)
     self_test: SelfTestSettings | None = None
     name: str = "t2m"
     _references: dict[int, Reference] = field(default_factory=dict)
@@ -189,14 +190,17 @@ class T2MTask(Task):
         """Real motions, whose FID is that against another draw of them."""
         reference = self._reference(replication)
         metrics = score(reference.as_real, reference.motion, self.config)
-        extra = measure_real(reference.drawn, self.dataset.motion, self.metrics, self._chunks)
+        extra = measure_real(reference.drawn, self.dataset.motion, self.metrics.single, self._chunks)
+        extra |= self._of_sets(replace(reference, motion=reference.other), reference.motion, replication)
         return [self._record(REAL, replication, metrics | extra)]
 
     def _real_control_rows(self, replication: int) -> list[Record]:
         """Controls that need no models: captions of others, and motions of the train split."""
         reference = self._reference(replication)
         order = torch.tensor(derangement(len(reference.drawn), self.config.seed, replication))
-        shuffled = score(reference, reference.motion, self.config, reference.text[order])
+        mixed = replace(reference, text=reference.text[order], drawn=tuple(reference.drawn[i] for i in order))
+        shuffled = score(reference, reference.motion, self.config, mixed.text)
+        shuffled |= self._of_sets(mixed, reference.motion, replication)
         return [
             self._record(SHUFFLED, replication, shuffled),
             self._record(TRAIN, replication, self._train_sample(reference, replication)),
@@ -275,7 +279,7 @@ class T2MTask(Task):
     @property
     def _single_metrics(self) -> dict[str, MotionMetric]:
         """Diagnostics, and what the user asked for."""
-        return {**DIAGNOSTICS, **self.metrics}
+        return {**DIAGNOSTICS, **self.metrics.single}
 
     def _single_metrics_of(self, backbone: Backbone) -> dict[str, MotionMetric]:
         """Without those of latents where there are none."""
@@ -293,12 +297,34 @@ class T2MTask(Task):
         """The record of decoded motions; ``modality`` are embeddings [captions * repeats, E]."""
         with self._watch.stage("score", row):
             metrics = score(self._reference(replication), decoded.embeddings, self.config)
-            metrics |= {name: decoded.means[name] for name in self.metrics}
+            metrics |= {name: decoded.means[name] for name in self.metrics.single}
+            metrics |= self._of_sets(self._reference(replication), decoded.embeddings, replication)
             if modality is not None:
                 pools = modality.unflatten(0, (-1, self.config.multimodality_repeats))
                 metrics["multimodality"] = score_multimodality(pools, self.config, replication)
-        diagnostics = {name: value for name, value in decoded.means.items() if name not in self.metrics}
+        diagnostics = {name: value for name, value in decoded.means.items() if name not in self.metrics.single}
         return self._record(row, replication, metrics, {**(alignment or {}), **diagnostics})
+
+    def _of_sets(self, reference: Reference, embeddings: Tensor, replication: int) -> dict[str, float | None]:
+        """Metrics of sets of embeddings [S, E]."""
+        if not self.metrics.sets:
+            return {}
+        made = MotionSets(
+            real=reference.motion,
+            generated=embeddings.cpu(),
+            text=reference.text,
+            captions=tuple(item.caption.caption for item in reference.drawn),
+            train=lambda: self._train_embeddings,
+            order=reference.order,
+            seed=int(stream(self.config.seed, "sets", replication).integers(2**31)),
+        )
+        return self.metrics.of_sets(made)
+
+    @cached_property
+    def _train_embeddings(self) -> Tensor:
+        """[T, E] of one draw of the train split."""
+        drawn = draw(self._train, self.config.seed, 0)
+        return embed_drawn(self.evaluator, drawn, replace(self._chunks, pool=self._train_pool))
 
     def _posterior(self, reference: Reference, replication: int, autoencoder: MotionAutoencoder) -> Tensor:
         """Posterior samples [S, N, M] of the reference crops (MLD's evaluation encodes samples, not means)."""
