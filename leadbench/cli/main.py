@@ -34,6 +34,14 @@ COMMANDS = Group(
                 ),
             },
         ),
+        "evaluator": Group(
+            "Spaces to compare texts and motions in.",
+            {
+                "audit": LazyCommand(
+                    "leadbench.cli.evaluator", "audit", "What an evaluator notices of known corruptions."
+                ),
+            },
+        ),
         "structure": LazyCommand(
             "leadbench.cli.structure", "structure", "Figure 3: latents before and after the projector."
         ),

@@ -180,6 +180,13 @@ def leadbench_tasks() -> Sequence[TaskRegistration]:
             command="leadbench latency",
         ),
         TaskRegistration(
+            "audit",
+            "an evaluator on real motions under known corruptions",
+            "leadbench.tasks.audit.task:open_audit",
+            table="leadbench.tasks.audit.table:render",
+            command="leadbench evaluator audit",
+        ),
+        TaskRegistration(
             "score",
             "motions of a folder, whoever generated them",
             "leadbench.tasks.score.task:open_score",

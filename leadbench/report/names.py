@@ -58,6 +58,8 @@ def row_name(row: Row, names: Mapping[str, str] | None = None) -> str:
         return _space(row)
     if "words" in row.setting:
         return _words(row, names)
+    if "corruption" in row.setting:
+        return str(row.setting["corruption"])
     if row.source == "given":
         return str(row.setting.get("name", "Given motions"))
     if row.source != "generated":

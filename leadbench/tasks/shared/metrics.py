@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from torch import Tensor
+
 from leadbench.core.contracts import MotionMetric, MotionSets, SetMetric
 from leadbench.core.errors import ConfigError, PluginError
+from leadbench.core.random import stream
 from leadbench.plugins.hookspecs import Registration, SetMetricRegistration
 from leadbench.results.records import PAPERS, MetricColumn
+from leadbench.tasks.shared.scoring import Reference
 from leadbench.zoo.assets import Opened
 
 ALL_SETS = "all"
@@ -49,6 +53,26 @@ class OpenedMetrics:
                 )
             found |= numbers
         return found
+
+
+def sets_of(
+    reference: Reference, generated: Tensor, train: Callable[[], Tensor], seed: int, replication: int
+) -> MotionSets:
+    """Embeddings [S, E] beside those of a reference's real motions, as metrics of sets take them.
+
+    Args:
+        train: gives the embeddings of the train split.
+        seed: of the run.
+    """
+    return MotionSets(
+        real=reference.motion,
+        generated=generated.cpu(),
+        text=reference.text,
+        captions=tuple(item.caption.caption for item in reference.drawn),
+        train=train,
+        order=reference.order,
+        seed=int(stream(seed, "sets", replication).integers(2**31)),
+    )
 
 
 def open_metrics(opened: Opened, names: Sequence[str]) -> OpenedMetrics:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from leadbench.core.config import T2MConfig
-from leadbench.core.contracts import Evaluator
+from leadbench.core.contracts import Evaluator, MotionDataset
 from leadbench.core.device import indices, place_of
 from leadbench.core.errors import DataError, NonFiniteError
 from leadbench.core.random import stream
@@ -20,7 +20,7 @@ from leadbench.data.humanml3d import DrawnSample, draw
 from leadbench.metrics.diversity import Pairs, diversity, diversity_pair_count, draw_pairs, multimodality
 from leadbench.metrics.frechet import FeatureStatistics, frechet_distance
 from leadbench.metrics.retrieval import r_precision
-from leadbench.tasks.shared.chunks import Chunk, ChunkedWork
+from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, pool_for
 from leadbench.tasks.shared.protocols import PROTOCOLS
 
 NOT_FINITE = "a generated motion holds NaN or infinity; nothing was recorded for this unit"
@@ -87,6 +87,15 @@ def embed_drawn(evaluator: Evaluator, drawn: Sequence[DrawnSample], chunks: Chun
 
     chunks.run(drawn, work)
     return out.cpu()
+
+
+def embed_split(
+    evaluator: Evaluator, dataset: MotionDataset, config: T2MConfig, chunks: ChunkedWork, split: str = "train"
+) -> Tensor:
+    """Embeddings [T, E] of one draw of the crops of a whole split."""
+    samples = dataset.load(split, skip_bad=config.skip_bad_motions)[0]
+    pool = pool_for(samples, evaluator)
+    return embed_drawn(evaluator, draw(samples, config.seed, 0), replace(chunks, pool=pool))
 
 
 def make_reference(

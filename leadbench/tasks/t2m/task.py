@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from leadbench.core.config import SelfTestSettings, T2MConfig
-from leadbench.core.contracts import Backbone, Evaluator, MotionAutoencoder, MotionDataset, MotionMetric, MotionSets
+from leadbench.core.contracts import Backbone, Evaluator, MotionAutoencoder, MotionDataset, MotionMetric
 from leadbench.core.device import indices, place_of
 from leadbench.core.direct import has_latent
 from leadbench.core.random import NoiseSource, stream
@@ -37,12 +37,13 @@ from leadbench.tasks.shared.controls import (
     standard_normal_latents,
 )
 from leadbench.tasks.shared.measuring import Decoded, Instruments, MeasuringJob, Prompt, given, sampled
-from leadbench.tasks.shared.metrics import OpenedMetrics
+from leadbench.tasks.shared.metrics import OpenedMetrics, sets_of
 from leadbench.tasks.shared.real_motions import measure_real
 from leadbench.tasks.shared.realigners import Edit
 from leadbench.tasks.shared.scoring import (
     Reference,
     embed_drawn,
+    embed_split,
     make_reference,
     reduced_settings,
     score,
@@ -309,22 +310,13 @@ class T2MTask(Task):
         """Metrics of sets of embeddings [S, E]."""
         if not self.metrics.sets:
             return {}
-        made = MotionSets(
-            real=reference.motion,
-            generated=embeddings.cpu(),
-            text=reference.text,
-            captions=tuple(item.caption.caption for item in reference.drawn),
-            train=lambda: self._train_embeddings,
-            order=reference.order,
-            seed=int(stream(self.config.seed, "sets", replication).integers(2**31)),
-        )
+        seed = self.config.seed
+        made = sets_of(reference, embeddings, lambda: self._train_embeddings, seed, replication)
         return self.metrics.of_sets(made)
 
     @cached_property
     def _train_embeddings(self) -> Tensor:
-        """[T, E] of one draw of the train split."""
-        drawn = draw(self._train, self.config.seed, 0)
-        return embed_drawn(self.evaluator, drawn, replace(self._chunks, pool=self._train_pool))
+        return embed_split(self.evaluator, self.dataset, self.config, self._chunks)
 
     def _posterior(self, reference: Reference, replication: int, autoencoder: MotionAutoencoder) -> Tensor:
         """Posterior samples [S, N, M] of the reference crops (MLD's evaluation encodes samples, not means)."""

@@ -1,0 +1,1 @@
+"""What an evaluator notices: real motions under known corruptions of growing strength."""
