@@ -41,6 +41,7 @@ class ConsistencyTask:
         self.model: nn.Module = student
         self._target: nn.Module = student
         self._reference: Tensor | None = None
+        self._weights = None if stage.weighting == "uniform" else inverse_steps(self._schedule, stage.solver_steps)
 
     def set_target(self, target: nn.Module) -> None:
         """The moving average of the student serves as target network."""
@@ -64,6 +65,8 @@ class ConsistencyTask:
             target = self._consistency(self._target, earlier, end, condition, weight)
         mine = self._consistency(self.model, noisy, start, condition, weight)
         distance = ((mine - target).square() + stage.huber**2).sqrt() - stage.huber
+        if self._weights is not None:
+            distance = distance * sent(self._weights, place)[index - 1][:, None, None]
         return distance.mean(), {}
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
@@ -111,3 +114,19 @@ class ConsistencyTask:
         clean = self._schedule.clean_from_noise(noisy, noise, timestep)
         skip, out = boundary_scalings(timestep)
         return skip[:, None, None] * noisy + out[:, None, None] * clean
+
+
+def inverse_steps(schedule: NoiseSchedule, solver_steps: int) -> Tensor:
+    """Weight [solver_steps] of each step of the solver, from the first: one over the change of the noise level, mean 1.
+
+    The noise level is sqrt((1 - a) / a) for the cumulative product a of a timestep.
+
+    >>> weights = inverse_steps(NoiseSchedule.scaled_linear(), 50)
+    >>> round(float(weights.mean()), 6), bool(weights[0] > weights[25] > weights[-1])
+    (1.0, True)
+    """
+    stride = schedule.timesteps // solver_steps
+    start = torch.arange(1, solver_steps + 1) * stride - 1
+    level = ((1 - schedule.alphas_cumprod) / schedule.alphas_cumprod).sqrt()
+    weights = 1 / (level[start] - level[(start - stride).clamp(min=0)])
+    return weights / weights.mean()
