@@ -62,6 +62,14 @@ def test_the_python_page_runs(tmp_path: Path) -> None:
     assert "| LEAD (MotionLCM)" in done.stdout
 
 
+def test_the_measures_on_arrays_run(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "KernelDistance(value=" in done.stdout
+
+
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## From Python")[2].partition("\n## ")[0]
     code = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
