@@ -9,16 +9,16 @@ import typer
 from leadbench.cli.options import (
     AssetOptions,
     EvaluatorOption,
+    MetricOption,
     OutputOptions,
     ProtocolOption,
     SeedOption,
     SkipBadOption,
     check_protocol,
-    complete_metrics,
     evaluator_and_folder,
     grouped,
 )
-from leadbench.cli.parsing import parse_names
+from leadbench.cli.parsing import parse_metrics, parse_names
 from leadbench.cli.running import run_and_print
 from leadbench.core.config import T2MConfig
 from leadbench.tasks.audit.task import AuditRequest
@@ -39,15 +39,7 @@ def audit(
             show_default=False,
         ),
     ] = None,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metric",
-            help="Further metrics of sets, such as kid,prdc; all: every one.",
-            show_default=False,
-            autocompletion=complete_metrics,
-        ),
-    ] = None,
+    metric: MetricOption = None,
     replications: Annotated[
         int, typer.Option("--replications", min=1, help="Draws of captions and crops; intervals need 2.")
     ] = 3,
@@ -75,7 +67,7 @@ def audit(
     request = AuditRequest(
         name,
         parse_names(corruption, "--corruption") if corruption else (),
-        tuple(found for given in metric or () for found in parse_names(given, "--metric")),
+        parse_metrics(metric),
         (NOTE,) if assets.dataset is None else (),
         config,
     )

@@ -183,6 +183,15 @@ _FIRST_USE = "generating the embedded corpus, once"
 EvaluatorOption = Annotated[
     str, typer.Option("--evaluator", help="Evaluator's name (guo, tmr), or folder of the official one.")
 ]
+MetricOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        help="Further metrics, such as skating-ratio,kid; all: every one of sets of motions.",
+        show_default=False,
+        autocompletion=complete_metrics,
+    ),
+]
 BackboneOption = Annotated[str, typer.Option("--backbone", "-b", autocompletion=complete_backbones)]
 ProjectorOption = Annotated[
     str,

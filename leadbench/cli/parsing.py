@@ -91,6 +91,15 @@ def parse_names(text: str, option: str = "--backbone") -> tuple[str, ...]:
     return names
 
 
+def parse_metrics(values: list[str] | None) -> tuple[str, ...]:
+    """Parse the values of ``--metric``: names separated by commas, the option given any number of times.
+
+    >>> parse_metrics(["kid,prdc", "jerk"]), parse_metrics(None)
+    (('kid', 'prdc', 'jerk'), ())
+    """
+    return tuple(name for value in values or () for name in parse_names(value, "--metric"))
+
+
 def parse_numbers(text: str, kind: type[Number], option: str) -> list[Number]:
     """Parse ``1,2,4``.
 

@@ -12,17 +12,17 @@ from leadbench.cli.console import note
 from leadbench.cli.options import (
     AssetOptions,
     EvaluatorOption,
+    MetricOption,
     OutputOptions,
     ProjectorOption,
     ProtocolOptions,
     SkipSelfTestOption,
     complete_backbones,
-    complete_metrics,
     complete_tasks,
     evaluator_and_folder,
     grouped,
 )
-from leadbench.cli.parsing import parse_names, parse_numbers, parse_steps
+from leadbench.cli.parsing import parse_metrics, parse_names, parse_numbers, parse_steps
 from leadbench.cli.running import run_and_print
 from leadbench.core.errors import ConfigError
 from leadbench.plugins.manager import load_plugins
@@ -64,15 +64,7 @@ class MeasureOptions:
     ] = "t2m"
     evaluator: EvaluatorOption = "guo"
     controls: Annotated[bool, typer.Option("--controls", help="Score the controls too.")] = False
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metric",
-            help="Further metrics, such as skating-ratio,kid; all: every one of sets of motions.",
-            show_default=False,
-            autocompletion=complete_metrics,
-        ),
-    ] = None
+    metric: MetricOption = None
     skip_self_test: SkipSelfTestOption = False
 
 
@@ -108,7 +100,7 @@ def run(
         projector=model.projector,
         evaluator=evaluator,
         controls=measure.controls,
-        metrics=tuple(name for given in measure.metric or () for name in parse_names(given, "--metric")),
+        metrics=parse_metrics(measure.metric),
         notes=(NOTE,) if embedded else (),
         self_test=not measure.skip_self_test,
         config=protocol.config(quick=embedded),

@@ -10,6 +10,7 @@ import typer
 from leadbench.cli.options import (
     AssetOptions,
     EvaluatorOption,
+    MetricOption,
     OutputOptions,
     ProtocolOption,
     SkipSelfTestOption,
@@ -17,6 +18,7 @@ from leadbench.cli.options import (
     evaluator_and_folder,
     grouped,
 )
+from leadbench.cli.parsing import parse_metrics
 from leadbench.cli.running import run_and_print
 from leadbench.core.config import T2MConfig
 from leadbench.tasks.score.task import ScoreRequest
@@ -31,6 +33,7 @@ def score(
     assets: AssetOptions,
     output: OutputOptions,
     evaluator: EvaluatorOption = "guo",
+    metric: MetricOption = None,
     replications: Annotated[int, typer.Option("--replications", min=1, help="Draws of captions and crops.")] = 20,
     protocol: ProtocolOption = "guo-2022",
     corrected_features: Annotated[
@@ -49,6 +52,7 @@ def score(
     request = ScoreRequest(
         motions,
         evaluator=name,
+        metrics=parse_metrics(metric),
         corrected=corrected_features,
         self_test=not skip_self_test,
         config=T2MConfig(replications=replications, protocol=check_protocol(protocol)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import call
 
@@ -108,6 +109,36 @@ def test_options_are_part_of_the_run(common: tuple[object, ...], tmp_path: Path)
     assert first.identity != second.identity
     values = [[r.metrics["density"] for r in run.records if r.row.backbone] for run in (first, second)]
     assert values[0] != values[1]
+
+
+def test_motions_of_a_folder(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Scored by the same measures: the test motions themselves are as good as real ones, and lie in no train split."""
+    given = tmp_path / "given"
+    given.mkdir()
+    opened = open_assets(Choice(dataset="folder", root=tiny / "data", models=tiny / "models"))
+    for sample in opened.dataset.load("test")[0]:
+        np.save(given / f"{sample.id}.npy", sample.features.numpy())
+    command = (
+        "score",
+        "--motions",
+        given,
+        "--dataset",
+        tiny / "data",
+        "--models",
+        tiny / "models",
+        "--replications",
+        "2",
+    )
+    assert call(*command, "--metric", "jerk,kid,memorisation,gallery-alike", "--out", tmp_path / "runs") == 0
+    said = capsys.readouterr().out
+    for title in ("Distributions of embeddings", "Retrieval in the whole split, captions alike counted as one"):
+        assert f"**{title}**" in said
+    (run,) = load_runs(tmp_path / "runs")
+    real, mine = ([r.metrics for r in run.records if r.row.source == source] for source in ("real", "given"))
+    # a file holds the whole motion, of which the real row has crops
+    assert mine[0]["jerk"] == pytest.approx(real[0]["jerk"], rel=0.2)
+    assert mine[0]["train_distance"] == pytest.approx(real[0]["train_distance"], rel=0.2)
+    assert mine[0]["kid"] is not None
 
 
 def test_from_python(tiny: Path, tmp_path: Path) -> None:

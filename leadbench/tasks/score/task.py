@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from leadbench.core.device import indices, place_of
 from leadbench.core.errors import DataError, MotionFileError
 from leadbench.core.settings import settings
 from leadbench.core.skeleton import get_skeleton
-from leadbench.core.tensors import MotionSample
+from leadbench.core.tensors import MotionBatch, MotionSample
 from leadbench.data.digest import dataset_identity
 from leadbench.data.exemplars import check_features, read_values
 from leadbench.data.frames import FramePool
@@ -27,14 +27,17 @@ from leadbench.motion.features import joints_to_features
 from leadbench.motion.posture import require_upright
 from leadbench.motion.uniform import Mode
 from leadbench.results.details import ScoreDetails
-from leadbench.results.records import Record, record_key
+from leadbench.results.records import MetricColumn, Record, record_key
 from leadbench.results.rows import REAL, Row
 from leadbench.tasks.shared.chunks import Chunk, chunked_work
 from leadbench.tasks.shared.identity import inputs_identity
+from leadbench.tasks.shared.metrics import OpenedMetrics, open_metrics, sets_of
 from leadbench.tasks.shared.opening import open_evaluator
-from leadbench.tasks.shared.scoring import embed, make_reference, reduced_settings, score
+from leadbench.tasks.shared.real_motions import measure_motions, measure_real
+from leadbench.tasks.shared.scoring import embed, embed_split, make_reference, reduced_settings, score
 from leadbench.tasks.shared.selftest import SKIPPED, expected_row, run_self_test
 from leadbench.tasks.shared.units import Task, Unit
+from leadbench.text.cache import CachedTextEncoder
 from leadbench.zoo.assets import Opened
 
 
@@ -108,6 +111,8 @@ class ScoreTask(Task):
         samples: the test split.
         config: protocol.
         self_test: how far real motions may score from what is known of them; None: they are not tested.
+        metrics: further ones, of motions and of sets.
+        encoders: text encoders of metrics.
         inputs: what the numbers depend on (:func:`leadbench.tasks.shared.identity.inputs_identity`).
     """
 
@@ -118,6 +123,8 @@ class ScoreTask(Task):
     config: T2MConfig
     self_test: SelfTestSettings | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    metrics: OpenedMetrics = field(default_factory=OpenedMetrics)
+    encoders: Mapping[str, CachedTextEncoder] = field(default_factory=dict)
     name: str = "score"
 
     def __post_init__(self) -> None:
@@ -128,6 +135,7 @@ class ScoreTask(Task):
         skipped = self.self_test is None and expected_row(self.dataset, self.evaluator) is not None
         self._warnings = (SKIPPED,) if skipped else ()
         joints, mode = self.motions.joints, self.inputs.get("feature_mode")
+        self.columns: Mapping[str, MetricColumn] = self.metrics.columns
         self._notes = (f"joints became features in {mode} mode",) if joints else ()
 
     @property
@@ -142,6 +150,7 @@ class ScoreTask(Task):
             "dataset": dataset_identity(self.dataset),
             **self.inputs,
             "evaluator": self.evaluator.identity,
+            **({"metrics": list(self.metrics.names)} if self.metrics.names else {}),
             "motions": {"name": self.motions.name, "digest": self.motions.digest},
             **({"self_test": "skipped"} if self._warnings else {}),
         }
@@ -183,6 +192,20 @@ class ScoreTask(Task):
             REAL: score(reference.as_real, reference.motion, self.config),
             self._row: score(reference, made, self.config),
         }
+        spec, single = self.dataset.motion, self.metrics.single
+        metrics[REAL] |= measure_real(reference.drawn, spec, single, self._chunks)
+        metrics[self._row] |= measure_motions(
+            reference.drawn, partial(self._crops, reference.drawn), spec, single, self._chunks
+        )
+        if self.metrics.sets:
+            seed = self.config.seed
+
+            def train() -> Tensor:
+                return self._train
+
+            real = sets_of(replace(reference, motion=reference.other), reference.motion, train, seed, replication)
+            metrics[REAL] |= self.metrics.of_sets(real)
+            metrics[self._row] |= self.metrics.of_sets(sets_of(reference, made, train, seed, replication))
         details = ScoreDetails(
             samples=len(self.samples),
             notes=(*reduced_settings(reference, self.config), *self._notes),
@@ -210,14 +233,23 @@ class ScoreTask(Task):
         out = torch.full((len(drawn), self.evaluator.dim), float("nan"), device=place)
 
         def work(chunk: Chunk) -> None:
-            rows = [self._rows[drawn[row].id] for row in chunk.rows]
-            whole = [len(self.motions.features[drawn[row].id]) // FRAME_STEP * FRAME_STEP for row in chunk.rows]
-            lengths = [min(drawn[row].length, frames) for row, frames in zip(chunk.rows, whole, strict=True)]
-            batch = self._frames.crops(rows, [0] * len(rows), lengths)
-            out.index_copy_(0, indices(chunk.rows, place), embed(self.evaluator, batch).to(out.dtype))
+            made = embed(self.evaluator, self._crops(drawn, chunk)).to(out.dtype)
+            out.index_copy_(0, indices(chunk.rows, place), made)
 
         self._chunks.run(drawn, work)
         return out.cpu()
+
+    def _crops(self, drawn: Sequence[DrawnSample], chunk: Chunk) -> MotionBatch:
+        """The folder's motions of a chunk, raw."""
+        rows = [self._rows[drawn[row].id] for row in chunk.rows]
+        whole = [len(self.motions.features[drawn[row].id]) // FRAME_STEP * FRAME_STEP for row in chunk.rows]
+        lengths = [min(drawn[row].length, frames) for row, frames in zip(chunk.rows, whole, strict=True)]
+        return self._frames.crops(rows, [0] * len(rows), lengths)
+
+    @cached_property
+    def _train(self) -> Tensor:
+        """Embeddings of the train split."""
+        return embed_split(self.evaluator, self.dataset, self.config, self._chunks)
 
 
 @dataclass(frozen=True)
@@ -227,6 +259,7 @@ class ScoreRequest:
     Attributes:
         motions: folder with ``ID.npy`` for every test sample.
         evaluator: registered name.
+        metrics: registered names of further metrics.
         corrected: joints become features without HumanML3D's defects, whatever the dataset's card says.
         self_test: measure real motions first.
         config: protocol.
@@ -234,6 +267,7 @@ class ScoreRequest:
 
     motions: Path
     evaluator: str = "guo"
+    metrics: tuple[str, ...] = ()
     corrected: bool = False
     self_test: bool = True
     config: T2MConfig = field(default_factory=T2MConfig)
@@ -250,5 +284,9 @@ def open_score(opened: Opened, request: ScoreRequest) -> ScoreTask:
     mode: Mode = "corrected" if request.corrected else feature_mode(opened.dataset)
     motions = load_motions(request.motions, opened.dataset, [sample.id for sample in samples], mode)
     tolerances = settings().self_test if request.self_test else None
-    inputs = {**inputs_identity(opened, parts=[("evaluator", request.evaluator)]), "feature_mode": mode}
-    return ScoreTask(opened.dataset, evaluator, motions, samples, request.config, tolerances, inputs)
+    metrics = open_metrics(opened, request.metrics)
+    parts = [("evaluator", request.evaluator), *(("metric", name) for name in metrics.names)]
+    splits = ("train",) if metrics.sets else ()
+    inputs = {**inputs_identity(opened, splits=splits, parts=parts), "feature_mode": mode}
+    encoders = opened.models.text_encoders if metrics.sets else {}
+    return ScoreTask(opened.dataset, evaluator, motions, samples, request.config, tolerances, inputs, metrics, encoders)

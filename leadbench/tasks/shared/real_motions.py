@@ -1,9 +1,9 @@
-"""Metrics of single motions, of the real ones: what the values of generated motions should be compared with."""
+"""Metrics of single motions that no latents belong to: real ones, and those of a folder."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from leadbench.core.contracts import GeneratedMotions, MotionMetric
 from leadbench.core.device import indices, sent
 from leadbench.core.skeleton import get_skeleton
-from leadbench.core.tensors import Latent, MotionSpec
+from leadbench.core.tensors import Latent, MotionBatch, MotionSpec
 from leadbench.data.frames import drawn_batch
 from leadbench.data.humanml3d import DrawnSample
 from leadbench.motion.features import features_to_joints
@@ -28,9 +28,25 @@ def measured(metric: MotionMetric, motions: GeneratedMotions) -> Tensor:
 def measure_real(
     drawn: Sequence[DrawnSample], spec: MotionSpec, metrics: Mapping[str, MotionMetric], chunks: ChunkedWork
 ) -> dict[str, float | None]:
-    """Mean over the real crops of each metric; None where it is not finite, as a metric of latents may be.
+    """Mean over the real crops of each metric; None where it is not finite, as a metric of latents may be."""
+    place = torch.device("cpu") if chunks.pool is None else chunks.pool.device
+    return measure_motions(
+        drawn, lambda chunk: drawn_batch([drawn[i] for i in chunk.rows], place, chunks.pool), spec, metrics, chunks
+    )
 
-    Real motions are decoded from nothing: their latents have no tokens.
+
+def measure_motions(
+    drawn: Sequence[DrawnSample],
+    crops: Callable[[Chunk], MotionBatch],
+    spec: MotionSpec,
+    metrics: Mapping[str, MotionMetric],
+    chunks: ChunkedWork,
+) -> dict[str, float | None]:
+    """Mean of each metric over motions that were decoded from nothing: their latents have no tokens.
+
+    Args:
+        drawn: whose lengths say which of them meet in a chunk.
+        crops: raw features of the motions of a chunk, on the device of the chunks' pool, else on the CPU.
     """
     if not metrics:
         return {}
@@ -38,7 +54,7 @@ def measure_real(
     values = {name: torch.empty(len(drawn), device=place) for name in metrics}
 
     def work(chunk: Chunk) -> None:
-        raw = drawn_batch([drawn[i] for i in chunk.rows], place, chunks.pool)
+        raw = crops(chunk)
         joints = features_to_joints(raw.features, get_skeleton(spec.skeleton))
         nothing = Latent.none(len(chunk.rows), joints.device)
         motions, at = GeneratedMotions(joints, raw.mask, spec.skeleton, spec.fps, nothing), indices(chunk.rows, place)
