@@ -384,8 +384,21 @@ class ModelStore:
             stage = name.partition("-")[0]
             official = _OFFICIAL.get(stage, "") if self.files.dataset in ("humanml3d", "kit") else ""
             raise WeightsError(
-                f"models {self.folder}: {name!r} is not trained yet (run: leadbench train {stage}{official})"
+                f"models {self.folder}: {name!r} is not trained yet (run: leadbench train {_arguments(name)}{official})"
             )
+
+
+def _arguments(name: str) -> str:
+    """What trains a model of that name.
+
+    >>> _arguments("consistency-wordllama"), _arguments("backbone-mine"), _arguments("autoencoder")
+    ('consistency --text-encoder wordllama', 'diffusion --backbone mine', 'autoencoder')
+    """
+    stage, _, which = name.partition("-")
+    options = {"diffusion": "--text-encoder", "consistency": "--text-encoder", "autoencoder": "--autoencoder"}
+    if stage == "backbone":
+        return f"diffusion --backbone {which}"
+    return f"{stage} {options[stage]} {which}" if which and stage in options else stage
 
 
 def load_projector(path: Path) -> LoadedProjector:

@@ -94,5 +94,5 @@ def test_names_that_nobody_knows_are_told(
     assert "nowhere: no folder here, and no evaluator's name" in capsys.readouterr().err
     assert call(monkeypatch, *common) == 2
     message = capsys.readouterr().err
-    assert "'diffusion-minilm' is not trained yet" in message
+    assert "'diffusion-minilm' is not trained yet (run: leadbench train diffusion --text-encoder minilm" in message
     assert "--checkpoint mld=FILE, or once: leadbench zoo import FILE" in message
