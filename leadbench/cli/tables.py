@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
+from leadbench.cli.console import note
 from leadbench.cli.options import PluginOption, complete_formats
+from leadbench.cli.outputs import writable
 from leadbench.plugins.manager import load_plugins
+from leadbench.report.figures.pools import draw_pools
 from leadbench.report.published import render_published
 from leadbench.report.tables.diagnostics import render_diagnostics, render_profile
 from leadbench.report.tables.engine import check_format
 from leadbench.results.store import RunStore
 from leadbench.tasks.stored import published_tables, render_run
+from leadbench.tasks.t2m.tables import pool_curves
 
 FormatOption = Annotated[
     str, typer.Option("--format", "-f", help="github, latex, csv, json or plain.", autocompletion=complete_formats)
@@ -34,6 +38,15 @@ def tables(
     rank_published: Annotated[
         bool, typer.Option("--rank-published", help="The paper's rows compete for best and second.")
     ] = False,
+    figure: Annotated[
+        Path | None,
+        typer.Option(
+            "--figure",
+            help="Also draw R@1 by the size of the pool, of a run with --metric pools, as PNG.",
+            show_default=False,
+            callback=writable("--figure", file=True),
+        ),
+    ] = None,
     plugin: PluginOption = None,
 ) -> None:
     """Render the tables of any stored run again.
@@ -51,6 +64,9 @@ def tables(
     if profile:
         typer.echo(render_profile(run.records, format))
         return
+    if figure is not None:
+        title = f"{run.records[0].dataset}: R@1 by the size of the pool, mean and 95 % interval"
+        note(f"figure: {draw_pools(pool_curves(run), figure, title=title)}")
     typer.echo(render_run(run, format, rank_published=rank_published, plugins=load_plugins(plugin or ())))
     if published:
         for number in published_tables(run):

@@ -12,6 +12,7 @@ from command import call
 import leadbench
 from leadbench.core.config import T2MConfig
 from leadbench.results.store import load_runs
+from leadbench.tasks.t2m.tables import pool_curves
 from leadbench.zoo.assets import Choice, open_assets
 
 TITLES = (
@@ -72,6 +73,16 @@ def test_every_measure_stands_in_its_table(stored: Path, capsys: pytest.CaptureF
     assert sum("LEAD (MotionLCM)" in line for line in said[places[0] :].split("\n\n")[1].splitlines()) == 2  # by steps
 
 
+def test_pools_are_drawn(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run,) = load_runs(stored)
+    curves = {curve.name: curve for curve in pool_curves(run)}
+    assert {"Real", "MotionLCM, 1 step", "LEAD (MotionLCM), 2 steps"} <= set(curves)
+    assert curves["Real"].sizes == (run.records[0].details.samples,)
+    assert call("tables", run.folder, "--figure", tmp_path / "pools.png") == 0
+    assert (tmp_path / "pools.png").read_bytes().startswith(b"\x89PNG")
+    assert "pools.png" in capsys.readouterr().err
+
+
 def test_what_they_say_of_controls(stored: Path) -> None:
     (run,) = load_runs(stored)
     found = {record.row.key: record.metrics for record in run.records if record.replication == 0}
@@ -107,6 +118,7 @@ def test_options_are_part_of_the_run(common: tuple[object, ...], tmp_path: Path)
         assert call(*common, *options) == 0
     first, second = load_runs(tmp_path)
     assert first.identity != second.identity
+    assert call("tables", first.folder, "--figure", tmp_path / "pools.png") == 2  # pools were not asked for
     values = [[r.metrics["density"] for r in run.records if r.row.backbone] for run in (first, second)]
     assert values[0] != values[1]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
-from leadbench.report.names import alignment
+from leadbench.metrics.statistics import Estimate
+from leadbench.report.figures.pools import Curve
+from leadbench.report.names import alignment, row_name
 from leadbench.report.published import Beside, published_beside
 from leadbench.report.tables.engine import Column, Document, Line, Table
 from leadbench.report.tables.engine import render as render_document
@@ -143,3 +145,27 @@ def _alignment(record: Record) -> str | None:
     if not isinstance(details, T2MDetails):
         return None
     return alignment(details.aligned, details.driven, record.row.variant)
+
+
+def pool_curves(run: Run) -> list[Curve]:
+    """R@1 by the size of the pool, of the rows that measured it, for a picture."""
+    rows = rows_of(run)
+    several = len(_several_steps(rows)) > 0
+    return [found for measured in rows if (found := _curve(run, measured, several)).sizes]
+
+
+def _curve(run: Run, measured: Measured, several: bool) -> Curve:
+    samples = run.records[0].details.samples
+    prefix = "pool_"
+    found: dict[int, Estimate] = {}
+    for metric, value in measured.estimates.items():
+        size = metric.removeprefix(prefix)
+        if metric.startswith(prefix) and (size == "all" or size.isdigit()):
+            found[samples if size == "all" else int(size)] = value
+    row, name = measured.row, row_name(measured.row, run.names)
+    if row.source == "generated" and several:
+        name = f"{name}, {row.steps} step{'s' * (row.steps != 1)}"
+    if row.source == "generated" and row.backbone in guidance_swept(rows_of(run)):
+        name = f"{name}, guidance {row.guidance:g}"
+    sizes = tuple(sorted(found))
+    return Curve(name, sizes, tuple(found[size] for size in sizes))
