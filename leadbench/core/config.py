@@ -359,11 +359,11 @@ class DiffusionStage(FrozenModel):
 class ConsistencyStage(FrozenModel):
     """Latent consistency distillation: guidance weight w = guidance - 1 drawn uniformly from a range.
 
-    ``weighting`` of the loss by timestep. ``uniform``: none, as the official code. ``inverse-step``: by one over the
-    step of the noise level (Song and Dhariwal 2023, "Improved Techniques for Training Consistency Models"), scaled to a
-    mean of 1. An error of the predicted noise moves the clean latent by the noise level times as much, 120 times more
-    at the last timestep than at the first; without weights the first ones, whose errors all others inherit, are
-    learnt last.
+    ``weighting`` of the loss by timestep, scaled to a mean of 1. ``uniform``: none, as the official code.
+    ``inverse-step``: by one over the step of the noise level (Song and Dhariwal 2023, "Improved Techniques for Training
+    Consistency Models"). ``inverse-level``: by one over the noise level itself. An error of the predicted noise moves
+    the clean latent by the noise level times as much, 120 times more at the last timestep than at the first; without
+    weights the first ones, whose errors all others inherit, are learnt last.
     """
 
     architecture: DenoiserConfig
@@ -372,7 +372,7 @@ class ConsistencyStage(FrozenModel):
     guidance_weight: tuple[float, float] = (5.0, 15.0)
     solver_steps: int = Field(50, gt=1)
     huber: float = Field(1e-3, gt=0)
-    weighting: Literal["uniform", "inverse-step"] = "uniform"
+    weighting: Literal["uniform", "inverse-step", "inverse-level"] = "uniform"
 
 
 class ProjectorStage(FrozenModel):

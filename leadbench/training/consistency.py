@@ -41,7 +41,7 @@ class ConsistencyTask:
         self.model: nn.Module = student
         self._target: nn.Module = student
         self._reference: Tensor | None = None
-        self._weights = None if stage.weighting == "uniform" else inverse_steps(self._schedule, stage.solver_steps)
+        self._weights = timestep_weights(stage.weighting, self._schedule, stage.solver_steps)
 
     def set_target(self, target: nn.Module) -> None:
         """The moving average of the student serves as target network."""
@@ -116,17 +116,20 @@ class ConsistencyTask:
         return skip[:, None, None] * noisy + out[:, None, None] * clean
 
 
-def inverse_steps(schedule: NoiseSchedule, solver_steps: int) -> Tensor:
-    """Weight [solver_steps] of each step of the solver, from the first: one over the change of the noise level, mean 1.
+def timestep_weights(weighting: str, schedule: NoiseSchedule, solver_steps: int) -> Tensor | None:
+    """Weight [solver_steps] of each step of the solver, from the first, of mean 1; None where all are the same.
 
     The noise level is sqrt((1 - a) / a) for the cumulative product a of a timestep.
 
-    >>> weights = inverse_steps(NoiseSchedule.scaled_linear(), 50)
-    >>> round(float(weights.mean()), 6), bool(weights[0] > weights[25] > weights[-1])
+    >>> weights = timestep_weights("inverse-level", NoiseSchedule.scaled_linear(), 50)
+    >>> round(float(weights.mean()), 6), bool((weights.diff() < 0).all())
     (1.0, True)
     """
+    if weighting == "uniform":
+        return None
     stride = schedule.timesteps // solver_steps
     start = torch.arange(1, solver_steps + 1) * stride - 1
     level = ((1 - schedule.alphas_cumprod) / schedule.alphas_cumprod).sqrt()
-    weights = 1 / (level[start] - level[(start - stride).clamp(min=0)])
+    step = level[start] - level[(start - stride).clamp(min=0)]
+    weights = 1 / (step if weighting == "inverse-step" else level[start])
     return weights / weights.mean()
