@@ -154,12 +154,12 @@ def check_projector_training(name: str, projector: TrainableProjector, context: 
     def training() -> None:
         network = projector.network.train().requires_grad_(True)
         optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-        before = float(projector.training_loss(latent, text)["loss"])
+        before = float(projector.training_loss(latent, text)["loss"].detach())
         for _ in range(30):
             optimizer.zero_grad()
             projector.training_loss(latent, text)["loss"].backward()
             optimizer.step()
-        after = float(projector.training_loss(latent, text)["loss"])
+        after = float(projector.training_loss(latent, text)["loss"].detach())
         need(after < before, f"{name}.training_loss: 30 steps of Adam do not lower it ({before:.3g} to {after:.3g})")
 
     def copies() -> None:
@@ -172,7 +172,7 @@ def check_projector_training(name: str, projector: TrainableProjector, context: 
                 other = float(projector.training_loss(latent, text)["loss"])
         finally:
             projector.network = kept
-        same = float(projector.training_loss(latent, text)["loss"]) == other
+        same = float(projector.training_loss(latent, text)["loss"].detach()) == other
         need(not same, f"{name}.training_loss: does not read the attribute network (validation puts a copy there)")
 
     def identity() -> None:
