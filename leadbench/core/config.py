@@ -348,12 +348,17 @@ class MotionClipStage(ReconstructionStage):
 
 
 class DiffusionStage(FrozenModel):
-    """Stage 2: noise prediction on pre-encoded latents."""
+    """Stage 2: noise prediction on pre-encoded latents.
+
+    ``guidance``: scale that the backbone samples with unless another is asked for, chosen on the validation split;
+    None: the published one. It stands in the card and changes no weight.
+    """
 
     architecture: DenoiserConfig
     optimizer: OptimizerConfig
     loop: LoopConfig
     caption_dropout: float = Field(0.1, ge=0, le=1)
+    guidance: float | None = Field(None, ge=0)
 
 
 class ConsistencyStage(FrozenModel):
@@ -364,6 +369,8 @@ class ConsistencyStage(FrozenModel):
     Consistency Models"). ``inverse-level``: by one over the noise level itself. An error of the predicted noise moves
     the clean latent by the noise level times as much, 120 times more at the last timestep than at the first; without
     weights the first ones, whose errors all others inherit, are learnt last.
+
+    ``guidance``: as in :class:`DiffusionStage`.
     """
 
     architecture: DenoiserConfig
@@ -373,6 +380,7 @@ class ConsistencyStage(FrozenModel):
     solver_steps: int = Field(50, gt=1)
     huber: float = Field(1e-3, gt=0)
     weighting: Literal["uniform", "inverse-step", "inverse-level"] = "uniform"
+    guidance: float | None = Field(None, ge=0)
 
 
 class ProjectorStage(FrozenModel):

@@ -17,6 +17,9 @@ from leadbench.nn.sampling import Branches
 from leadbench.nn.schedule import NoiseSchedule
 from leadbench.plugins.context import Context
 
+GUIDANCE = 7.5
+"""The published scale."""
+
 
 class MLDBackbone:
     """A noise-predicting latent denoiser with DDIM sampling and classifier-free guidance.
@@ -24,7 +27,7 @@ class MLDBackbone:
     Args:
         denoiser: without guidance input.
         autoencoder, text_encoder: the latent and text spaces that the denoiser was trained in.
-        guidance: default guidance scale (MLD: 7.5).
+        guidance: default guidance scale.
         dtype: of the denoiser's weights and products, float32 or bfloat16.
     """
 
@@ -37,7 +40,7 @@ class MLDBackbone:
         denoiser: Denoiser,
         autoencoder: MotionAutoencoder,
         text_encoder: TextEncoder,
-        guidance: float = 7.5,
+        guidance: float = GUIDANCE,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.network = denoiser
@@ -102,4 +105,4 @@ def load(context: Context) -> MLDBackbone:
         return MLDBackbone(official.denoiser, official.autoencoder, encoder, dtype=models.dtype)
     denoiser, card = models.chosen_denoiser("diffusion", "mld", preferred="minilm")
     encoder = models.text_encoder(str(card.text_encoder))
-    return MLDBackbone(denoiser, models.autoencoder(), encoder, dtype=models.dtype)
+    return MLDBackbone(denoiser, models.autoencoder(), encoder, card.config.get("guidance") or GUIDANCE, models.dtype)

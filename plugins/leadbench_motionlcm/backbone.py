@@ -24,6 +24,7 @@ class MotionLCMBackbone:
         autoencoder, text_encoder: the latent and text spaces that the denoiser was distilled in.
         version: ``v1`` or ``v2``, which differ in timesteps and default guidance.
         dtype: of the denoiser's weights and products, float32 or bfloat16.
+        guidance: default guidance scale; None: the published ones.
     """
 
     default_steps = 1
@@ -36,7 +37,9 @@ class MotionLCMBackbone:
         text_encoder: TextEncoder,
         version: LcmVersion = "v1",
         dtype: torch.dtype = torch.float32,
+        guidance: float | None = None,
     ) -> None:
+        self._guidance = guidance
         self.name = "motionlcm" if version == "v1" else f"motionlcm-{version}"
         self._version: LcmVersion = version
         self.denoiser = denoiser
@@ -51,8 +54,8 @@ class MotionLCMBackbone:
         return 1 <= steps <= 50 if self._version == "v1" else steps in (1, 2, 4)
 
     def default_guidance(self, steps: int) -> float:
-        """Version 1: 7.5; version 2: 8.0, 12.5 and 13.5 at 1, 2 and 4 steps."""
-        return lcm_guidance(self._version, steps)
+        """That of the card, if it has one; version 1: 7.5; version 2: 8.0, 12.5 and 13.5 at 1, 2 and 4 steps."""
+        return lcm_guidance(self._version, steps) if self._guidance is None else self._guidance
 
     @torch.no_grad()
     def sample(
@@ -93,7 +96,8 @@ def load(context: Context) -> MotionLCMBackbone:
         return MotionLCMBackbone(official.denoiser, official.autoencoder, encoder, dtype=models.dtype)
     denoiser, card = models.chosen_denoiser("consistency", "motionlcm", preferred="wordllama")
     encoder = models.text_encoder(str(card.text_encoder))
-    return MotionLCMBackbone(denoiser, models.autoencoder(), encoder, dtype=models.dtype)
+    guidance = card.config.get("guidance")
+    return MotionLCMBackbone(denoiser, models.autoencoder(), encoder, dtype=models.dtype, guidance=guidance)
 
 
 def load_v2(context: Context) -> MotionLCMBackbone:

@@ -190,6 +190,25 @@ def test_a_backbone_of_ones_own_is_judged(tiny: Path, tmp_path: Path, capsys: py
     assert "LEAD lowers Flow's FID at 1, 2 steps" in said
 
 
+def test_guidance_stands_in_the_card(tiny: Path, tmp_path: Path) -> None:
+    """Chosen once, on the validation split, and used wherever none is asked for; older cards have the published one."""
+    models = Path(shutil.copytree(tiny / "models", tmp_path / "models", ignore=shutil.ignore_patterns("checkpoints")))
+    data = ("--dataset", tiny / "data", "--models", models)
+    few = ("--replications", "1", "--multimodality-replications", "0", "--projector", "none", "--skip-self-test")
+    command = ("run", "--backbone", "mld,motionlcm", "--steps", "mld=2;motionlcm=1,2", *data, *few)
+    assert call(*command, "--out", tmp_path / "before") == 0
+    chosen = ("--preset", "tiny", *data, "--restart")
+    assert call("train", "diffusion", *chosen, "--set", "diffusion.guidance=2.5") == 0
+    assert call("train", "consistency", *chosen, "--set", "consistency.guidance=1.5") == 0
+    assert call(*command, "--out", tmp_path / "after") == 0
+    found = {}
+    for when in ("before", "after"):
+        (run,) = load_runs(tmp_path / when)
+        found[when] = {(r.row.backbone, r.row.guidance) for r in run.records if r.row.backbone}
+    assert found["before"] == {("mld", 7.5), ("motionlcm", 7.5)}
+    assert found["after"] == {("mld", 2.5), ("motionlcm", 1.5)}
+
+
 def test_projectors_of_other_spaces_are_no_projectors(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
