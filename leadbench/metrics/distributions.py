@@ -60,7 +60,9 @@ def kernel_distance(real: ArrayLike, generated: ArrayLike, *, degree: int = 3, p
     variance and no draw. The standard error is the jackknife's over rows.
 
     Args:
-        real, generated: embeddings [N, E] and [K, E], N and K at least 3.
+        real: embeddings [N, E], N at least 3.
+        generated: embeddings [K, E], K at least 3.
+        degree: of the kernel.
         paired: row i of both belongs together (a caption's real and its generated motion), so that the two are not
             independent: they are not compared with each other (the U-statistic of Gretton et al. 2012, Eq. 3).
 
@@ -109,7 +111,9 @@ def precision_recall(real: ArrayLike, generated: ArrayLike, *, neighbours: int =
     generated rows crowd. Coverage: real rows whose ball holds a generated row.
 
     Args:
-        real, generated: embeddings [N, E] and [K, E], more rows than ``neighbours``.
+        real: embeddings [N, E], more rows than ``neighbours``.
+        generated: embeddings [K, E], more rows than ``neighbours``.
+        neighbours: k.
 
     Raises:
         NonFiniteError: NaN or infinite values.
@@ -173,7 +177,8 @@ def fid_infinity(
     are cut to N rows. The bias of each covariance falls with 1/N, so FID is close to a straight line in 1/N.
 
     Args:
-        real, generated: embeddings [N, E] and [K, E].
+        real: embeddings [N, E].
+        generated: embeddings [K, E].
         points: numbers of rows that FID is measured at, evenly spaced in 1/N up to the smaller set.
         smallest: the least of them, as a share of the smaller set.
         repeats: draws of rows at each of them, averaged.

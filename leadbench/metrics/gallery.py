@@ -47,7 +47,8 @@ def gallery_ranks(text: ArrayLike, motion: ArrayLike, *, alike: Tensor | None = 
     Euclidean distance.
 
     Args:
-        text, motion: embeddings [N, E]; row i of both belongs together.
+        text: embeddings [N, E].
+        motion: embeddings [N, E]; row i of both belongs together.
         alike: [N, N] bool, symmetric, True on the diagonal: pairs whose captions mean the same. The best rank among
             them counts.
 
