@@ -19,6 +19,7 @@ from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row
 from leadbench.results.store import RunStore
 from leadbench.tasks.shared.controls import clamp_to_train, derangement, latent_statistics, rescale_to_train
+from leadbench.tasks.shared.metrics import OpenedMetrics
 from leadbench.tasks.shared.realigners import Edit
 from leadbench.tasks.shared.runner import run_folder, run_task
 from leadbench.tasks.shared.units import Entry, Progress, Sampling, silent
@@ -140,7 +141,7 @@ def test_further_metrics_are_means_over_the_test_motions(dataset: HumanML3DFolde
         "norm": lambda motions: motions.latent.norm(),
         "undefined": lambda motions: motions.latent.values.flatten(1).mean(dim=1),
     }
-    run = run_task(replace(_task(dataset, replications=1), metrics=metrics), tmp_path)
+    run = run_task(replace(_task(dataset, replications=1), metrics=OpenedMetrics(tuple(metrics), metrics)), tmp_path)
     drawn = draw(dataset.load("test")[0], 0, 0)
     real, fake = _first(run, "Real"), _first(run, "Fake")
     frames = sum(item.length for item in drawn) / len(drawn)
