@@ -168,14 +168,11 @@ def _micro() -> Preset:
     """Small enough to ship: trained on the embedded corpus in about an hour, under 18 MB together."""
     small = _small()
     body = TransformerConfig(width=128, layers=5, heads=4, feedforward=384, dropout=0.0)
-    thin = TransformerConfig(width=160, layers=5, heads=4, feedforward=320, dropout=0.1)
-    denoiser = small.diffusion.architecture.model_copy(
-        update={"latent_width": 128, "time_width": 160, "transformer": thin}
-    )
     return small.model_copy(
         update={
             "name": "micro",
             "half": True,
+            **_micro_denoisers(small),
             "autoencoder": small.autoencoder.model_copy(
                 update={
                     "architecture": small.autoencoder.architecture.model_copy(
@@ -183,25 +180,6 @@ def _micro() -> Preset:
                     ),
                     "optimizer": OptimizerConfig(learning_rate=5e-4, warmup_steps=200),
                     "loop": LoopConfig(steps=16000, batch=2048, validate_every=1000, ema=0.998),
-                }
-            ),
-            "diffusion": small.diffusion.model_copy(
-                update={
-                    "architecture": denoiser,
-                    "loop": LoopConfig(steps=5000, batch=128, validate_every=1000, ema=0.999),
-                    "guidance": 2.0,
-                }
-            ),
-            # docs/findings.md has the experiments behind these values
-            "consistency": small.consistency.model_copy(
-                update={
-                    "architecture": denoiser.model_copy(
-                        update={"guidance_width": 160, "transformer": thin.model_copy(update={"dropout": 0.0})}
-                    ),
-                    "loop": LoopConfig(steps=3000, batch=128, validate_every=500, ema=0.95, select="last"),
-                    "guidance_weight": (0.0, 9.0),
-                    "weighting": "inverse-level",
-                    "guidance": 2.0,
                 }
             ),
             "projector": small.projector.model_copy(
@@ -234,6 +212,33 @@ def _micro() -> Preset:
             ),
         }
     )
+
+
+def _micro_denoisers(small: Preset) -> dict[str, object]:
+    """MLD and MotionLCM of ``micro``; docs/findings.md has the experiments behind the values of distillation."""
+    thin = TransformerConfig(width=160, layers=5, heads=4, feedforward=320, dropout=0.1)
+    teacher = small.diffusion.architecture.model_copy(
+        update={"latent_width": 128, "time_width": 160, "transformer": thin}
+    )
+    student = teacher.model_copy(
+        update={"guidance_width": 160, "transformer": thin.model_copy(update={"dropout": 0.0})}
+    )
+    diffusion = {
+        "architecture": teacher,
+        "loop": LoopConfig(steps=5000, batch=128, validate_every=1000, ema=0.999),
+        "guidance": 2.0,
+    }
+    consistency = {
+        "architecture": student,
+        "loop": LoopConfig(steps=3000, batch=128, validate_every=500, ema=0.95, select="last"),
+        "guidance_weight": (0.0, 9.0),
+        "weighting": "inverse-level",
+        "guidance": 2.0,
+    }
+    return {
+        "diffusion": small.diffusion.model_copy(update=diffusion),
+        "consistency": small.consistency.model_copy(update=consistency),
+    }
 
 
 def _tiny() -> Preset:

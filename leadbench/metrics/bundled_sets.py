@@ -13,6 +13,7 @@ from torch import Tensor
 from leadbench.core.config import FrozenModel
 from leadbench.core.contracts import MotionSets, SetMetric, TextEncoder
 from leadbench.metrics.distributions import (
+    LEAST,
     NEIGHBOURS,
     fid_infinity,
     kernel_distance,
@@ -58,7 +59,9 @@ class CaptionOptions(FrozenModel):
 
 
 def kid(sets: MotionSets) -> Numbers:
-    """Kernel distance and its standard error, times 1,000."""
+    """Kernel distance and its standard error, times 1,000; None of fewer than 3 motions."""
+    if len(sets.generated) < 3:
+        return dict.fromkeys(("kid", "kid_error"))
     found = kernel_distance(sets.real, sets.generated, paired=True)
     return {"kid": 1000 * found.value, "kid_error": 1000 * found.error}
 
@@ -96,6 +99,8 @@ class Extrapolation:
 
     def __call__(self, sets: MotionSets) -> Numbers:
         """The value alone; :func:`leadbench.metrics.distributions.fid_infinity` has the curve."""
+        if len(sets.generated) < LEAST:
+            return {"fid_infinity": None}
         found = fid_infinity(sets.real, sets.generated, seed=sets.seed, paired=True, **self.options.model_dump())
         return {"fid_infinity": found.value}
 

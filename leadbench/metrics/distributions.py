@@ -25,6 +25,9 @@ from leadbench.metrics.frechet import FeatureStatistics, frechet_distance
 NEIGHBOURS = 5
 """k of precision, recall, density and coverage, as in Naeem et al. 2020."""
 
+LEAST = 8
+"""Rows of each set that an extrapolation needs."""
+
 
 @dataclass(frozen=True)
 class KernelDistance:
@@ -195,7 +198,7 @@ def fid_infinity(
     >>> abs(found.value) < found.values[0]
     True
     """
-    x, y = _pair(real, generated, least=8)
+    x, y = _pair(real, generated, least=LEAST)
     if points < 2 or not (0 < smallest < 1) or repeats < 1:
         raise DataError(
             f"points {points} (2 or more), smallest {smallest:g} (between 0 and 1), repeats {repeats} (1 or more)"

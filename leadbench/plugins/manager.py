@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the contracts import torch
         MotionMetric,
         Projector,
         ProjectorContext,
+        SetMetric,
         TextEncoder,
         TrainableProjector,
     )
@@ -308,9 +309,9 @@ class Plugins:
         """An evaluator with the models of a folder, on its device."""
         return cast("Evaluator", _placed(self.create("evaluator", name, models, where=where), models))
 
-    def metric(self, name: str, models: ModelStore | None = None, where: str = "--metric") -> MotionMetric:
-        """A metric of single motions."""
-        return cast("MotionMetric", self.create("metric", name, models, where=where))
+    def metric(self, name: str, models: ModelStore | None = None, where: str = "--metric") -> MotionMetric | SetMetric:
+        """A metric of single motions, or of sets where its registration is a ``SetMetricRegistration``."""
+        return cast("MotionMetric | SetMetric", self.create("metric", name, models, where=where))
 
     def add(self, kind: str, plugin: str, registration: Registration) -> None:
         """Register; a name taken by another plugin is an error that names both."""

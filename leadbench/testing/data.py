@@ -59,15 +59,7 @@ def check_dataset(name: str, dataset: MotionDataset) -> list[Finding]:
                 need(known, f"{name}: load({split!r}) gave {sample.id!r}, which ids({split!r}) does not name")
 
     def normalised() -> None:
-        samples, _ = dataset.load("train", skip_bad=True)
-        frames = torch.cat([sample.features for sample in samples[:_MANY]])
-        spec = dataset.motion
-        spread = ((frames - spec.mean) / spec.std).std(dim=0).median()
-        need(
-            0.1 < float(spread) < 10,
-            f"{name}: normalised by its mean and std, features deviate by {float(spread):.2g}; needs raw features, "
-            f"and statistics of them",
-        )
+        _check_normalised(name, dataset)
 
     return run_checks(
         {
@@ -78,6 +70,17 @@ def check_dataset(name: str, dataset: MotionDataset) -> list[Finding]:
             "ids of samples": loaded_ids,
             "raw features": normalised,
         }
+    )
+
+
+def _check_normalised(name: str, dataset: MotionDataset) -> None:
+    samples, spec = dataset.load("train", skip_bad=True)[0], dataset.motion
+    frames = torch.cat([sample.features for sample in samples[:_MANY]])
+    spread = float(((frames - spec.mean) / spec.std).std(dim=0).median())
+    need(
+        0.1 < spread < 10,
+        f"{name}: normalised by its mean and std, features deviate by {spread:.2g}; needs raw features, and statistics "
+        f"of them",
     )
 
 

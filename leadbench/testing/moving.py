@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from leadbench.core.contracts import GeneratedMotions
+from leadbench.core.contracts import GeneratedMotions, MotionMetric
 from leadbench.core.device import CPU, Compute, place_of, placed
 from leadbench.core.random import NoiseSource, seeded
 from leadbench.core.tensors import Latent, LatentSpec, MotionBatch, MotionSpec, TextSample, mask_of
@@ -66,7 +67,7 @@ def moving_part(kind: str, name: str, plugins: Plugins, models: ModelStore) -> P
 
         return embedded
     if kind == "metric" and getattr(plugins.metric(name, models), "on_any_device", False):
-        return lambda compute: plugins.metric(name, models)(_motions(compute)).float()
+        return lambda compute: cast("MotionMetric", plugins.metric(name, models))(_motions(compute)).float()
     return None
 
 

@@ -233,5 +233,7 @@ def test_projectors_of_other_spaces_are_no_projectors(
     assert "no projector of this latent space; those of the model folder belong to others" in said
     assert call(*command, "--out", tmp_path / "b", "--projector", models / "projector.safetensors") == 2
     assert "aligned to latent space" in capsys.readouterr().err
+    assert call("plugins", "check", "lead", "--path", models / "projector.safetensors", "--models", models) == 2
+    assert "FAIL  projector:lead  latent space  lead: of the latent space" in capsys.readouterr().out
     assert call(*command, "--out", tmp_path / "c", "--allow-latent-mismatch") == 0
     assert "LEAD (MLD)" in capsys.readouterr().out

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from command import call
 
 import leadbench
 from leadbench.core.config import T2MConfig
+from leadbench.core.contracts import MotionSets
+from leadbench.plugins.manager import load_plugins
 from leadbench.results.store import load_runs
 from leadbench.tasks.t2m.tables import pool_curves
 from leadbench.zoo.assets import Choice, open_assets
@@ -177,6 +180,32 @@ def test_what_does_not_fit_is_told_first(
     assert call(*common, "--metric", metric, "--plugin", tmp_path / "mine.py", "--out", tmp_path / "runs") == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("float('nan')", "metric 'mine': mine is nan; needs a finite"),
+        ("'much'", "mine is a str; needs a finite"),
+    ],
+)
+def test_what_is_no_finite_number(
+    common: tuple[object, ...], value: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(LIAR.replace('{"other": 1.0}', f'{{"mine": {value}}}'))
+    assert call(*common, "--metric", "mine", "--plugin", tmp_path / "mine.py", "--out", tmp_path / "runs") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_few_motions_have_what_can_be_told_of_them() -> None:
+    plugins = load_plugins()
+    generator = torch.Generator().manual_seed(0)
+    real, made, text = torch.randn(3, 2, 4, generator=generator)
+    sets = MotionSets(real, made, text, ("a", "b"), lambda: real, torch.arange(2), 0)
+    for name in ("kid", "prdc", "fid-infinity", "vendi", "memorisation", "gallery"):
+        numbers = plugins.metric(name)(sets)  # type: ignore[arg-type]
+        known = {key for key, value in numbers.items() if value is not None}  # type: ignore[attr-defined]
+        assert bool(known) == (name in ("vendi", "memorisation", "gallery"))
 
 
 def test_other_numbers_than_registered(

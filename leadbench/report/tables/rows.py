@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from leadbench.report.names import model_name, row_name
 from leadbench.report.tables.engine import Cell, Column, Line, Table
 from leadbench.results.aggregate import Measured
-from leadbench.results.records import MetricColumn, Run
+from leadbench.results.records import PAPERS, MetricColumn, Run
 from leadbench.results.rows import REAL
 
 MODEL, STEPS = Column("row", "Model"), Column("steps", "Steps", absent="")
@@ -45,8 +45,7 @@ def more_tables(rows: Sequence[Measured], known: Mapping[str, MetricColumn]) -> 
 
 
 def _further(rows: Sequence[Measured]) -> list[str]:
-    paper = {column.key for column in METRICS}
-    return list(dict.fromkeys(metric for row in rows for metric in row.estimates if metric not in paper))
+    return list(dict.fromkeys(metric for row in rows for metric in row.estimates if metric not in PAPERS))
 
 
 def _column(metric: str, known: MetricColumn | None) -> Column:

@@ -8,7 +8,7 @@ strength: a motion that is mirrored at a share of a half is mirrored at three qu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -22,19 +22,20 @@ from leadbench.core.errors import ConfigError, unknown_name
 from leadbench.core.random import stream
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionBatch, MotionSample, lengths_to_mask
-from leadbench.data.humanml3d import DrawnSample, draw, feature_mode
+from leadbench.data.humanml3d import DrawnSample, feature_mode
 from leadbench.motion.features import features_to_joints, joints_to_features
 from leadbench.motion.uniform import Mode
 from leadbench.results.details import OtherDetails
 from leadbench.results.records import MetricColumn, Record, record_key
 from leadbench.results.rows import REAL, Row
 from leadbench.tasks.audit.corruptions import CORRUPTIONS
-from leadbench.tasks.shared.chunks import Chunk, chunked_work
+from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, chunked_work
+from leadbench.tasks.shared.embedding_task import EmbeddingTask
 from leadbench.tasks.shared.identity import inputs_identity
-from leadbench.tasks.shared.metrics import OpenedMetrics, open_metrics, sets_of
+from leadbench.tasks.shared.metrics import OpenedMetrics, open_metrics
 from leadbench.tasks.shared.opening import open_evaluator
-from leadbench.tasks.shared.scoring import Reference, embed, embed_split, make_reference, reduced_settings, score
-from leadbench.tasks.shared.units import Task, Unit
+from leadbench.tasks.shared.scoring import Reference, embed, make_reference, reduced_settings, score
+from leadbench.tasks.shared.units import Unit
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.zoo.assets import Opened
 
@@ -48,7 +49,7 @@ def row_of(corruption: str, strength: float) -> Row:
 
 
 @dataclass
-class AuditTask(Task):
+class AuditTask(EmbeddingTask):
     """Scores of corrupted real motions.
 
     Args:
@@ -74,14 +75,16 @@ class AuditTask(Task):
     _references: dict[int, Reference] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._chunks = chunked_work(self.config.chunk, self.evaluator, self.samples)
         self._mode: Mode = feature_mode(self.dataset)
         self.columns: Mapping[str, MetricColumn] = self.metrics.columns
 
     @property
-    def group(self) -> str:
-        """The dataset's name."""
-        return self.dataset.name
+    def _samples(self) -> Sequence[MotionSample]:
+        return self.samples
+
+    @cached_property
+    def _chunks(self) -> ChunkedWork:
+        return chunked_work(self.config.chunk, self.evaluator, self.samples)
 
     def identity(self) -> dict[str, Any]:
         """Protocol, data, evaluator, corruptions with their strengths."""
@@ -117,15 +120,7 @@ class AuditTask(Task):
         """A row's motions as the Real row is measured: against another draw of the real motions."""
         made = reference.motion if row == REAL else self._corrupted(reference.drawn, row, replication)
         found = score(reference.as_real, made, self.config)
-        if not self.metrics.sets:
-            return found
-        other = replace(reference, motion=reference.other)
-        sets = sets_of(other, made, lambda: self._train_embeddings, self.config.seed, replication)
-        return found | self.metrics.of_sets(sets)
-
-    @cached_property
-    def _train_embeddings(self) -> Tensor:
-        return embed_split(self.evaluator, self.dataset, self.config, self._chunks)
+        return found | self._of_sets(reference, made, replication, as_real=True)
 
     def _corrupted(self, drawn: Sequence[DrawnSample], row: Row, replication: int) -> Tensor:
         """Embeddings [S, E] of the crops under the row's corruption."""
@@ -163,26 +158,8 @@ class AuditTask(Task):
 
     def _record(self, row: Row, replication: int, metrics: dict[str, float | None]) -> Record:
         notes = (*reduced_settings(self._reference(replication), self.config), *self.notes)
-        return Record(
-            task=self.name,
-            dataset=self.dataset.name,
-            protocol=self.config.protocol,
-            evaluator=self.evaluator.identity,
-            row=row,
-            replication=replication,
-            seed=self.config.seed,
-            metrics=metrics,
-            details=OtherDetails(task=self.name, samples=len(self.samples), notes=notes),
-            chunk_size=self._chunks.size,
-        )
-
-    def warm_up(self) -> None:
-        """Embed the captions that metrics look at, each once."""
-        if self.metrics.sets:
-            drawn = (draw(self.samples, self.config.seed, r) for r in range(self.config.replications))
-            captions = sorted({item.caption.caption for items in drawn for item in items})
-            for encoder in self.encoders.values():
-                encoder.together(["", *captions])
+        details = OtherDetails(task=self.name, samples=len(self.samples), notes=notes)
+        return self._record_of(row, replication, metrics, details)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,15 @@ from leadbench.motion.uniform import Mode
 from leadbench.results.details import ScoreDetails
 from leadbench.results.records import MetricColumn, Record, record_key
 from leadbench.results.rows import REAL, Row
-from leadbench.tasks.shared.chunks import Chunk, chunked_work
+from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, chunked_work
+from leadbench.tasks.shared.embedding_task import EmbeddingTask
 from leadbench.tasks.shared.identity import inputs_identity
-from leadbench.tasks.shared.metrics import OpenedMetrics, open_metrics, sets_of
+from leadbench.tasks.shared.metrics import OpenedMetrics, open_metrics
 from leadbench.tasks.shared.opening import open_evaluator
 from leadbench.tasks.shared.real_motions import measure_motions, measure_real
-from leadbench.tasks.shared.scoring import embed, embed_split, make_reference, reduced_settings, score
+from leadbench.tasks.shared.scoring import embed, make_reference, reduced_settings, score
 from leadbench.tasks.shared.selftest import SKIPPED, expected_row, run_self_test
-from leadbench.tasks.shared.units import Task, Unit
+from leadbench.tasks.shared.units import Unit
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.zoo.assets import Opened
 
@@ -99,7 +100,7 @@ def _features(path: Path, dataset: MotionDataset, mode: Mode) -> tuple[Tensor, b
 
 
 @dataclass
-class ScoreTask(Task):
+class ScoreTask(EmbeddingTask):
     """Motions of a folder against real ones.
 
     A replication draws caption and length of each test motion as always; a motion is cut to that length, or to its own
@@ -128,7 +129,6 @@ class ScoreTask(Task):
     name: str = "score"
 
     def __post_init__(self) -> None:
-        self._chunks = chunked_work(self.config.chunk, self.evaluator, self.samples)
         names = list(self.motions.features)
         self._rows = {name: row for row, name in enumerate(names)}
         self._frames = FramePool([self.motions.features[name] for name in names], place_of(self.evaluator))
@@ -139,9 +139,12 @@ class ScoreTask(Task):
         self._notes = (f"joints became features in {mode} mode",) if joints else ()
 
     @property
-    def group(self) -> str:
-        """The dataset's name."""
-        return self.dataset.name
+    def _samples(self) -> Sequence[MotionSample]:
+        return self.samples
+
+    @cached_property
+    def _chunks(self) -> ChunkedWork:
+        return chunked_work(self.config.chunk, self.evaluator, self.samples)
 
     def identity(self) -> dict[str, Any]:
         """Protocol, data, evaluator and the motions' content."""
@@ -197,35 +200,14 @@ class ScoreTask(Task):
         metrics[self._row] |= measure_motions(
             reference.drawn, partial(self._crops, reference.drawn), spec, single, self._chunks
         )
-        if self.metrics.sets:
-            seed = self.config.seed
-
-            def train() -> Tensor:
-                return self._train
-
-            real = sets_of(replace(reference, motion=reference.other), reference.motion, train, seed, replication)
-            metrics[REAL] |= self.metrics.of_sets(real)
-            metrics[self._row] |= self.metrics.of_sets(sets_of(reference, made, train, seed, replication))
+        metrics[REAL] |= self._of_sets(reference, reference.motion, replication, as_real=True)
+        metrics[self._row] |= self._of_sets(reference, made, replication)
         details = ScoreDetails(
             samples=len(self.samples),
             notes=(*reduced_settings(reference, self.config), *self._notes),
             warnings=self._warnings,
         )
-        return [
-            Record(
-                task=self.name,
-                dataset=self.dataset.name,
-                protocol=self.config.protocol,
-                evaluator=self.evaluator.identity,
-                row=row,
-                replication=replication,
-                seed=self.config.seed,
-                metrics=found,
-                details=details,
-                chunk_size=self._chunks.size,
-            )
-            for row, found in metrics.items()
-        ]
+        return [self._record_of(row, replication, found, details) for row, found in metrics.items()]
 
     def _embed(self, drawn: Sequence[DrawnSample]) -> Tensor:
         """Embeddings [S, E] of the folder's motions, each cut to the length that was drawn for it."""
@@ -245,11 +227,6 @@ class ScoreTask(Task):
         whole = [len(self.motions.features[drawn[row].id]) // FRAME_STEP * FRAME_STEP for row in chunk.rows]
         lengths = [min(drawn[row].length, frames) for row, frames in zip(chunk.rows, whole, strict=True)]
         return self._frames.crops(rows, [0] * len(rows), lengths)
-
-    @cached_property
-    def _train(self) -> Tensor:
-        """Embeddings of the train split."""
-        return embed_split(self.evaluator, self.dataset, self.config, self._chunks)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -11,7 +12,7 @@ from torch import Tensor
 from leadbench.core.contracts import MotionMetric, MotionSets, SetMetric
 from leadbench.core.errors import ConfigError, PluginError
 from leadbench.core.random import stream
-from leadbench.plugins.hookspecs import Registration, SetMetricRegistration
+from leadbench.plugins.hookspecs import Registration, SetColumn, SetMetricRegistration
 from leadbench.results.records import PAPERS, MetricColumn
 from leadbench.tasks.shared.scoring import Reference
 from leadbench.zoo.assets import Opened
@@ -40,7 +41,7 @@ class OpenedMetrics:
         """The numbers of all metrics of sets.
 
         Raises:
-            PluginError: one gives other columns than it registered.
+            PluginError: one gives other columns than it registered, or something else than finite numbers.
         """
         found: dict[str, float | None] = {}
         for name, metric in self.sets.items():
@@ -51,8 +52,19 @@ class OpenedMetrics:
                     f"metric {name!r}: gave {', '.join(sorted(numbers)) or 'nothing'}; it registered "
                     f"{', '.join(sorted(wanted))}"
                 )
-            found |= numbers
+            for key, value in numbers.items():
+                found[key] = None if value is None else _finite(value, f"metric {name!r}: {key}")
         return found
+
+
+def _finite(value: object, what: str) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError) as exc:
+        raise PluginError(f"{what} is a {type(value).__name__}; needs a finite number, or None") from exc
+    if not math.isfinite(number):
+        raise PluginError(f"{what} is {number}; needs a finite number, or None where it is not available")
+    return number
 
 
 def sets_of(
@@ -95,7 +107,7 @@ def open_metrics(opened: Opened, names: Sequence[str]) -> OpenedMetrics:
     of_sets = {name for name in chosen if isinstance(registered[name], SetMetricRegistration)}
     return OpenedMetrics(
         chosen,
-        {name: made[name] for name in chosen if name not in of_sets},
+        {name: cast("MotionMetric", made[name]) for name in chosen if name not in of_sets},
         {name: cast("SetMetric", made[name]) for name in chosen if name in of_sets},
         columns,
     )
@@ -106,10 +118,9 @@ def _columns(registration: Registration) -> list[tuple[str, MetricColumn]]:
     if not isinstance(registration, SetMetricRegistration):
         better = _RANKS.get(getattr(registration, "better", None) or "")
         return [(name, MetricColumn(better=better, source=name))]
-    return [
-        (
-            c.name,
-            MetricColumn(display=c.display, better=_RANKS.get(c.better or ""), table=registration.title, source=name),
-        )
-        for c in registration.columns
-    ]
+    return [(column.name, _stored(column, registration)) for column in registration.columns]
+
+
+def _stored(column: SetColumn, registration: SetMetricRegistration) -> MetricColumn:
+    better = _RANKS.get(column.better or "")
+    return MetricColumn(display=column.display, better=better, table=registration.title, source=registration.name)

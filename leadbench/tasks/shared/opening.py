@@ -68,7 +68,7 @@ def request_identity(
     request: RunRequest,
     found: OpenedEntries,
     parts: Sequence[tuple[str, str]] = (),
-    metrics: Sequence[str] = (),
+    metrics: Sequence[str] | None = None,
     *,
     train: bool = False,
 ) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def request_identity(
 
     Args:
         parts: kind and name of what was made beside the backbones.
-        metrics: registered names of further metrics.
+        metrics: registered names of further metrics; None: those asked for.
         train: whether one of them looks at the train split.
     """
     return {
@@ -84,7 +84,7 @@ def request_identity(
         "samplings": [vars(sampling) for entry in found.entries for sampling in entry.samplings],
         "projector": content_named(request.projector),
         "controls": request.controls,
-        "metrics": list(metrics),
+        "metrics": list(request.metrics if metrics is None else metrics),
         "variants": list(request.variants),
         **inputs_identity(
             opened,

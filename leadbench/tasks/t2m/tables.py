@@ -167,5 +167,7 @@ def _curve(run: Run, measured: Measured, several: bool) -> Curve:
         name = f"{name}, {row.steps} step{'s' * (row.steps != 1)}"
     if row.source == "generated" and row.backbone in guidance_swept(rows_of(run)):
         name = f"{name}, guidance {row.guidance:g}"
+    if "strength" in row.setting:
+        name = f"{name} {row.setting['strength']:g}"
     sizes = tuple(sorted(found))
     return Curve(name, sizes, tuple(found[size] for size in sizes))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,14 +35,14 @@ from leadbench.tasks.shared.controls import (
     latent_statistics,
     standard_normal_latents,
 )
+from leadbench.tasks.shared.embedding_task import EmbeddingTask
 from leadbench.tasks.shared.measuring import Decoded, Instruments, MeasuringJob, Prompt, given, sampled
-from leadbench.tasks.shared.metrics import OpenedMetrics, sets_of
+from leadbench.tasks.shared.metrics import OpenedMetrics
 from leadbench.tasks.shared.real_motions import measure_real
 from leadbench.tasks.shared.realigners import Edit
 from leadbench.tasks.shared.scoring import (
     Reference,
     embed_drawn,
-    embed_split,
     make_reference,
     reduced_settings,
     score,
@@ -52,7 +51,7 @@ from leadbench.tasks.shared.scoring import (
 )
 from leadbench.tasks.shared.selftest import SelfTest, run_self_test
 from leadbench.tasks.shared.stopwatch import Stopwatch
-from leadbench.tasks.shared.units import Entry, Sampling, Task, Unit
+from leadbench.tasks.shared.units import Entry, Sampling, Unit
 from leadbench.text.cache import CachedTextEncoder
 
 LATENT_NORM = "latent_norm"
@@ -69,7 +68,7 @@ LATENT_CONTROLS = tuple(
 
 
 @dataclass
-class T2MTask(Task):
+class T2MTask(EmbeddingTask):
     """Generated motions against real ones.
 
     Args:
@@ -108,11 +107,6 @@ class T2MTask(Task):
     _statistics: dict[str, LatentStatistics] = field(default_factory=dict)
     _watch: Stopwatch = field(default_factory=Stopwatch)
 
-    @property
-    def group(self) -> str:
-        """The dataset's name."""
-        return self.dataset.name
-
     def identity(self) -> Mapping[str, Any]:
         """Protocol, samplings, data and weights."""
         return self.description
@@ -126,28 +120,6 @@ class T2MTask(Task):
         tested = None if self.self_test is None else self.test_real_motions(self.self_test)
         if tested is not None:
             tested.require()
-
-    def warm_up(self) -> None:
-        """Embed what the replications draw, each caption once and always in the same batches, so that a resumed run
-        has the same bits."""
-        captions = self.captions()
-        for encoder in self.encoders.values():
-            encoder.together(["", *captions])
-
-    def share(self) -> dict[str, Mapping[str, Tensor]]:
-        """Embedded captions, by text encoder."""
-        return {name: encoder.rows for name, encoder in self.encoders.items()}
-
-    def adopt(self, shared: Mapping[str, Mapping[str, Tensor]], folder: Path) -> None:
-        """Take embedded captions."""
-        for name, rows in shared.items():
-            self.encoders[name].preload(rows)
-
-    def captions(self) -> list[str]:
-        """Every caption that a replication draws, sorted."""
-        config = self.config
-        drawn = (draw(self._samples, config.seed, replication) for replication in range(config.replications))
-        return sorted({item.caption.caption for items in drawn for item in items})
 
     def test_real_motions(self, tolerances: SelfTestSettings) -> SelfTest | None:
         """Measure the real motions of the first replication; None where nothing is known of what they must score."""
@@ -192,7 +164,7 @@ class T2MTask(Task):
         reference = self._reference(replication)
         metrics = score(reference.as_real, reference.motion, self.config)
         extra = measure_real(reference.drawn, self.dataset.motion, self.metrics.single, self._chunks)
-        extra |= self._of_sets(replace(reference, motion=reference.other), reference.motion, replication)
+        extra |= self._of_sets(reference, reference.motion, replication, as_real=True)
         return [self._record(REAL, replication, metrics | extra)]
 
     def _real_control_rows(self, replication: int) -> list[Record]:
@@ -306,18 +278,6 @@ class T2MTask(Task):
         diagnostics = {name: value for name, value in decoded.means.items() if name not in self.metrics.single}
         return self._record(row, replication, metrics, {**(alignment or {}), **diagnostics})
 
-    def _of_sets(self, reference: Reference, embeddings: Tensor, replication: int) -> dict[str, float | None]:
-        """Metrics of sets of embeddings [S, E]."""
-        if not self.metrics.sets:
-            return {}
-        seed = self.config.seed
-        made = sets_of(reference, embeddings, lambda: self._train_embeddings, seed, replication)
-        return self.metrics.of_sets(made)
-
-    @cached_property
-    def _train_embeddings(self) -> Tensor:
-        return embed_split(self.evaluator, self.dataset, self.config, self._chunks)
-
     def _posterior(self, reference: Reference, replication: int, autoencoder: MotionAutoencoder) -> Tensor:
         """Posterior samples [S, N, M] of the reference crops (MLD's evaluation encodes samples, not means)."""
         spec = autoencoder.latent
@@ -403,24 +363,14 @@ class T2MTask(Task):
         metrics: dict[str, float | None],
         details: Mapping[str, Any] | None = None,
     ) -> Record:
-        return Record(
-            task=self.name,
-            dataset=self.dataset.name,
-            protocol=self.config.protocol,
-            evaluator=self.evaluator.identity,
-            row=row,
-            replication=replication,
-            seed=self.config.seed,
-            metrics=metrics,
-            details=T2MDetails(
-                samples=len(self._samples),
-                split=self.config.split,
-                notes=tuple(self._notes(replication)),
-                warnings=self.warnings,
-                **(details or {}),
-            ),
-            chunk_size=self._chunks.size,
+        held = T2MDetails(
+            samples=len(self._samples),
+            split=self.config.split,
+            notes=tuple(self._notes(replication)),
+            warnings=self.warnings,
+            **(details or {}),
         )
+        return self._record_of(row, replication, metrics, held)
 
 
 def _of(row: Row, owner: str | None) -> Row:

@@ -41,6 +41,16 @@ def test_strengths_ascend(name: str) -> None:
     assert strengths[0] > 0
 
 
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_the_skeleton_of_kit_ml(name: str) -> None:
+    skeleton = get_skeleton("kit")
+    joints = torch.randn(40, 1, 1) * 0.1 + torch.randn(1, skeleton.n_joints, 3) * 100  # millimetres, 21 joints
+    found = CORRUPTIONS[name].apply(joints, skeleton, CORRUPTIONS[name].strengths[-1], stream(0, name))
+    assert found.shape == joints.shape
+    assert bool(torch.isfinite(found).all())
+    assert not torch.equal(found, joints)
+
+
 def test_jitter_is_as_strong_as_it_says(walk: Tensor) -> None:
     bones = (walk[0, 1:] - walk[0, list(SKELETON.parents[1:])]).norm(dim=-1).mean()
     difference = made("jitter", walk, 0.1) - walk
