@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= data/bnr
 MODELS ?= $(DATA)/models
 
-.PHONY: help setup demo lint test test-cuda docs lock results-bnr clean
+.PHONY: help setup demo lint test test-cuda docs lock results-bnr results-synthetic clean
 
 help:  ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lock: setup  ## Write requirements-dev.lock anew
 # SOURCE is a checkout of the public Bandai-Namco Research motion dataset.
 results-bnr: setup  ## results/bnr, from SOURCE
 	scripts/results_bnr.sh $(SOURCE) $(DATA)
+
+results-synthetic: setup  ## results/synthetic, from nothing: shipped models, four further trainings, runs, claims
+	scripts/results_synthetic.sh
 
 clean:  ## Remove what can be made again
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

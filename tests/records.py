@@ -40,11 +40,11 @@ def run_of(records: Iterable[Record], names: Mapping[str, str] | None = None) ->
     return Run(Path("made"), found[0].task if found else "t2m", {}, found, dict(names or {}))
 
 
-def write_run(folder: Path, records: Iterable[Record]) -> Path:
+def write_run(folder: Path, records: Iterable[Record], identity: Mapping[str, Any] | None = None) -> Path:
     """A run folder with these records."""
     found = list(records)
     store = RunStore(folder)
-    store.start(found[0].task, {}, {}, {})
+    store.start(found[0].task, identity or {}, {}, {})
     for record in found:
         store.append(record)
     return folder

@@ -64,6 +64,29 @@ class PairedTest:
     n: int
 
 
+def smallest_visible(test: PairedTest, power: float = 0.8, level: float = 0.05) -> float:
+    """The smallest true difference that a test of as many values, spread as these are, finds with a given power.
+
+    From the quantiles of Student's t: ``(t(1 - level / 2) + t(power)) * error``, at ``n - 1`` degrees of freedom.
+
+    Args:
+        test: of :func:`t_test`.
+        power: probability of finding it.
+        level: of the test, two-sided, before any adjustment.
+
+    Returns:
+        The difference in the unit of the values; infinity for a single value.
+
+    >>> round(smallest_visible(t_test([1.0, 2.0, 3.0])), 2)
+    3.1
+    """
+    if test.n < 2:
+        return math.inf
+    freedom = test.n - 1
+    error = (test.high - test.low) / 2 / float(special.stdtrit(freedom, 0.975))
+    return error * float(special.stdtrit(freedom, 1 - level / 2) + special.stdtrit(freedom, power))
+
+
 def untested(difference: float) -> PairedTest:
     """One difference alone, of which nothing can be told: no interval, and a p-value of 1."""
     return PairedTest(difference, -math.inf, math.inf, 1.0, 1)

@@ -62,6 +62,22 @@ class ModelCard(FrozenModel):
         kept = self.model_dump(mode="json", exclude={"metrics", "provenance", "digest"})
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def seed(self) -> int | None:
+        """Of the training; None where the card does not tell."""
+        loop = self.config.get("loop")
+        found = loop.get("seed") if isinstance(loop, Mapping) else None
+        return found if isinstance(found, int) else None
+
+    @property
+    def recipe(self) -> str:
+        """SHA-256 over how the model is trained, on which data, without the seed and what was trained before it."""
+        kept = self.model_dump(mode="json", include={"stage", "kind", "variant", "text_encoder", "backbone", "config"})
+        if isinstance(kept["config"].get("loop"), dict):
+            kept["config"]["loop"] = {k: v for k, v in kept["config"]["loop"].items() if k != "seed"}
+        kept["dataset"] = self.links.get("dataset_identity")
+        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
     def sealed(self, tensors: str) -> ModelCard:
         """The card with its digest, beside a weights file whose content has a given hash."""
         kept = self.model_dump(mode="json", exclude={"digest"})

@@ -9,7 +9,8 @@ from pathlib import Path
 from leadbench.core.errors import ResultsError, unknown_name
 from leadbench.metrics.statistics import PairedTest, holm, interval_test, t_test, untested
 from leadbench.report.claims.judge import Claim, Comparison, Evidence, Judged, Values, paired_values
-from leadbench.report.claims.paper import PUBLISHED_BACKBONES, claims, own_claims
+from leadbench.report.claims.paper import PUBLISHED_BACKBONES, claims, gallery_claims, own_claims
+from leadbench.report.claims.trainings import Tested, Training, of_other_trainings, together
 from leadbench.results.details import LatencyDetails, StructureDetails
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row
@@ -42,6 +43,8 @@ class StoredRun:
     values: Values
     differences: Mapping[str, PairedTest] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)  # of backbones and projectors
+    training: Training = field(default_factory=Training)
+    guidance: Mapping[Row, float | None] = field(default_factory=dict)  # of the rows of ``values``
 
 
 @dataclass(frozen=True)
@@ -53,35 +56,46 @@ class Judgement:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-def judge_results(root: Path, projector: str = LEAD) -> list[Judgement]:
-    """Judge all claims on every dataset whose runs lie below ``root``.
+def judge_results(*roots: Path, projector: str = LEAD) -> list[Judgement]:
+    """Judge all claims on every dataset whose runs lie below one of ``roots``.
 
     Args:
+        roots: folders; a run that lies below two of them counts once.
         projector: registered name of the one that stands in LEAD's place.
 
     Raises:
-        ResultsError: there is no run, or one that cannot be read.
+        ResultsError: there is no run below one of them, or one that cannot be read.
         UnknownNameError: no record is of that projector.
     """
-    stored = [RunStore(path.parent).load() for path in sorted(root.rglob("records.jsonl"))]
+    stored = [run for root in roots for run in _below(root)]
+    stored = list({run.folder.resolve(): run for run in stored}.values())
     there = {record.row.projector for run in stored for record in run.records if record.row.projector}
     if projector != LEAD and projector not in there:
         raise unknown_name("projector", projector, there, where="--projector")
     runs = [_stored(in_leads_place(run, projector)) for run in stored]
     found = [run for run in runs if run is not None]
     if not found:
-        raise ResultsError(f"{root}: no run with records below it (leadbench run writes them)")
+        where = ", ".join(map(str, roots))
+        raise ResultsError(f"{where}: no run with records below it that shows the paper's settings")
     return [
         Judgement(
             label,
             (
                 *judge([c for c in claims() if name not in PAPER or c.dataset in (None, name)], runs),
-                *judge(own_claims(_own_backbones(runs)), runs),  # a family of its own: the paper's stays as it is
+                # a family of its own: the paper's stays as it is
+                *judge([*own_claims(_own_backbones(runs)), *gallery_claims()], runs),
             ),
             {key: value for run in runs for key, value in run.names.items()},
         )
         for (name, label), runs in _groups(found).items()
     ]
+
+
+def _below(root: Path) -> list[Run]:
+    found = [RunStore(path.parent).load() for path in sorted(root.rglob("records.jsonl"))]
+    if not found:
+        raise ResultsError(f"{root}: no run with records below it (leadbench run writes them)")
+    return found
 
 
 def _own_backbones(runs: Sequence[StoredRun]) -> dict[str, tuple[str, list[int]]]:
@@ -149,6 +163,8 @@ def _stored(run: Run) -> StoredRun | None:
         values=_values(records),
         differences=_differences(records),
         names=run.names,
+        training=Training.of(run.identity),
+        guidance={form: row.guidance for row in rows for form in (_open(row), _without_steps(row))},
     )
 
 
@@ -211,39 +227,48 @@ def judge(wanted: Sequence[Claim], runs: Sequence[StoredRun]) -> tuple[Judged, .
     adjusted = {**dict.fromkeys(keys, 1.0), **dict(zip(p_values, holm(list(p_values.values())), strict=True))}
     findings: dict[str, list[Evidence]] = {}
     for key, (name, item) in zip(keys, flat, strict=True):
-        found = Evidence(item.comparison, item.first, item.second, item.test, adjusted[key])
+        found = Evidence(item.comparison, item.first, item.second, item.test, adjusted[key], item.trainings)
         findings.setdefault(name, []).append(found)
     return tuple(Judged(claim, tuple(findings.get(claim.name, ())), chosen[claim.name][1]) for claim in wanted)
 
 
-@dataclass(frozen=True)
-class _Tested:
-    comparison: Comparison
-    first: float
-    second: float
-    test: PairedTest
+def _tell(claim: Claim, runs: Sequence[StoredRun]) -> tuple[list[Tested], tuple[str, ...]]:
+    """Tests of a claim in the run that holds all of its rows in most replications, or nothing.
 
-
-def _tell(claim: Claim, runs: Sequence[StoredRun]) -> tuple[list[_Tested], str]:
-    """Tests of a claim in the run that holds all of its rows in most replications, or nothing."""
-    best: tuple[list[_Tested], str] = ([], "")
-    largest = (0, False)
+    Runs of other trainings of the same recipes, at the same guidance, join it.
+    """
+    told = []
     for run in runs:
         if run.task != claim.task:
             continue
         tested = [_test(comparison, run) for comparison in claim.comparisons]
         whole = [item for item in tested if item is not None]
-        size = (min((item.test.n for item in whole), default=0), run.protocol == _DEFAULT_PROTOCOL)
-        if len(whole) == len(claim.comparisons) and size > largest:
-            best, largest = (whole, run.name), size
-    return best
+        if whole and len(whole) == len(claim.comparisons):
+            size = (min(item.test.n for item in whole), run.protocol == _DEFAULT_PROTOCOL)
+            told.append((size, run, whole))
+    told.sort(key=lambda item: item[0], reverse=True)  # stable: of equal ones the first that was found
+    guidance = [_guidance(claim, run) for _, run, _ in told]
+    chosen = of_other_trainings(
+        [(run.training, whole, run.name) for (_, run, whole), g in zip(told, guidance, strict=True) if g == guidance[0]]
+    )
+    if not chosen:
+        return [], ()
+    names = tuple(name for _, name in chosen)
+    if len(chosen) == 1:
+        return list(chosen[0][0]), names
+    return [together(parts) for parts in zip(*(tested for tested, _ in chosen), strict=True)], names
 
 
-def _test(comparison: Comparison, run: StoredRun) -> _Tested | None:
+def _guidance(claim: Claim, run: StoredRun) -> list[float | None]:
+    return [run.guidance.get(row) for comparison in claim.comparisons for row in (comparison.first, comparison.second)]
+
+
+def _test(comparison: Comparison, run: StoredRun) -> Tested | None:
     values = run.values
     if comparison.metric in run.differences:
         means = (_raw_mean(comparison, values, 0), _raw_mean(comparison, values, 1))
-        return _Tested(comparison, *means, run.differences[comparison.metric])
+        test = run.differences[comparison.metric]
+        return Tested(comparison, *means, test, (test.mean,))
     pairs = paired_values(comparison, values)
     if pairs is None:
         return None
@@ -255,7 +280,7 @@ def _test(comparison: Comparison, run: StoredRun) -> _Tested | None:
     else:
         test = t_test(differences, comparison.bound, equivalence=comparison.direction == "equal")
     means = (_raw_mean(comparison, values, 0), _raw_mean(comparison, values, 1))
-    return _Tested(comparison, *means, test)
+    return Tested(comparison, *means, test, (test.mean,))
 
 
 def _raw_mean(comparison: Comparison, values: Values, which: int) -> float:

@@ -1,8 +1,9 @@
 """From paired values to verdicts: what a claim says, what the records show, and whether that settles it.
 
 A claim is made of comparisons; each is a statistic with one value a replication, tested against a bound. Comparisons
-of all claims on a dataset are one family, and their p-values are adjusted by Holm's method. The values vary with the
-random numbers of the evaluation alone, so a verdict is about these trained models, not about other trainings.
+of all claims on a dataset are one family, and their p-values are adjusted by Holm's method. Where the records are of
+one training, values vary with the random numbers of the evaluation alone, and a verdict is about these trained models;
+where they are of several, the training is the unit (:mod:`leadbench.report.claims.trainings`).
 """
 
 from __future__ import annotations
@@ -79,13 +80,21 @@ class Claim:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A comparison with what the records show; ``adjusted`` is its p-value after Holm's adjustment."""
+    """A comparison with what the records show.
+
+    Attributes:
+        first, second: means of both rows.
+        test: over replications, or over trainings where there are several.
+        adjusted: the test's p-value after Holm's adjustment.
+        trainings: mean difference of each.
+    """
 
     comparison: Comparison
     first: float
     second: float
     test: PairedTest
     adjusted: float
+    trainings: tuple[float, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -104,11 +113,16 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with its findings; none where the records do not hold its rows. ``run`` is the folder that tells."""
+    """A claim with its findings; none where the records do not hold its rows. ``runs`` are the folders that tell."""
 
     claim: Claim
     findings: tuple[Evidence, ...]
-    run: str = ""
+    runs: tuple[str, ...] = ()
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings the verdict rests on."""
+        return min((len(finding.trainings) for finding in self.findings), default=0)
 
     @property
     def verdict(self) -> Verdict:

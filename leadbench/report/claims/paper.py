@@ -73,6 +73,21 @@ def own_claims(backbones: Mapping[str, tuple[str, Sequence[int]]]) -> tuple[Clai
     return tuple(found)
 
 
+def gallery_claims() -> tuple[Claim, ...]:
+    """What the paper says of R-precision, in the whole test split: pools of 32 are easy for good evaluators."""
+    note = "The measure is `gallery`: the share of captions whose own motion is the nearest of the whole split."
+    lcm = _lcm(STEPS)
+    given: tuple[tuple[str, str, Sequence[tuple[Row, Row]], Direction], ...] = (
+        ("mld", "LEAD lowers MLD's R@1", [(MLD, LEAD_MLD)], "below"),
+        ("motionlcm", "LEAD raises MotionLCM's R@1 at 1, 2 and 4 steps", lcm, "above"),
+    )
+    return tuple(
+        Claim(f"gallery.{name}", f"{says} in the gallery", "Tables 1 and 5, another measure", "t2m",
+              _each(("all_t2m_r1", "all_m2t_r1"), pairs, direction), note, published=False)
+        for name, says, pairs, direction in given
+    )  # fmt: skip
+
+
 def _each(
     metrics: Iterable[str], pairs: Sequence[tuple[Row, Row]], direction: Direction, **more: bool | float
 ) -> tuple[Comparison, ...]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from leadbench.metrics.statistics import PairedTest
+from leadbench.metrics.statistics import PairedTest, smallest_visible
 from leadbench.report.claims.gather import Judgement
 from leadbench.report.claims.judge import Comparison, Evidence, Judged
 from leadbench.report.names import row_name
@@ -16,8 +16,12 @@ from leadbench.report.tables.engine import Column, Document, Line, Table, check_
 from leadbench.results.rows import Row
 
 COLUMNS = tuple(
-    Column(name, name) for name in ("Claim", "Says", "Compared", "Paper", "Here", "Difference", "p", "n", "Verdict")
-)
+    Column(name, name)
+    for name in (
+        "Claim", "Says", "Compared", "Paper", "Here", "Difference", "Visible", "p", "n", "Trainings", "Verdict"
+    )
+)  # fmt: skip
+_VERDICTS = ("holds", "fails", "inconclusive", "not measured")
 _TABLE_4 = {None: "PROJ", "no-align": "noALIGN", "no-var": "noKL", "no-rec": "noREC"}
 _TABLE_6 = {
     None: "LEAD",
@@ -31,7 +35,9 @@ _TABLE_6 = {
 
 
 def render_claims(judgements: Sequence[Judgement], form: str = "github") -> str:
-    """All claims with their verdicts; notes follow. ``json`` holds every comparison with its interval.
+    """Verdicts on all datasets in one table, then the evidence on each; notes follow.
+
+    ``json`` holds every comparison with its interval, ``csv`` the evidence alone.
 
     Raises:
         UnknownNameError: no such format.
@@ -39,7 +45,27 @@ def render_claims(judgements: Sequence[Judgement], form: str = "github") -> str:
     check_format(form)
     if form == "json":
         return json.dumps([_as_json(judgement) for judgement in judgements], indent=2, ensure_ascii=False)
-    return "\n\n".join(_rendered(judgement, form) for judgement in judgements)
+    first = [] if form == "csv" else [_overview(judgements, form)]
+    return "\n\n".join([*first, *(_rendered(judgement, form) for judgement in judgements)])
+
+
+def _overview(judgements: Sequence[Judgement], form: str) -> str:
+    """A line for each claim that was measured somewhere, a column for each dataset."""
+    columns = [Column("Claim", "Claim"), Column("Says", "Says"), *(Column(j.dataset, j.dataset) for j in judgements)]
+    lines: dict[str, dict[str, str]] = {}
+    for judgement in judgements:
+        for item in judgement.judged:
+            if item.findings:
+                cells = lines.setdefault(item.claim.name, {"Claim": item.claim.name, "Says": item.claim.statement})
+                cells[judgement.dataset] = f"{item.verdict} ({item.trainings})"
+    grid = Table("Verdicts", columns, [Line(dict(cells)) for cells in lines.values()])
+    counts = (f"{judgement.dataset}: {_counts(judgement.judged)}" for judgement in judgements)
+    prose = f"In brackets: how many trainings a verdict rests on. {'; '.join(counts)}."
+    return f"{render(Document([grid], grid), form)}\n\n{in_format(prose, form)}"
+
+
+def _counts(judged: Sequence[Judged]) -> str:
+    return ", ".join(f"{sum(item.verdict == verdict for item in judged)} {verdict}" for verdict in _VERDICTS)
 
 
 def _rendered(judgement: Judgement, form: str) -> str:
@@ -51,16 +77,17 @@ def _rendered(judgement: Judgement, form: str) -> str:
         return table
     judged = judgement.judged
     unmeasured = [item.claim.name for item in judged if not item.findings]
-    counts = {v: sum(item.verdict == v for item in judged) for v in ("holds", "fails", "inconclusive", "not measured")}
     notes = [f"{item.claim.name}: {item.claim.note}" for item in judged if item.findings and item.claim.note]
-    runs = sorted({item.run for item in judged if item.run})
+    runs = sorted({run for item in judged for run in item.runs})
     prose = "\n\n".join(
         [
-            ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + ".",
+            f"{_counts(judged)}.",
             "Differences are second less first, paired over replications, with 95 % intervals by Student's t; p-values "
-            "are adjusted by Holm's method over all comparisons of a dataset. Replications vary the random numbers of "
-            "the evaluation, not the trainings, nor the motions and words of an inversion; intervals of clusters are "
-            f"bootstraps over clips. Runs: {', '.join(runs)}.",
+            "are adjusted by Holm's method over all comparisons of a dataset. Of several trainings each counts once, "
+            "by its mean over replications, and n is their number; of one, n is that of replications, which vary the "
+            "random numbers of the evaluation, not the training, nor the motions and words of an inversion. Intervals "
+            "of clusters are bootstraps over clips. Visible: the smallest true difference that as many values of this "
+            f"spread show with a probability of 80 %, before adjustment. Runs: {', '.join(runs)}.",
             *(["Notes. " + " ".join(notes)] if notes else []),
             *([f"Not measured here: {', '.join(unmeasured)}."] if unmeasured else []),
         ]
@@ -89,13 +116,17 @@ def _cells(finding: Evidence, table: int | None, names: Mapping[str, str]) -> li
         _paper(comparison, table),
         f"{finding.first:.3f} → {finding.second:.3f}",
         f"{test.mean:+.4f}{f' [{test.low:+.4f}, {test.high:+.4f}]' if test.n > 1 else ''}{kind}",
+        f"{smallest_visible(test):.4f}" if test.n > 1 else "—",
         "< 0.001" if finding.adjusted < 0.001 else f"{finding.adjusted:.3f}",
         str(test.n),
+        str(len(finding.trainings)),
     ]
 
 
 _NAMES = {
     "fid": "FID",
+    "all_t2m_r1": "gallery R@1",
+    "all_m2t_r1": "gallery R@1, motion to text",
     "r_precision_1": "R@1",
     "r_precision_2": "R@2",
     "r_precision_3": "R@3",
@@ -162,7 +193,8 @@ def _claim_json(judged: Judged) -> dict[str, object]:
         "published": claim.published,
         "note": claim.note or None,
         "verdict": judged.verdict,
-        "run": judged.run or None,
+        "runs": list(judged.runs),
+        "trainings": judged.trainings,
         "comparisons": [
             {
                 **_comparison_json(finding.comparison),
@@ -170,6 +202,8 @@ def _claim_json(judged: Judged) -> dict[str, object]:
                 "first_mean": finding.first,
                 "second_mean": finding.second,
                 "difference": _difference(finding.test),
+                "by_training": list(finding.trainings),
+                "smallest_visible": _finite(smallest_visible(finding.test)),
                 "p_adjusted": finding.adjusted,
                 "verdict": finding.verdict,
             }
@@ -185,4 +219,8 @@ def _comparison_json(comparison: Comparison) -> dict[str, object]:
 
 def _difference(test: PairedTest) -> dict[str, float | int | None]:
     """A test as JSON holds it: an interval that does not exist is null."""
-    return {name: value if math.isfinite(value) else None for name, value in asdict(test).items()}
+    return {name: _finite(value) for name, value in asdict(test).items()}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -41,13 +41,15 @@ def inputs_identity(
         encoder.name: encoder for encoder in (*encoders, *(b.text_encoder for b in backbones))
     }
     used_encoders |= opened.models.text_encoders
+    cards = {name: load_card(path) for name, path in used.items() if card_path(path).is_file()}
     return {
         "code": sources_digest(_CODE),
         "device": opened.models.device.type,
         "precision": opened.models.compute.precision,
         "dataset": dataset_identity(opened.dataset, splits),
         "weights": {name: sha256_file(path) for name, path in used.items()},
-        "cards": {name: load_card(path).meaning for name, path in used.items() if card_path(path).is_file()},
+        "cards": {name: card.meaning for name, card in cards.items()},
+        "trainings": {name: {"seed": card.seed, "recipe": card.recipe} for name, card in cards.items()},
         "text_encoders": {name: identity_of(used_encoders[name]) for name in sorted(used_encoders)},
         "latents": {backbone.name: backbone.autoencoder.fingerprint for backbone in backbones},
         "plugins": opened.plugins.identity(),

@@ -24,4 +24,4 @@ def test_its_rows_are_those_that_claims_name_and_leads_are_gone() -> None:
 def test_a_projector_that_no_record_is_of() -> None:
     results = Path(__file__).parents[3] / "results" / "synthetic"
     with pytest.raises(UnknownNameError, match=r"unknown projector 'laed' .*did you mean 'lead'"):
-        judge_results(results, "laed")
+        judge_results(results, projector="laed")

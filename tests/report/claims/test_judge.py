@@ -118,7 +118,7 @@ def test_the_run_with_most_replications_tells(tmp_path: Path) -> None:
     write_run(tmp_path / "small", pairs(0.01, n=3))
     write_run(tmp_path / "large", pairs(-0.01, n=12))
     judged = {item.claim.name: item for item in judge_results(tmp_path)[0].judged}
-    assert judged["table1.mld.fid"].run == "large"
+    assert judged["table1.mld.fid"].runs == ("large",)
     assert judged["table1.mld.fid"].findings[0].test.n == 12
     assert judged["table1.mld.fid"].verdict == "holds"
     assert judged["table5.fid"].verdict == "not measured"
