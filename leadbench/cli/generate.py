@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +14,16 @@ from leadbench.api.generation import draw_motions
 from leadbench.cli.console import note
 from leadbench.cli.options import AssetOptions, ProjectorOption, SeedOption, complete_backbones, grouped
 from leadbench.cli.outputs import writable
-from leadbench.generation.concepts import find_concepts
-from leadbench.generation.generator import GenerateRequest, write_motions
+from leadbench.cli.parsing import parse_names
+from leadbench.cli.progress import progress
+from leadbench.core.errors import ConfigError, WeightsError
+from leadbench.core.reading import read_lines
+from leadbench.generation.concepts import Concept, find_concepts
+from leadbench.generation.formats import FORMATS, check_formats
+from leadbench.generation.generator import GeneratedMotion, GenerateRequest, Generator, frames_of
+from leadbench.generation.writing import generate_all, write_motions
 from leadbench.tasks.mti.assemble import open_generator
-from leadbench.zoo.assets import open_assets
+from leadbench.zoo.assets import Opened, open_assets
 
 CONCEPTS = Path("concepts")
 
@@ -24,30 +32,36 @@ CONCEPTS = Path("concepts")
 class SamplingOptions:
     """How motions are sampled."""
 
-    backbone: Annotated[str, typer.Option("--backbone", "-b", help="Backbone.", autocompletion=complete_backbones)] = (
-        "mld"
-    )
+    backbone: Annotated[
+        str,
+        typer.Option(
+            "--backbone", "-b", help="Backbones, separated by commas; or all.", autocompletion=complete_backbones
+        ),
+    ] = "mld"
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="[default: the backbone's]")] = None
     guidance: Annotated[float | None, typer.Option("--guidance", help="[default: the backbone's]")] = None
     projector: ProjectorOption = "auto"
-    frames: Annotated[int, typer.Option("--frames", help="Length: a multiple of 4, at most 196.")] = 120
+    frames: Annotated[
+        int | None,
+        typer.Option("--frames", help="Length: a multiple of 4, at most 196 [default: 120].", show_default=False),
+    ] = None
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="Length instead of --frames, to the nearest that fits.")
+    ] = None
     count: Annotated[int, typer.Option("--count", min=1, help="Motions of each caption.")] = 1
     seed: SeedOption = 0
 
 
-@grouped
-def generate(
-    captions: Annotated[list[str], typer.Argument(help="Captions; <NAME> stands for a concept.", show_default=False)],
-    sampling: SamplingOptions,
-    assets: AssetOptions,
-    concept: Annotated[
-        list[str] | None,
-        typer.Option("--concept", help="A concept's file, or its name in --concepts.", show_default=False),
-    ] = None,
-    concepts: Annotated[Path, typer.Option("--concepts", help="Folder of learnt concepts.")] = CONCEPTS,
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is written where."""
+
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.", callback=writable("--out"))] = Path(
         "generated"
-    ),
+    )
+    forms: Annotated[
+        str, typer.Option("--as", help=f"Formats, separated by commas: {', '.join(FORMATS)}.", metavar="FORMATS")
+    ] = "npy,html"
     strip: Annotated[
         Path | None,
         typer.Option(
@@ -56,24 +70,81 @@ def generate(
             show_default=False,
             callback=writable("--strip", file=True),
         ),
+    ] = None
+
+
+@grouped
+def generate(
+    sampling: SamplingOptions,
+    output: OutputOptions,
+    assets: AssetOptions,
+    captions: Annotated[
+        list[str] | None, typer.Argument(help="Captions; <NAME> stands for a concept.", show_default=False)
     ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--captions", help="File of captions, one a line; - reads standard input.", show_default=False),
+    ] = None,
+    concept: Annotated[
+        list[str] | None,
+        typer.Option("--concept", help="A concept's file, or its name in --concepts.", show_default=False),
+    ] = None,
+    concepts: Annotated[Path, typer.Option("--concepts", help="Folder of learnt concepts.")] = CONCEPTS,
 ) -> None:
-    """Generate motions of captions, as .npy files.
+    """Generate motions of captions: arrays, a page that plays them, files for animation tools, videos.
 
-    Features [F, D] and joints [F, J, 3] (metres, y up) of each.
+    As npy, features [F, D] and joints [F, J, 3] (metres, y up) of each. As html, one page for all, which needs no
+    network. As bvh or glb, an animated skeleton; as mp4 or gif, a video (for mp4 and glb: pip install
+    'leadbench[export]').
 
-    Example: leadbench generate "a person jumps" "someone waves" --strip motions.png
+    Example: leadbench generate "a person jumps" "someone waves" --backbone mld,motionlcm
+
+    Example: leadbench generate --captions captions.txt --seconds 4 --as bvh,glb,mp4
 
     Example: leadbench generate "a person <superman> slowly" --concept superman
     """
-    request = GenerateRequest(
-        tuple(captions), sampling.frames, sampling.count, sampling.steps, sampling.guidance, sampling.seed
-    )
+    formats = check_formats(parse_names(output.forms, "--as"))
+    texts = _texts(captions or [], file)
     opened = open_assets(assets.choice(), strict=assets.strict_plugins)
+    spec = opened.dataset.motion
+    frames = frames_of(sampling.frames, sampling.seconds, spec.fps)
+    request = GenerateRequest(texts, frames, sampling.count, sampling.steps, sampling.guidance, sampling.seed)
     learnt = find_concepts(concept or [], concepts)
-    generator = open_generator(opened, sampling.backbone, sampling.projector, learnt)
-    motions = generator.generate(request)
-    for path in write_motions(motions, request, generator, out):
+    generators = _generators(opened, sampling, learnt)
+    motions: list[GeneratedMotion] = []
+    with progress() as bars:
+        for number, made in enumerate(generate_all(generators, request)):
+            motions += made
+            if len(generators) > 1:
+                bars.show("generating", number + 1, len(generators), generators[number].backbone.name)
+    for path in write_motions(motions, request, generators, output.out, formats):
         typer.echo(f"wrote {path}")
-    if strip is not None:
-        note(f"wrote {draw_motions(motions, strip, skeleton=opened.dataset.motion.skeleton)}")
+    if output.strip is not None:
+        note(f"wrote {draw_motions(motions, output.strip, skeleton=spec.skeleton)}")
+
+
+def _generators(opened: Opened, sampling: SamplingOptions, concepts: Mapping[str, Concept]) -> list[Generator]:
+    """Those that are named; for ``all`` every backbone that has been trained."""
+    if sampling.backbone != "all":
+        names = parse_names(sampling.backbone)
+        return [open_generator(opened, name, sampling.projector, concepts) for name in names]
+    found = []
+    for name in opened.plugins.names("backbone"):
+        try:
+            found.append(open_generator(opened, name, sampling.projector, concepts))
+        except WeightsError as problem:
+            note(f"without {name}: {problem}")
+    return found
+
+
+def _texts(captions: Sequence[str], file: Path | None) -> tuple[str, ...]:
+    """Captions of the command line, then those of a file or of standard input."""
+    found = list(captions)
+    if file == Path("-"):
+        found += [line.strip() for line in sys.stdin if line.strip()]
+    elif file is not None:
+        found += [line.strip() for _, line in read_lines(file, ConfigError) if line.strip()]
+    if not found:
+        where = "" if file is None else f" in {file}"
+        raise ConfigError(f"no caption{where}: give captions as arguments, or a file with --captions")
+    return tuple(found)

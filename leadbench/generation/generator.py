@@ -1,25 +1,20 @@
-"""Captions to motions on disk: what ``leadbench generate`` does, with learnt concepts in the captions or without."""
+"""Captions to motions: what ``leadbench generate`` does, with learnt concepts in the captions or without."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from leadbench.core.contracts import Backbone, Projector
 from leadbench.core.device import CPU, Compute, place_of
 from leadbench.core.errors import ConfigError, NonFiniteError, unknown_name
-from leadbench.core.files import replacing, write_text_atomic
-from leadbench.core.provenance import collect_provenance
 from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import Condition, mask_of
@@ -31,8 +26,8 @@ from leadbench.motion.features import features_to_joints
 from leadbench.text.placeholders import split_caption
 
 MOST_FRAMES = 196
+DEFAULT_FRAMES = 120
 MOST_MOTIONS = 10_000  # of one caption
-_NUMBERED = re.compile(r"\d+(?=-)")
 _LONGEST = 60  # bytes of a caption in a file name
 
 
@@ -49,7 +44,7 @@ class GenerateRequest:
     """
 
     captions: tuple[str, ...]
-    frames: int = 120
+    frames: int = DEFAULT_FRAMES
     count: int = 1
     steps: int | None = None
     guidance: float | None = None
@@ -66,14 +61,44 @@ class GenerateRequest:
             raise ConfigError(f"count {self.count}: must be from 1 to {MOST_MOTIONS}")
 
 
+def frames_of(frames: int | None, seconds: float | None, fps: float) -> int:
+    """Length of motions in frames: as given, or the nearest that fits a number of seconds, or 120.
+
+    Raises:
+        ConfigError: both are given, or no number of seconds.
+
+    >>> frames_of(None, 4.0, 20.0), frames_of(None, 3.31, 20.0), frames_of(None, None, 20.0)
+    (80, 68, 120)
+    """
+    if frames is not None and seconds is not None:
+        raise ConfigError("--frames and --seconds: give one of them")
+    if seconds is None:
+        return DEFAULT_FRAMES if frames is None else frames
+    longest = MOST_FRAMES / fps
+    if not 0 < seconds <= longest:
+        raise ConfigError(f"--seconds {seconds}: must be above 0 and at most {longest:g} (of {fps:g} frames)")
+    return max(FRAME_STEP, FRAME_STEP * round(seconds * fps / FRAME_STEP))
+
+
 @dataclass(frozen=True, eq=False)
 class GeneratedMotion:
-    """A motion: raw features [F, D], joints [F, J, 3] in metres with y up, and the caption that made it."""
+    """A motion.
+
+    Attributes:
+        name: number and caption, as in file names.
+        caption: that made it.
+        features: raw, [F, D].
+        joints: [F, J, 3], in metres, Y up.
+        backbone: registered name of what made it.
+        repeat: its number among several motions of one caption.
+    """
 
     name: str
     caption: str
     features: Tensor
     joints: Tensor
+    backbone: str = ""
+    repeat: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +156,14 @@ class Generator:
         joints = features_to_joints(features, get_skeleton(self.backbone.autoencoder.motion.skeleton))
         suffix = f"-{repeat}" if request.count > 1 else ""
         return [
-            GeneratedMotion(f"{number:03d}-{_slug(caption)}{suffix}", caption, features[number], joints[number])
+            GeneratedMotion(
+                f"{number:03d}-{_slug(caption)}{suffix}",
+                caption,
+                features[number],
+                joints[number],
+                self.backbone.name,
+                repeat if request.count > 1 else None,
+            )
             for number, caption in enumerate(request.captions)
         ]
 
@@ -149,34 +181,6 @@ class Generator:
             return encoder.encode_with(captions, {name: self.concepts[name].vector.to(place) for name in used})
 
 
-def write_motions(
-    motions: Sequence[GeneratedMotion], request: GenerateRequest, generator: Generator, out: Path
-) -> list[Path]:
-    """Write ``NAME.features.npy``, ``NAME.joints.npy`` and ``generate.json``: request, models, provenance.
-
-    What the folder holds already stays: numbers go on behind its last, and the description is ``generate-NUMBER.json``.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    first = 1 + max((int(match[0]) for path in out.iterdir() if (match := _NUMBERED.match(path.name))), default=-1)
-    motions = [replace(motion, name=_renumbered(motion.name, first)) for motion in motions]
-    written = []
-    for motion in motions:
-        for kind, values in (("features", motion.features), ("joints", motion.joints)):
-            path = out / f"{motion.name}.{kind}.npy"
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.save(file, values.numpy(), allow_pickle=False)
-            written.append(path)
-    content = {
-        "request": asdict(request),
-        "captions": {motion.name: motion.caption for motion in motions},
-        **generator.description(request),
-        **collect_provenance(generator.compute),
-    }
-    about = "generate.json" if first == 0 else f"generate-{first:03d}.json"
-    write_text_atomic(out / about, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    return written
-
-
 def _slug(caption: str) -> str:
     """A caption as part of a file name.
 
@@ -187,8 +191,3 @@ def _slug(caption: str) -> str:
     while len(words.encode()) > _LONGEST:
         words = words[:-1]
     return words.strip("-") or hashlib.sha256(caption.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-
-
-def _renumbered(name: str, first: int) -> str:
-    number, _, rest = name.partition("-")
-    return f"{int(number) + first:03d}-{rest}"

@@ -133,6 +133,7 @@ def test_generating_again_adds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ]
     assert [name for name in found if name.endswith(".npy")] == expected
     assert [name for name in found if name.endswith(".json")] == ["generate-003.json", "generate.json"]
+    assert [name for name in found if name.endswith(".html")] == ["index-003.html", "index.html"]
     first, again = (np.load(tmp_path / "out" / f"{n:03d}-ein-mann-läuft.joints.npy") for n in (0, 3))
     np.testing.assert_array_equal(first, again)
 

@@ -172,7 +172,7 @@ def test_a_concept_is_learnt_kept_and_used(data: Path, tmp_path: Path, kind: str
         assert done.returncode == 0, done.stderr
     names = sorted(p.name for p in (tmp_path / "a").glob("*.npy"))
     assert len(names) == 8
-    told = json.loads((tmp_path / "a" / "generate.json").read_text())
+    (told,) = json.loads((tmp_path / "a" / "generate.json").read_text())["models"]
     assert (told["backbone"], told["steps"], told["projector"]) == ("mld", 50, "aligned minilm")
     assert told["concepts"]["superman"]["initial_word"] == "walk"
     for name in names:

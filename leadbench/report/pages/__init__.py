@@ -1,0 +1,1 @@
+"""HTML pages that need no network: motions that play, and reports of results."""
