@@ -57,6 +57,9 @@ COMMANDS = Group(
         "claims": LazyCommand("leadbench.cli.claims", "claims", "Judge the paper's claims on stored records."),
         "tables": LazyCommand("leadbench.cli.tables", "tables", "Render the tables of any stored run again."),
         "published": LazyCommand("leadbench.cli.tables", "show_published", "Print one of the paper's tables."),
+        "report": LazyCommand(
+            "leadbench.cli.report", "report", "One HTML page of stored results, to look at and send."
+        ),
         "results": Group(
             "Stored results.",
             {
@@ -66,7 +69,9 @@ COMMANDS = Group(
                 ),
             },
         ),
-        "generate": LazyCommand("leadbench.cli.generate", "generate", "Generate motions of captions, as .npy files."),
+        "generate": LazyCommand(
+            "leadbench.cli.generate", "generate", "Generate motions of captions: arrays, a page, BVH, video."
+        ),
         "strips": LazyCommand("leadbench.cli.strips", "strips", "Draw a test motion real, generated and realigned."),
         "train": Group(
             "Train a stage. Interrupt freely: the same command goes on where it stopped.",

@@ -20,7 +20,8 @@ from leadbench.tasks.stored import published_tables, render_run
 from leadbench.tasks.t2m.tables import pool_curves
 
 FormatOption = Annotated[
-    str, typer.Option("--format", "-f", help="github, latex, csv, json or plain.", autocompletion=complete_formats)
+    str,
+    typer.Option("--format", "-f", help="github, latex, csv, json, plain or html.", autocompletion=complete_formats),
 ]
 
 

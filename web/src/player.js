@@ -102,6 +102,7 @@ export class Player {
       const color = packed.ghost ? "#94a3b8" : COLORS[(packed.color ?? colors.size) % COLORS.length];
       if (!packed.ghost) colors.set(packed.label, color);
       const figure = new Figure(packed, skeleton, color);
+      if (packed.ghost && this.content.ghosts === false) figure.group.visible = false;
       figure.hue = color;
       const place = packed.place ?? `own ${this.figures.length}`;
       if (!columns.has(place)) columns.set(place, []);
@@ -183,12 +184,12 @@ export class Player {
     const every = (change) => (on) => this.figures.forEach((figure) => change(figure, on));
     this.toggles = {
       l: toggle("loop", "Start again at the end", "L", true, (on) => { this.loop = on; }),
-      f: toggle("follow", "The camera follows", "F", false, (on) => { this.follow = on; if (!on) this.#frameCamera(); }),
+      f: toggle("follow", "The camera follows", "F", false, (on) => { this.follow = on; if (on) this.#chase(); else this.#frameCamera(); }),
       t: toggle("trails", "Paths of the pelvis on the floor", "T", false, every((figure, on) => { figure.trail.visible = on; })),
       c: toggle("contacts", "Feet that stand still are red", "C", true, every((figure, on) => { figure.showContacts = on; figure.show(this.moment); })),
     };
     if (this.content.figures.some((packed) => packed.ghost)) {
-      this.toggles.g = toggle("ghost", "The real motion, translucent", "G", true, every((figure, on) => { if (figure.ghost) figure.group.visible = on; }));
+      this.toggles.g = toggle("ghost", "The real motion, translucent", "G", this.content.ghosts !== false, every((figure, on) => { if (figure.ghost) figure.group.visible = on; }));
     }
     const reset = button("reset", "Put the camera back", "R", () => { this.#frameCamera(); this.#draw(); });
     this.toggles.r = reset;

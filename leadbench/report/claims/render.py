@@ -59,13 +59,28 @@ def _overview(judgements: Sequence[Judgement], form: str) -> str:
                 cells = lines.setdefault(item.claim.name, {"Claim": item.claim.name, "Says": item.claim.statement})
                 cells[judgement.dataset] = f"{item.verdict} ({item.trainings})"
     grid = Table("Verdicts", columns, [Line(dict(cells)) for cells in lines.values()])
-    counts = (f"{judgement.dataset}: {_counts(judgement.judged)}" for judgement in judgements)
+    counts = (f"{judgement.dataset}: {counts(judgement.judged)}" for judgement in judgements)
     prose = f"In brackets: how many trainings a verdict rests on. {'; '.join(counts)}."
     return f"{render(Document([grid], grid), form)}\n\n{in_format(prose, form)}"
 
 
-def _counts(judged: Sequence[Judged]) -> str:
+def counts(judged: Sequence[Judged]) -> str:
+    """How many claims have each verdict."""
     return ", ".join(f"{sum(item.verdict == verdict for item in judged)} {verdict}" for verdict in _VERDICTS)
+
+
+def evidence_table(judged: Judged, names: Mapping[str, str], form: str = "github") -> str:
+    """The comparisons of one claim.
+
+    Raises:
+        UnknownNameError: no such format.
+    """
+    hidden = ("Claim", "Says")
+    columns = [column for column in COLUMNS if column.key not in hidden]
+    keys = [column.key for column in COLUMNS]
+    lines = [Line(dict(zip(keys, line, strict=True))) for line in _lines(judged, names)]
+    grid = Table("", columns, lines)
+    return render(Document([grid], grid), form)
 
 
 def _rendered(judgement: Judgement, form: str) -> str:
@@ -81,7 +96,7 @@ def _rendered(judgement: Judgement, form: str) -> str:
     runs = sorted({run for item in judged for run in item.runs})
     prose = "\n\n".join(
         [
-            f"{_counts(judged)}.",
+            f"{counts(judged)}.",
             "Differences are second less first, paired over replications, with 95 % intervals by Student's t; p-values "
             "are adjusted by Holm's method over all comparisons of a dataset. Of several trainings each counts once, "
             "by its mean over replications, and n is their number; of one, n is that of replications, which vary the "

@@ -20,6 +20,7 @@ def _environment() -> Environment:
     loader = PackageLoader("leadbench.report", "web")
     made = Environment(loader=loader, autoescape=select_autoescape(default=True), undefined=StrictUndefined)
     made.filters["script_json"] = as_json
+    made.filters["script_text"] = _as_text
     made.globals["shipped"] = _shipped
     return made
 
@@ -29,6 +30,11 @@ def _shipped(name: str) -> Markup:
     """A script or style sheet of ours, as it is."""
     text = (files("leadbench.report") / "web" / name).read_text(encoding="utf-8")
     return Markup(text.replace("</script", "<\\/script"))
+
+
+def _as_text(text: str) -> Markup:
+    """Text for a script element: nothing in it can end the element."""
+    return Markup(text.replace("</", "<\\/").replace("<!--", "<\\!--"))
 
 
 def write_page(template: str, content: Mapping[str, Any], path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""One engine for all tables: columns, lines and a caption to github, latex, plain, csv or json.
+"""One engine for all tables: columns, lines and a caption to github, latex, plain, html, csv or json.
 
 A :class:`Document` holds tables as people read them (numbers rounded, best and second marked) and the same data at full
 precision for csv and json. What a cell is decides how it is written; nothing is formatted before.
@@ -7,6 +7,7 @@ precision for csv and json. What a cell is decides how it is written; nothing is
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -19,7 +20,7 @@ from tabulate import tabulate
 from leadbench.core.errors import unknown_name
 from leadbench.metrics.statistics import Estimate
 
-FORMATS = ("github", "latex", "csv", "json", "plain")
+FORMATS = ("github", "latex", "csv", "json", "plain", "html")
 DATA_FORMATS = ("csv", "json")
 _STYLES = {"github": "github", "latex": "latex_raw", "plain": "simple"}
 MISSING = "—"
@@ -109,7 +110,8 @@ def check_format(name: str) -> None:
 
 
 def render(document: Document, form: str = "github") -> str:
-    """A document in a format: github, latex and plain show tables and caption; csv and json all data at full precision.
+    """A document in a format: github, latex, plain and html show tables and caption; csv and json all data at full
+    precision.
 
     Raises:
         UnknownNameError: no such format.
@@ -141,6 +143,8 @@ def render(document: Document, form: str = "github") -> str:
 
 def _layout(table: Table, form: str) -> str:
     marks = _marks(table)
+    if form == "html":
+        return _html(table, marks)
     body = [
         [_written(line.cells.get(c.key), c, marks.get((number, c.key)), form) for c in table.columns]
         for number, line in enumerate(table.lines)
@@ -153,6 +157,30 @@ def _layout(table: Table, form: str) -> str:
     return head + tabulate(body, titles, _STYLES[form], disable_numparse=texts if body else True)
 
 
+def _html(table: Table, marks: Mapping[tuple[int, str], str]) -> str:
+    """A table element; numbers carry their value in ``data-value``, by which a page may sort."""
+    lines = ["<table>"]
+    if table.title:
+        lines.append(f"<caption>{html.escape(table.title)}</caption>")
+    lines.append("<thead><tr>")
+    lines += [f'<th scope="col">{html.escape(column.title)}</th>' for column in table.columns]
+    lines.append("</tr></thead>")
+    lines.append("<tbody>")
+    for number, line in enumerate(table.lines):
+        cells = []
+        for place, column in enumerate(table.columns):
+            cell = line.cells.get(column.key)
+            value = _value(cell)
+            sortable = "" if value is None else f' data-value="{value!r}"'
+            mark = marks.get((number, column.key))
+            text = html.escape(_written(cell, column, None, "html"))
+            inner = {"best": f"<strong>{text}</strong>", "second": f"<u>{text}</u>"}.get(mark or "", text)
+            cells.append(f'<th scope="row">{inner}</th>' if place == 0 else f"<td{sortable}>{inner}</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    lines += ["</tbody>", "</table>"]
+    return "\n".join(lines)
+
+
 def _whole_numbers(table: Table, column: Column) -> bool:
     cells = [line.cells.get(column.key) for line in table.lines]
     return any(isinstance(cell, int) for cell in cells) and all(cell is None or isinstance(cell, int) for cell in cells)
@@ -162,7 +190,7 @@ def _written(cell: Cell, column: Column, mark: str | None, form: str) -> str:
     if cell is None:
         return "--" if form == "latex" and column.absent == MISSING else column.absent
     if isinstance(cell, str):
-        return in_format(cell, form)
+        return cell if form == "html" else in_format(cell, form)
     if isinstance(cell, int):
         return str(cell)
     digits = column.digits
@@ -173,7 +201,8 @@ def _written(cell: Cell, column: Column, mark: str | None, form: str) -> str:
         text = f"{cell.value:{sign}.{digits}f} [{cell.low:{sign}.{digits}f}, {cell.high:{sign}.{digits}f}]"
     else:
         text = f"{cell:.{digits}f}"
-    text = in_format(text, form)
+    if form != "html":  # escaped by the table
+        text = in_format(text, form)
     if form == "latex":  # a hyphen is no minus sign
         text = re.sub(r"(?<![\w$])([+-])(?=\d)", r"$\1$", text)
     return _STYLED.get((form, mark or ""), "{}").format(text)
@@ -284,9 +313,11 @@ _SPECIAL = re.compile("|".join(map(re.escape, _LATEX)))
 
 
 def in_format(text: str, form: str) -> str:
-    """Text as it may stand in a format: LaTeX's special characters, and arrows, are escaped; others change nothing.
+    """Text as it may stand in a format: LaTeX's special characters, and arrows, are escaped, HTML becomes a paragraph.
 
     >>> in_format("R@1 ↑, 95 % of a_b", "latex")
     'R@1 $\\\\uparrow$, 95 \\\\% of a\\\\_b'
     """
+    if form == "html":
+        return f"<p>{html.escape(text)}</p>"
     return text if form != "latex" else _SPECIAL.sub(lambda found: _LATEX[found[0]], text)

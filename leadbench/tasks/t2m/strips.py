@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from leadbench.core.device import place_of
 from leadbench.core.errors import DataError
 from leadbench.core.random import NoiseSource
 from leadbench.core.skeleton import get_skeleton
-from leadbench.core.tensors import Latent, MotionBatch, moved_mask
+from leadbench.core.tensors import Latent, moved_mask
 from leadbench.data.humanml3d import DrawnSample, collate, draw
 from leadbench.generation.pipeline import decode_latents, sample_latents
 from leadbench.motion.features import features_to_joints
@@ -19,7 +21,6 @@ from leadbench.report.names import model_name, row_name
 from leadbench.tasks.t2m.task import T2MTask
 
 
-@torch.no_grad()
 def draw_comparison(task: T2MTask, sample: str, path: Path) -> Path:
     """Draw one test motion as PNG: real, reconstruction, then each backbone's first setting with every variant.
 
@@ -29,10 +30,26 @@ def draw_comparison(task: T2MTask, sample: str, path: Path) -> Path:
     found = [item for item in draw(task.samples, task.config.seed, 0) if item.id == sample]
     if not found:
         raise DataError(f"--id {sample}: no such motion in split {task.config.split!r}")
-    item = found[0]
+    joints = joints_beside(task, found[0])
+    captioned = {f"Real\n{found[0].caption.caption}": joints.pop("Real"), **joints}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return draw_strip(captioned, path, get_skeleton(task.dataset.motion.skeleton))
+
+
+@torch.no_grad()
+def joints_beside(task: T2MTask, item: DrawnSample, *, reconstruction: bool = True) -> dict[str, NDArray[np.floating]]:
+    """Joints [F, J, 3] of a test motion: real, reconstructed, then of each backbone's first setting with every edit.
+
+    Args:
+        item: whose caption and length the backbones are given.
+        reconstruction: whether those of the autoencoders are among them.
+
+    Returns:
+        By what stands in tables: ``Real`` first.
+    """
     raw = collate([item.features])
-    motions = {f"Real\n{item.caption.caption}": raw}
-    for owner, autoencoder in task.autoencoders.items():
+    motions = {"Real": raw}
+    for owner, autoencoder in task.autoencoders.items() if reconstruction else ():
         label = "" if owner is None else f" ({model_name(owner, task.names)})"
         there = raw.to(place_of(autoencoder))
         posterior = autoencoder.encode(there.normalize(autoencoder.motion))
@@ -49,14 +66,8 @@ def draw_comparison(task: T2MTask, sample: str, path: Path) -> Path:
             motions[f"{name}, {sampling.steps} step{'s' if sampling.steps > 1 else ''}"] = decode_latents(
                 entry.backbone.autoencoder, latent, mask, edit.map
             )
-    return _draw(motions, path, item, task.dataset.motion.skeleton)
-
-
-def _draw(motions: dict[str, MotionBatch], path: Path, item: DrawnSample, skeleton_name: str) -> Path:
-    skeleton = get_skeleton(skeleton_name)
-    joints = {
+    skeleton = get_skeleton(task.dataset.motion.skeleton)
+    return {
         label: features_to_joints(motion.denormalize().features[0, : item.length].cpu(), skeleton).numpy()
         for label, motion in motions.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return draw_strip(joints, path, skeleton)
