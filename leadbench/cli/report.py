@@ -12,8 +12,10 @@ from leadbench.cli.console import note
 from leadbench.cli.options import AssetOptions, ProjectorOption, grouped
 from leadbench.cli.outputs import writable
 from leadbench.cli.parsing import parse_names, parse_steps
+from leadbench.core.errors import ConfigError
 from leadbench.plugins.manager import load_plugins
 from leadbench.tasks.report.assemble import write_report
+from leadbench.tasks.report.compare import write_comparison
 from leadbench.tasks.report.motions import motion_scenes
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.tasks.shared.runner import Recipe
@@ -36,6 +38,9 @@ def report(
         str | None, typer.Option("--steps", show_default=False, help="As for run; the first is played.")
     ] = None,
     projector: ProjectorOption = "auto",
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Say what changed between two run folders instead.")
+    ] = False,
 ) -> None:
     """Write one HTML file of stored results: tables, plots, claims, trainings, and motions that play.
 
@@ -46,7 +51,14 @@ def report(
     Example: leadbench report runs --motions 4
 
     Example: leadbench report results/bnr results/synthetic --out results.html
+
+    Example: leadbench report --compare runs/synthetic/t2m-0123456789 runs/synthetic/t2m-9876543210
     """
+    if compare:
+        if len(results) != 2:
+            raise ConfigError(f"--compare: {len(results)} folders; needed: two run folders")
+        typer.echo(f"wrote {write_comparison(results[0], results[1], out)}")
+        return
     scenes: Sequence[Mapping[str, Any]] = ()
     if motions:
         request = RunRequest(backbones=parse_names(backbone), steps=parse_steps(steps), projector=projector)

@@ -66,3 +66,29 @@ def test_a_folder_without_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert call("report", tmp_path, "--out", tmp_path / "a.html") == 2
     assert "no run with records below it" in capsys.readouterr().err
     assert not (tmp_path / "a.html").exists()
+
+
+def test_two_runs_are_compared(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One model at two guidances: the rows differ, the Real row does not, and the page says by how much and why."""
+    few = ("--replications", 2, "--multimodality-replications", 0, "--skip-self-test", "--out", tmp_path / "runs")
+    for guidance in (1.0, 2.0):
+        run = ("run", "--backbone", "mld", "--dataset", tiny / "data", "--models", tiny / "models", *few)
+        assert call(*run, "--guidance", guidance) == 0
+    stored = load_runs(tmp_path / "runs")
+    out = tmp_path / "compare.html"
+    assert call("report", "--compare", *(run.folder for run in stored), "--out", out) == 0
+    text = out.read_text(encoding="utf-8")
+    values = {
+        run.folder.name: [r.metrics["fid"] for r in run.records if r.row.backbone == "mld" and r.row.projector is None]
+        for run in stored
+    }
+    first, second = values.values()
+    change = sum(b - a for a, b in zip(first, second, strict=True)) / 2
+    assert f'<td data-value="{change!r}">' in text
+    assert "identity.samplings" in text or "identity.settings" in text
+    capsys.readouterr()
+    assert call("report", "--compare", stored[0].folder, "--out", out) == 2
+    assert "--compare: 1 folders; needed: two run folders" in capsys.readouterr().err
+    other = next(iter(sorted((RESULTS / "flow").glob("t2m-*"))))
+    assert call("report", "--compare", stored[0].folder, other, "--out", out) == 2
+    assert "their numbers do not compare" in capsys.readouterr().err
