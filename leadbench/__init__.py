@@ -14,9 +14,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leadbench.api.generation import draw_motions, generate
+    from leadbench.api.generation import draw_motions, generate, save_motions
     from leadbench.api.models import load_backbone, load_projector, open_dataset
-    from leadbench.api.results import Results, load_results, run
+    from leadbench.api.results import Results, load_results, run, save_report
     from leadbench.api.training import train_projector
     from leadbench.core.config import T2MConfig
     from leadbench.core.contracts import (
@@ -128,14 +128,16 @@ __all__ = [
     "precision_recall",
     "r_precision",
     "run",
+    "save_motions",
+    "save_report",
     "train_projector",
     "vendi_score",
 ]
 
 _MODULES = {
-    "leadbench.api.generation": "draw_motions generate",
+    "leadbench.api.generation": "draw_motions generate save_motions",
     "leadbench.api.models": "load_backbone load_projector open_dataset",
-    "leadbench.api.results": "Results load_results run",
+    "leadbench.api.results": "Results load_results run save_report",
     "leadbench.api.training": "train_projector",
     "leadbench.core.config": "T2MConfig",
     "leadbench.core.contracts": (

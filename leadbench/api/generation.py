@@ -7,7 +7,9 @@ from pathlib import Path
 
 from leadbench.core.contracts import Backbone, Projector
 from leadbench.core.skeleton import get_skeleton
+from leadbench.generation.formats import Form, check_formats
 from leadbench.generation.generator import GeneratedMotion, GenerateRequest, Generator
+from leadbench.generation.writing import write_files
 from leadbench.report.figures.strips import draw_strip
 
 
@@ -48,6 +50,34 @@ def generate(
     texts = (captions,) if isinstance(captions, str) else tuple(captions)
     request = GenerateRequest(texts, frames=frames, count=count, steps=steps, guidance=guidance, seed=seed)
     return Generator(backbone, projector).generate(request)
+
+
+def save_motions(
+    motions: Sequence[GeneratedMotion],
+    folder: str | Path,
+    formats: str | Sequence[str] = ("npy", "html"),
+    *,
+    skeleton: str = "humanml3d",
+    fps: float | None = None,
+) -> list[Path]:
+    """Write motions as files, by their names; what ``leadbench generate --as`` writes.
+
+    Args:
+        formats: ``npy``, ``html`` (a page that plays them), ``bvh``, ``glb``, ``mp4``, ``gif``.
+        skeleton: ``humanml3d`` (22 joints) or ``kit`` (21).
+        fps: frames a second; None: the skeleton's.
+
+    Returns:
+        The files.
+
+    Raises:
+        UnknownNameError: no such format or skeleton.
+        ConfigError: a format needs the extra ``export``.
+        DataError: motions of another number of joints.
+    """
+    names = check_formats((formats,) if isinstance(formats, str) else tuple(formats))
+    known = get_skeleton(skeleton)
+    return list(write_files(motions, Form(known, known.fps if fps is None else fps), Path(folder), names))
 
 
 def draw_motions(motions: Sequence[GeneratedMotion], file: str | Path, *, skeleton: str = "humanml3d") -> Path:

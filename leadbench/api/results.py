@@ -13,6 +13,7 @@ from leadbench.core.errors import ConfigError
 from leadbench.report.names import row_name
 from leadbench.results.records import Record, Run
 from leadbench.results.store import load_runs
+from leadbench.tasks.report.assemble import write_report
 from leadbench.tasks.shared.registry import open_task
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.tasks.shared.runner import run_task
@@ -70,6 +71,16 @@ def load_results(folder: str | Path) -> Results:
         ResultsError: there is none, or one cannot be read.
     """
     return Results(tuple(load_runs(Path(folder))))
+
+
+def save_report(folders: str | Path | Sequence[str | Path], file: str | Path, *, title: str = "Results") -> Path:
+    """Write one HTML page of every run below some folders, as ``leadbench report`` does without motions.
+
+    Raises:
+        ResultsError: a folder holds no run, or one cannot be read.
+    """
+    given = [folders] if isinstance(folders, str | Path) else folders
+    return write_report(list(map(Path, given)), Path(file), title=title)
 
 
 def run(

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from leadbench.api.generation import draw_motions
 from leadbench.cli.console import note
 from leadbench.cli.options import AssetOptions, ProjectorOption, SeedOption, complete_backbones, grouped
 from leadbench.cli.outputs import writable
@@ -21,8 +20,8 @@ from leadbench.core.reading import read_lines
 from leadbench.generation.concepts import Concept, find_concepts
 from leadbench.generation.formats import FORMATS, check_formats
 from leadbench.generation.generator import GeneratedMotion, GenerateRequest, Generator, frames_of
+from leadbench.generation.opening import open_generator
 from leadbench.generation.writing import generate_all, write_motions
-from leadbench.tasks.mti.assemble import open_generator
 from leadbench.zoo.assets import Opened, open_assets
 
 CONCEPTS = Path("concepts")
@@ -120,6 +119,8 @@ def generate(
     for path in write_motions(motions, request, generators, output.out, formats):
         typer.echo(f"wrote {path}")
     if output.strip is not None:
+        from leadbench.api.generation import draw_motions  # imports matplotlib, for which others need not wait
+
         note(f"wrote {draw_motions(motions, output.strip, skeleton=spec.skeleton)}")
 
 

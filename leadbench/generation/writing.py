@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -49,30 +49,55 @@ def write_motions(
     Yields:
         Each file, once it is written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    first = 1 + max((int(match[0]) for path in out.iterdir() if (match := _NUMBERED.match(path.name))), default=-1)
+    first = _next_number(out)
     motions = [replace(motion, name=_renumbered(motion.name, first)) for motion in motions]
     spec = generators[0].backbone.autoencoder.motion
     form = Form(get_skeleton(spec.skeleton), spec.fps)
-    for name in formats:
-        if name != PAGE:
-            for motion in motions:
-                yield from WRITERS[name](motion, form, out / motion.name)
     ending = "" if first == 0 else f"-{first:03d}"
-    if PAGE in formats:
-        yield from _pages(motions, form, [generator.description(request) for generator in generators], out, ending)
+    models = [generator.description(request) for generator in generators]
+    about = {str(model["backbone"]): _told(model) for model in models}
+    yield from write_files(motions, form, out, formats, page=f"index{ending}", about=about)
     content = {
         "request": asdict(request),
         "captions": {motion.name: motion.caption for motion in motions},
-        "models": [generator.description(request) for generator in generators],
+        "models": models,
         **collect_provenance(generators[0].compute),
     }
     write_text_atomic(out / f"generate{ending}.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     yield out / f"generate{ending}.json"
 
 
+def write_files(
+    motions: Sequence[GeneratedMotion],
+    form: Form,
+    out: Path,
+    formats: Sequence[str],
+    *,
+    page: str = "index",
+    about: Mapping[str, str] | None = None,
+) -> Iterator[Path]:
+    """Write motions under their names, and a page called ``page``; files of the same names are replaced.
+
+    Yields:
+        Each file, once it is written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for name in formats:
+        if name == PAGE:
+            yield from _pages(motions, form, about or {}, out, page)
+        else:
+            for motion in motions:
+                yield from WRITERS[name](motion, form, out / motion.name)
+
+
+def _next_number(out: Path) -> int:
+    """Behind the last that a folder holds."""
+    out.mkdir(parents=True, exist_ok=True)
+    return 1 + max((int(match[0]) for path in out.iterdir() if (match := _NUMBERED.match(path.name))), default=-1)
+
+
 def _pages(
-    motions: Sequence[GeneratedMotion], form: Form, models: Sequence[dict[str, object]], out: Path, ending: str
+    motions: Sequence[GeneratedMotion], form: Form, about: Mapping[str, str], out: Path, name: str
 ) -> Iterator[Path]:
     """A player for each caption, in which all that was made of it plays together; several pages if there are many."""
     by_number: dict[str, list[GeneratedMotion]] = {}
@@ -83,10 +108,9 @@ def _pages(
         {"title": group[0].caption, "content": scene([_shown(m) for m in group], form.skeleton, form.fps)}
         for group in groups
     ]
-    about = {str(model["backbone"]): _told(model) for model in models}
     for start in range(0, len(scenes), _A_PAGE):
-        page = "" if len(scenes) <= _A_PAGE else f"-page-{start // _A_PAGE + 1}"
-        path = out / f"index{ending}{page}.html"
+        part = "" if len(scenes) <= _A_PAGE else f"-page-{start // _A_PAGE + 1}"
+        path = out / f"{name}{part}.html"
         yield write_player("Generated motions", scenes[start : start + _A_PAGE], path, about=about)
 
 

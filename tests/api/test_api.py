@@ -84,6 +84,12 @@ def test_generation_is_that_of_the_command(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "leadbench", "generate", caption, *options], check=True, capture_output=True)
     written = [np.load(path) for path in sorted(tmp_path.rglob("*.npy"))]
     assert leadbench.draw_motions([motion], tmp_path / "walk.png").stat().st_size > 1000
+    again = leadbench.save_motions([motion], tmp_path / "saved", ["npy", "html", "bvh"])
+    assert [path.suffix for path in again] == [".npy", ".npy", ".html", ".bvh"]
+    for path in again[:2]:
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+    with pytest.raises(leadbench.LeadbenchError, match="unknown format 'npz'"):
+        leadbench.save_motions([motion], tmp_path / "saved", "npz")
     assert any(array.shape == motion.features.shape and np.allclose(array, motion.features) for array in written)
 
 

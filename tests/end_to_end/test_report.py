@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command import call
 
+import leadbench
 from leadbench.results.store import load_runs
 from leadbench.tasks.stored import render_run
 
@@ -92,3 +93,9 @@ def test_two_runs_are_compared(tiny: Path, tmp_path: Path, capsys: pytest.Captur
     other = next(iter(sorted((RESULTS / "flow").glob("t2m-*"))))
     assert call("report", "--compare", stored[0].folder, other, "--out", out) == 2
     assert "their numbers do not compare" in capsys.readouterr().err
+
+
+def test_python_writes_the_same_page(tmp_path: Path) -> None:
+    path = leadbench.save_report(RESULTS / "audit", tmp_path / "a.html", title="Audit")
+    assert call("report", RESULTS / "audit", "--title", "Audit", "--out", tmp_path / "b.html") == 0
+    assert path.read_text(encoding="utf-8") == (tmp_path / "b.html").read_text(encoding="utf-8")

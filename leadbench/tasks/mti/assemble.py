@@ -18,7 +18,6 @@ from leadbench.data.exemplars import read_motion
 from leadbench.data.humanml3d import FRAME_STEP, draw, feature_mode
 from leadbench.data.labels import label_of, load_labels
 from leadbench.generation.concepts import Concept, check_name, make_concept
-from leadbench.generation.generator import Generator
 from leadbench.generation.inversion import Exemplar, Inverter, invertible
 from leadbench.generation.pipeline import realign
 from leadbench.tasks.mti.styles import (
@@ -170,21 +169,6 @@ def open_denoiser(opened: Opened, name: str) -> DenoisingBackbone:
         raise ConfigError(f"backbone {name!r}: cannot be inverted: it is no DenoisingBackbone (add_noise, predict)")
     invertible(backbone.text_encoder)
     return backbone
-
-
-def open_generator(opened: Opened, name: str, projector: str, concepts: Mapping[str, Concept]) -> Generator:
-    """A backbone with one projector: ``auto`` the one of its latent space if there is one, ``none``, a file or a name.
-
-    Raises:
-        ConfigError: several projectors are named.
-        WeightsError: no such projector.
-        LatentMismatchError: it belongs to another latent space.
-    """
-    backbone = opened.plugins.backbone(name, opened.models)
-    attached = open_projector(opened, backbone.autoencoder, projector)
-    if attached is not None:
-        realign(attached.projector, backbone.autoencoder)
-    return Generator(backbone, None if attached is None else attached.projector, concepts, opened.models.compute)
 
 
 def learn_concept(
