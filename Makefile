@@ -20,6 +20,7 @@ setup: $(VENV)/.ready  ## A virtual environment in .venv, with everything
 
 demo: setup  ## Real numbers from shipped models on generated motions; no dataset, no network
 	$(BIN)/leadbench run --backbone motionlcm --steps 1,2,4
+	$(BIN)/leadbench report runs --motions 2 --backbone motionlcm --steps 4 --out runs/report.html
 
 lint: setup  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ from leadbench.generation.formats import FORMATS, check_formats
 from leadbench.generation.generator import GeneratedMotion, GenerateRequest, Generator, frames_of
 from leadbench.generation.opening import open_generator
 from leadbench.generation.writing import generate_all, write_motions
+from leadbench.tasks.shared.opening import untrained
 from leadbench.zoo.assets import Opened, open_assets
 
 CONCEPTS = Path("concepts")
@@ -126,15 +127,21 @@ def generate(
 
 def _generators(opened: Opened, sampling: SamplingOptions, concepts: Mapping[str, Concept]) -> list[Generator]:
     """Those that are named; for ``all`` every backbone that has been trained."""
-    if sampling.backbone != "all":
-        names = parse_names(sampling.backbone)
-        return [open_generator(opened, name, sampling.projector, concepts) for name in names]
+    every = sampling.backbone == "all"
     found = []
-    for name in opened.plugins.names("backbone"):
+    for name in opened.plugins.names("backbone") if every else parse_names(sampling.backbone):
         try:
-            found.append(open_generator(opened, name, sampling.projector, concepts))
+            made = open_generator(opened, name, sampling.projector, concepts)
         except WeightsError as problem:
+            if not every:
+                raise
             note(f"without {name}: {problem}")
+            continue
+        warning = untrained(opened, name)
+        if warning:
+            note(f"without {name}: {warning}" if every else f"warning: {warning}")
+        if not (warning and every):
+            found.append(made)
     return found
 
 

@@ -11,6 +11,9 @@ import { extent } from "./motion.js";
 const COLORS = ["#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#14b8a6", "#ec4899", "#84cc16"];
 const SPEEDS = [0.25, 0.5, 1, 2];
 const GAP = 1.1; // metres between the ranges of two figures
+const FILLED = 0.88; // of the picture's half width and height
+const NEAREST = 2; // metres
+const FAR = 2.5; // metres: the camera goes with motions that go further
 const ROW = 6; // figures beside each other; the next stand behind them
 const SLOW = 1000 / 33; // milliseconds a frame beyond which the picture is drawn with fewer pixels
 const LEAST_RATIO = 0.5;
@@ -51,6 +54,9 @@ export class Player {
     this.#controls();
     this.#scene();
     this.#figures();
+    // motions that travel are seen from near by
+    this.follow = this.content.follow ?? this.box.z[1] - this.box.z[0] > FAR;
+    this.toggles.f.setAttribute("aria-pressed", String(this.follow));
     this.#frameCamera();
     this.#theme();
     this.resizing = new ResizeObserver(() => this.#resize());
@@ -148,12 +154,26 @@ export class Player {
   }
 
   #frameCamera() {
-    const width = this.box.x[1] - this.box.x[0] + 1.6, depth = this.box.z[1] - this.box.z[0];
-    const aspect = Math.max(0.4, this.stage.clientWidth / Math.max(1, this.stage.clientHeight));
-    const half = Math.tan((this.camera.fov * Math.PI) / 360);
-    const distance = Math.max(2.4 / (2 * half), width / (2 * half * aspect)) + depth / 2 + 0.3;
+    // the nearest place from which all figures are seen: with their whole paths, or where they are now and as far apart
+    // as they ever are
+    const around = this.follow ? this.#now() : { x: this.box.x, z: this.box.z };
+    const corners = [];
+    for (const x of [around.x[0] - 0.5, around.x[1] + 0.5]) {
+      for (const y of [0, 1.9]) for (const z of [around.z[0] - 0.4, around.z[1] + 0.4]) corners.push(new Vector3(x, y, z));
+    }
+    this.middle = new Vector3((around.x[0] + around.x[1]) / 2, 0.85, (around.z[0] + around.z[1]) / 2);
+    const spot = new Vector3();
+    for (let distance = NEAREST; distance < 90; distance *= 1.05) {
+      this.camera.position.set(this.middle.x + 0.25 * distance, 0.85 + 0.3 * distance, this.middle.z + 0.92 * distance);
+      this.camera.lookAt(this.middle);
+      this.camera.updateMatrixWorld();
+      const inside = corners.every((corner) => {
+        spot.copy(corner).project(this.camera);
+        return spot.z < 1 && Math.abs(spot.x) < FILLED && Math.abs(spot.y) < FILLED;
+      });
+      if (inside) break;
+    }
     this.orbit.target.copy(this.middle);
-    this.camera.position.set(this.middle.x + 0.25 * distance, 0.85 + 0.35 * distance, this.middle.z + 0.93 * distance);
     this.orbit.update();
   }
 
@@ -184,7 +204,7 @@ export class Player {
     const every = (change) => (on) => this.figures.forEach((figure) => change(figure, on));
     this.toggles = {
       l: toggle("loop", "Start again at the end", "L", true, (on) => { this.loop = on; }),
-      f: toggle("follow", "The camera follows", "F", false, (on) => { this.follow = on; if (on) this.#chase(); else this.#frameCamera(); }),
+      f: toggle("follow", "The camera follows", "F", false, (on) => { this.follow = on; this.#frameCamera(); }),
       t: toggle("trails", "Paths of the pelvis on the floor", "T", false, every((figure, on) => { figure.trail.visible = on; })),
       c: toggle("contacts", "Feet that stand still are red", "C", true, every((figure, on) => { figure.showContacts = on; figure.show(this.moment); })),
     };
@@ -228,7 +248,7 @@ export class Player {
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
-    if (!this.follow && !this.moved) this.#frameCamera();
+    this.#frameCamera();
     this.#draw();
   }
 
@@ -303,13 +323,31 @@ export class Player {
     this.#draw();
   }
 
-  #chase() {
-    const middle = new Vector3();
-    for (const figure of this.figures) {
-      const root = figure.at(Math.round(this.moment), 0);
-      middle.add(new Vector3(root[0], 0.85, root[2]).add(figure.group.position));
+  /** Where all figures are at this moment; the box is as large as it ever gets. */
+  #now() {
+    const at = (moment) => {
+      const roots = this.figures.map((figure) => {
+        const root = figure.at(Math.round(moment), 0);
+        return [root[0] + figure.group.position.x, root[2] + figure.group.position.z];
+      });
+      const range = (axis) => [Math.min(...roots.map((root) => root[axis])), Math.max(...roots.map((root) => root[axis]))];
+      return { x: range(0), z: range(1) };
+    };
+    if (!this.widest) {
+      this.widest = { x: 0, z: 0 };
+      for (let moment = 0; moment < this.frames; moment += 4) {
+        const box = at(moment);
+        for (const axis of ["x", "z"]) this.widest[axis] = Math.max(this.widest[axis], box[axis][1] - box[axis][0]);
+      }
     }
-    middle.divideScalar(this.figures.length);
+    const box = at(this.moment);
+    const grown = (range, width) => { const middle = (range[0] + range[1]) / 2; return [middle - width / 2, middle + width / 2]; };
+    return { x: grown(box.x, this.widest.x), z: grown(box.z, this.widest.z) };
+  }
+
+  #chase() {
+    const now = this.#now();
+    const middle = new Vector3((now.x[0] + now.x[1]) / 2, 0.85, (now.z[0] + now.z[1]) / 2);
     this.camera.position.add(middle.clone().sub(this.orbit.target));
     this.orbit.target.copy(middle);
     this.orbit.update();

@@ -20,6 +20,8 @@ _SMOOTH = 2  # drawn larger and scaled down
 _COLORS = ("#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#14b8a6", "#ec4899", "#84cc16")
 _PALER = 0.45  # how far the left side is on the way to white
 _FIELD = np.deg2rad(38.0)
+_FILLED = 0.82  # of the picture's half width and height
+_NEAREST = 2.0  # metres
 _GAP = 1.1  # metres between the ranges of two figures
 
 
@@ -104,13 +106,21 @@ class _Camera:
 
     @staticmethod
     def around(placed: Sequence[Array], size: tuple[int, int]) -> _Camera:
-        roots = np.concatenate([motion[:, 0] for motion in placed])
-        low, high = roots.min(0), roots.max(0)
-        target = np.array([(low[0] + high[0]) / 2, 0.85, (low[2] + high[2]) / 2])
-        half = np.tan(_FIELD / 2)
-        distance = max(2.3 / (2 * half), (high[0] - low[0] + 1.6) / (2 * half * size[0] / size[1]))
-        distance += (high[2] - low[2]) / 2 + 0.3
-        return _Camera(target + distance * np.array([0.25, 0.3, 0.92]), target, size)
+        """The nearest place from which all motions are seen whole, with room for their labels."""
+        joints = np.concatenate([motion[::4].reshape(-1, 3) for motion in placed])
+        low, high = joints.min(0), joints.max(0)
+        target = (low + high) / 2
+        target[1] = 0.85
+        corners = np.array(
+            [[x, y, z] for x in (low[0], high[0]) for y in (0.0, max(high[1], 1.7)) for z in (low[2], high[2])]
+        )
+        distance = _NEAREST
+        while True:
+            camera = _Camera(target + distance * np.array([0.25, 0.3, 0.92]), target, size)
+            seen = np.abs(camera.project(corners) / camera.middle - 1)
+            if camera.depth(corners).min() > 0.5 and seen.max() < _FILLED:
+                return camera
+            distance *= 1.05
 
     def depth(self, points: Array) -> Array:
         """Distance of points [..., 3] along the line of sight."""

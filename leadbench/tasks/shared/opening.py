@@ -59,7 +59,7 @@ def open_entries(opened: Opened, request: RunRequest) -> OpenedEntries:
     )
     names = {r.name: r.display or r.name for r in registrations}
     names |= {e.projector: e.display for entry in entries for e in entry.edits if e.projector is not None}
-    warnings = (*lent.stamps, *(_untrained(opened, name) for name in request.backbones))
+    warnings = (*lent.stamps, *(untrained(opened, name) for name in request.backbones))
     return OpenedEntries(entries, names, tuple(filter(None, warnings)), (*lent.notes, *opened.models.notes))
 
 
@@ -108,8 +108,8 @@ def open_evaluator(opened: Opened, name: str) -> Evaluator:
     return opened.plugins.evaluator(name, opened.models)
 
 
-def _untrained(opened: Opened, name: str) -> str:
-    """A warning for every record of a backbone that nobody trained; empty for others."""
+def untrained(opened: Opened, name: str) -> str:
+    """A warning of a backbone that nobody trained; empty for others."""
     if f"backbone-{name}" not in opened.models.initial:
         return ""
     return f"backbone {name!r} is not trained: it has initial weights (leadbench train diffusion --backbone {name})"
