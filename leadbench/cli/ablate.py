@@ -55,6 +55,9 @@ def projector(
     steps: Annotated[
         str | None, typer.Option("--steps", help="One number of steps [default: the backbone's].", show_default=False)
     ] = None,
+    guidance: Annotated[
+        float | None, typer.Option("--guidance", help="Guidance scale [default: the backbone's].", show_default=False)
+    ] = None,
     projector: ProjectorOption = "auto",
     preset: PresetOption = "small",
     align_encoder: Annotated[
@@ -91,6 +94,7 @@ def projector(
         backbones=(backbone,),
         steps={backbone: wanted[:1]} if wanted else {},
         projector=projector,
+        guidance=() if guidance is None else (guidance,),
         config=config,
         self_test=not scoring.skip_self_test,
     )

@@ -59,8 +59,8 @@ def _overview(judgements: Sequence[Judgement], form: str) -> str:
                 cells = lines.setdefault(item.claim.name, {"Claim": item.claim.name, "Says": item.claim.statement})
                 cells[judgement.dataset] = f"{item.verdict} ({item.trainings})"
     grid = Table("Verdicts", columns, [Line(dict(cells)) for cells in lines.values()])
-    counts = (f"{judgement.dataset}: {counts(judgement.judged)}" for judgement in judgements)
-    prose = f"In brackets: how many trainings a verdict rests on. {'; '.join(counts)}."
+    said = (f"{judgement.dataset}: {counts(judgement.judged)}" for judgement in judgements)
+    prose = f"In brackets: how many trainings a verdict rests on. {'; '.join(said)}."
     return f"{render(Document([grid], grid), form)}\n\n{in_format(prose, form)}"
 
 

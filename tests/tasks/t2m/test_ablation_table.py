@@ -41,7 +41,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ablated(trained: Path) -> subprocess.CompletedProcess[str]:
     before = (trained / "data" / "models" / "projector.safetensors").read_bytes()
-    options = ("--preset", "tiny", "--replications", 2, "--multimodality-replications", 0, "--out", trained / "runs")
+    few = ("--replications", 2, "--multimodality-replications", 0)
+    options = ("--preset", "tiny", "--guidance", 3, *few, "--out", trained / "runs")
     done = lead("ablate", "projector", "--dataset", trained / "data", *options)
     assert done.returncode == 0, done.stderr
     assert (trained / "data" / "models" / "projector.safetensors").read_bytes() == before
@@ -68,6 +69,7 @@ def test_rows_are_those_of_table_6_and_differences_are_paired(
     assert lines[2:] == names
     (run,) = (trained / "runs" / "synthetic").iterdir()
     stored = RunStore(run).load()
+    assert {record.row.guidance for record in stored.records if record.row.backbone} == {3.0}
     again = lead("tables", run)
     assert again.stdout == ablated.stdout
     assert "\\textbf" in lead("tables", run, "--format", "latex").stdout
