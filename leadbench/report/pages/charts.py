@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 Spec = dict[str, Any]
+_BELOW = 95  # pixels of axis and legend
+_LINES = 310
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,13 @@ class Chart:
         title: above it.
         text: what it shows, for those who cannot see it.
         spec: of Vega-Lite.
+        height: in pixels, about: a page keeps that much room, so that nothing moves when it is drawn.
     """
 
     title: str
     text: str
     spec: Spec
+    height: int
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def lines(title: str, axis: str, points: Sequence[Point], *, logarithmic: bool =
             },
         ],
     }
-    return Chart(title, _read(title, [f"{p.series} at {axis} {p.at:g}: {p.mean:.3f}" for p in points]), spec)
+    return Chart(title, _read(title, [f"{p.series} at {axis} {p.at:g}: {p.mean:.3f}" for p in points]), spec, _LINES)
 
 
 def forest(title: str, axis: str, differences: Sequence[Difference]) -> Chart:
@@ -126,7 +130,7 @@ def forest(title: str, axis: str, differences: Sequence[Difference]) -> Chart:
         ],
     }
     said = [f"{d.name}: {d.mean:+.3f}, from {d.low:+.3f} to {d.high:+.3f}" for d in differences]
-    return Chart(title, _read(title, said), spec)
+    return Chart(title, _read(title, said), spec, 24 * len(differences) + _BELOW)
 
 
 def bars(title: str, axis: str, parts: Sequence[tuple[str, str, float]], kind: str) -> Chart:
@@ -154,7 +158,8 @@ def bars(title: str, axis: str, parts: Sequence[tuple[str, str, float]], kind: s
     }  # fmt: skip
     for value in values:
         value["rank"] = order.index(str(value["part"]))
-    return Chart(title, _read(title, [f"{bar}, {part}: {length:.3g}" for bar, part, length in parts]), spec)
+    said = [f"{bar}, {part}: {length:.3g}" for bar, part, length in parts]
+    return Chart(title, _read(title, said), spec, 26 * len({bar for bar, _, _ in parts}) + _BELOW)
 
 
 def _read(title: str, said: Sequence[str]) -> str:
