@@ -1,6 +1,7 @@
 // Bundles what the HTML pages of leadbench need into ../leadbench/report/web; nothing is loaded from a network at run time.
 import { build } from "esbuild";
-import { readFileSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 const out = new URL("../leadbench/report/web/", import.meta.url).pathname;
 await build({
@@ -25,3 +26,9 @@ const licences = packages.map((path) => {
   return `${about.name} ${about.version} (${about.license})\n\n${text.trim()}\n`;
 });
 writeFileSync(`${out}LICENSES.txt`, licences.join(`\n${"-".repeat(80)}\n\n`));
+
+// what the bundles were made of, so that a test sees sources that were changed and not bundled
+const sources = ["build.mjs", "package-lock.json", ...readdirSync("src").sort().map((name) => `src/${name}`)];
+const digest = createHash("sha256");
+for (const name of sources) digest.update(`${name}\0`).update(readFileSync(name)).update("\0");
+writeFileSync(`${out}sources.sha256`, `${digest.digest("hex")}\n`);
