@@ -64,6 +64,7 @@ COMMANDS = Group(
             "Stored results.",
             {
                 "migrate": LazyCommand("leadbench.cli.results", "migrate", "Bring stored runs to the current schema."),
+                "agree": LazyCommand("leadbench.cli.results", "agree", "How alike evaluators order the same models."),
                 "verify": LazyCommand(
                     "leadbench.cli.results", "verify", "Check that stored runs are whole and as they were written."
                 ),

@@ -181,7 +181,8 @@ _FIRST_USE = "generating the embedded corpus, once"
 
 
 EvaluatorOption = Annotated[
-    str, typer.Option("--evaluator", help="Evaluator's name (guo, tmr), or folder of the official one.")
+    str,
+    typer.Option("--evaluator", help="Evaluator's name (guo, tmr), or folder of the official one; run takes several."),
 ]
 MetricOption = Annotated[
     list[str] | None,

@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from leadbench.cli.tables import FormatOption
 from leadbench.core.errors import ResultsError
+from leadbench.report.tables.agreement import agreement
 from leadbench.results.migrate import migrate_results
+from leadbench.results.store import RunStore
 from leadbench.results.verify import verify_results
 
 
@@ -26,6 +29,19 @@ def migrate(
     for path in changed:
         typer.echo(f"migrated {path}")
     typer.echo(f"{len(changed)} runs migrated, {len(current)} were current")
+
+
+def agree(
+    folders: Annotated[list[Path], typer.Argument(help="Run folders that differ in their evaluators.")],
+    format: FormatOption = "github",
+) -> None:
+    """How alike evaluators order the same models.
+
+    Kendall's tau of each metric, over the generated rows that two runs share.
+
+    Example: leadbench results agree runs/bnr/t2m-0123456789 runs/bnr/t2m-9876543210
+    """
+    typer.echo(agreement([RunStore(folder).load() for folder in folders], format))
 
 
 def verify(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,9 +25,11 @@ from leadbench.cli.options import (
 )
 from leadbench.cli.parsing import parse_metrics, parse_names, parse_numbers, parse_steps
 from leadbench.cli.running import run_and_print
-from leadbench.core.errors import ConfigError
+from leadbench.core.errors import ConfigError, ResultsError
 from leadbench.plugins.manager import load_plugins
+from leadbench.report.tables.agreement import agreement
 from leadbench.report.tables.diagnostics import render_profile
+from leadbench.report.tables.engine import DATA_FORMATS
 from leadbench.tasks.shared.registry import task_registration
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.tasks.shared.runner import Recipe
@@ -82,23 +85,28 @@ def run(
     """Text-to-motion: generate, score, and print Tables 1 and 5.
 
     Without --dataset it runs on generated motions with the models that ship with leadbench. Interrupt freely: the
-    same command goes on where it stopped. --task NAME runs a plugin's task instead, on the same models and data.
+    same command goes on where it stopped. Several evaluators make a run and a table each, and a table of how alike they
+    order the rows. --task NAME runs a plugin's task instead, on the same models and data.
 
     Example: leadbench run --backbone motionlcm --steps 1,2,4
 
     Example: leadbench run --dataset data/bnr --backbone mld,motionlcm --steps 1,2,4 --quick
 
+    Example: leadbench run --dataset data/bnr --backbone mld,motionlcm --evaluator guo,tmr
+
     Example: leadbench run --dataset humanml3d --root HumanML3D --backbone mld --checkpoint mld=mld.ckpt --evaluator t2m
     """
     began = time.perf_counter()
     embedded = assets.dataset is None
-    evaluator, folder = evaluator_and_folder(measure.evaluator)
+    evaluators = _evaluators(measure.evaluator)
+    if len(evaluators) > 1 and output.format in DATA_FORMATS:
+        raise ConfigError(f"--format {output.format}: of one evaluator (leadbench tables prints each run's)")
     request = RunRequest(
         backbones=parse_names(model.backbone),
         steps=parse_steps(model.steps),
         guidance=tuple(parse_numbers(model.guidance, float, "--guidance")) if model.guidance else (),
         projector=model.projector,
-        evaluator=evaluator,
+        evaluator=evaluators[0][0],
         controls=measure.controls,
         metrics=parse_metrics(measure.metric),
         notes=(NOTE,) if embedded else (),
@@ -106,17 +114,35 @@ def run(
         config=protocol.config(quick=embedded),
     )
     check_task(measure.task, assets)
-    recipe = Recipe(measure.task, request, assets.choice(folder))
-    task = recipe.open(strict=assets.strict_plugins)
+    recipes = [
+        Recipe(measure.task, replace(request, evaluator=name), assets.choice(folder)) for name, folder in evaluators
+    ]
+    tasks = [recipe.open(strict=assets.strict_plugins) for recipe in recipes]
     loaded = time.perf_counter()
-    done = run_and_print(task, output, recipe=recipe, jobs=jobs)
+    runs = []
+    for number, (task, recipe) in enumerate(zip(tasks, recipes, strict=True)):
+        typer.echo("\n" * (number > 0), nl=False)
+        runs.append(run_and_print(task, output, recipe=recipe, jobs=jobs))
+        if profile:
+            typer.echo("\n" + render_profile(runs[-1].records, output.format))
+        if isinstance(task, T2MTask):
+            note(f"captions encoded, each once: {', '.join(map(_encoded, task.encoders.values()))}")
+    if len(runs) > 1:
+        try:
+            typer.echo("\n" + agreement(runs, output.format))
+        except ResultsError as problem:  # the runs are done, and too few rows to be put in an order are no mistake
+            note(str(problem))
     if profile:
-        typer.echo("\n" + render_profile(done.records, output.format))
         note(f"loading took {loaded - began:.1f} s, the task {time.perf_counter() - loaded:.1f} s")
-    if isinstance(task, T2MTask):
-        note(f"captions encoded, each once: {', '.join(map(_encoded, task.encoders.values()))}")
     if embedded:
         note("next: add --controls or --guidance 2.5,5,7.5, or see README.md for data of your own")
+
+
+def _evaluators(given: str) -> list[tuple[str, Path | None]]:
+    """Names with folders, separated by commas; a folder's name may hold one."""
+    if Path(given).is_dir():
+        return [evaluator_and_folder(given)]
+    return [evaluator_and_folder(name) for name in dict.fromkeys(parse_names(given, "--evaluator"))]
 
 
 def check_task(name: str, assets: AssetOptions) -> None:
