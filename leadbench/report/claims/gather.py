@@ -9,7 +9,7 @@ from pathlib import Path
 from leadbench.core.errors import ResultsError, unknown_name
 from leadbench.metrics.statistics import PairedTest, holm, interval_test, t_test, untested
 from leadbench.report.claims.judge import Claim, Comparison, Evidence, Judged, Values, paired_values
-from leadbench.report.claims.paper import PUBLISHED_BACKBONES, claims, gallery_claims, own_claims
+from leadbench.report.claims.paper import PUBLISHED_BACKBONES, PUBLISHED_GUIDANCE, claims, gallery_claims, own_claims
 from leadbench.report.claims.trainings import Tested, Training, of_other_trainings, together
 from leadbench.results.details import LatencyDetails, StructureDetails
 from leadbench.results.records import Record, Run
@@ -219,9 +219,9 @@ def _measured(record: Record) -> dict[str, float | None]:
 def judge(wanted: Sequence[Claim], runs: Sequence[StoredRun]) -> tuple[Judged, ...]:
     """Judge claims on the runs of one dataset and evaluator; all comparisons together are one family."""
     chosen = {claim.name: _tell(claim, runs) for claim in wanted}
-    flat = [(name, item) for name, (items, _) in chosen.items() for item in items]
+    flat = [(name, item) for name, told in chosen.items() for item in told.tested]
     # two claims may look at one comparison, which is then one test
-    keys = [(item.comparison.question, chosen[name][1]) for name, item in flat]
+    keys = [(item.comparison.question, chosen[name].runs) for name, item in flat]
     # one replication is no test, and does not make others harder
     p_values = {key: item.test.p_value for key, (_, item) in zip(keys, flat, strict=True) if item.test.n > 1}
     adjusted = {**dict.fromkeys(keys, 1.0), **dict(zip(p_values, holm(list(p_values.values())), strict=True))}
@@ -229,11 +229,24 @@ def judge(wanted: Sequence[Claim], runs: Sequence[StoredRun]) -> tuple[Judged, .
     for key, (name, item) in zip(keys, flat, strict=True):
         found = Evidence(item.comparison, item.first, item.second, item.test, adjusted[key], item.trainings)
         findings.setdefault(name, []).append(found)
-    return tuple(Judged(claim, tuple(findings.get(claim.name, ())), chosen[claim.name][1]) for claim in wanted)
+    return tuple(
+        Judged(claim, tuple(findings.get(claim.name, ())), chosen[claim.name].runs, chosen[claim.name].guidance)
+        for claim in wanted
+    )
 
 
-def _tell(claim: Claim, runs: Sequence[StoredRun]) -> tuple[list[Tested], tuple[str, ...]]:
-    """Tests of a claim in the run that holds all of its rows in most replications, or nothing.
+@dataclass(frozen=True)
+class _Told:
+    """Tests of a claim, the runs that they are of, and the scales of guidance of its rows."""
+
+    tested: Sequence[Tested] = ()
+    runs: tuple[str, ...] = ()
+    guidance: tuple[float, ...] = ()
+
+
+def _tell(claim: Claim, runs: Sequence[StoredRun]) -> _Told:
+    """Tests of a claim in the run that holds all of its rows: at the paper's guidance before others, then in most
+    replications; or nothing.
 
     Runs of other trainings of the same recipes, at the same guidance, join it.
     """
@@ -244,7 +257,8 @@ def _tell(claim: Claim, runs: Sequence[StoredRun]) -> tuple[list[Tested], tuple[
         tested = [_test(comparison, run) for comparison in claim.comparisons]
         whole = [item for item in tested if item is not None]
         if whole and len(whole) == len(claim.comparisons):
-            size = (min(item.test.n for item in whole), run.protocol == _DEFAULT_PROTOCOL)
+            published = all(value in (None, PUBLISHED_GUIDANCE) for value in _guidance(claim, run))
+            size = (published, min(item.test.n for item in whole), run.protocol == _DEFAULT_PROTOCOL)
             told.append((size, run, whole))
     told.sort(key=lambda item: item[0], reverse=True)  # stable: of equal ones the first that was found
     guidance = [_guidance(claim, run) for _, run, _ in told]
@@ -252,11 +266,12 @@ def _tell(claim: Claim, runs: Sequence[StoredRun]) -> tuple[list[Tested], tuple[
         [(run.training, whole, run.name) for (_, run, whole), g in zip(told, guidance, strict=True) if g == guidance[0]]
     )
     if not chosen:
-        return [], ()
+        return _Told()
+    scales = tuple(sorted({value for value in guidance[0] if value is not None}))
     names = tuple(name for _, name in chosen)
     if len(chosen) == 1:
-        return list(chosen[0][0]), names
-    return [together(parts) for parts in zip(*(tested for tested, _ in chosen), strict=True)], names
+        return _Told(chosen[0][0], names, scales)
+    return _Told([together(parts) for parts in zip(*(tested for tested, _ in chosen), strict=True)], names, scales)
 
 
 def _guidance(claim: Claim, run: StoredRun) -> list[float | None]:

@@ -113,11 +113,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with its findings; none where the records do not hold its rows. ``runs`` are the folders that tell."""
+    """A claim with its findings; none where the records do not hold its rows.
+
+    Attributes:
+        runs: folders that tell.
+        guidance: scales at which its rows were sampled.
+    """
 
     claim: Claim
     findings: tuple[Evidence, ...]
     runs: tuple[str, ...] = ()
+    guidance: tuple[float, ...] = ()
 
     @property
     def trainings(self) -> int:

@@ -28,6 +28,7 @@ _EQ_12 = (
 )
 
 
+PUBLISHED_GUIDANCE = 7.5  # of MLD and MotionLCM
 PUBLISHED_BACKBONES = ("mld", "motionlcm", "motionclip")
 _OWN: tuple[tuple[str, str, Sequence[str], Direction], ...] = (
     ("fid", "lowers {}'s FID", ("fid",), "below"),

@@ -18,7 +18,8 @@ from leadbench.results.rows import Row
 COLUMNS = tuple(
     Column(name, name)
     for name in (
-        "Claim", "Says", "Compared", "Paper", "Here", "Difference", "Visible", "p", "n", "Trainings", "Verdict"
+        "Claim", "Says", "Compared", "Guidance", "Paper", "Here", "Difference", "Visible", "p", "n", "Trainings",
+        "Verdict",
     )
 )  # fmt: skip
 _VERDICTS = ("holds", "fails", "inconclusive", "not measured")
@@ -118,7 +119,9 @@ def _lines(judged: Judged, names: Mapping[str, str]) -> list[list[str]]:
         whole = judged.verdict if number == 0 else ""
         part = "" if len(judged.findings) == 1 else finding.verdict
         verdict = f"{whole} ({part})" if whole and part else whole or part
-        lines.append([*head, *_cells(finding, claim.table, names), verdict])
+        compared, *numbers = _cells(finding, claim.table, names)
+        guidance = ", ".join(f"{value:g}" for value in judged.guidance) or "—"
+        lines.append([*head, compared, guidance, *numbers, verdict])
     return lines
 
 
@@ -209,6 +212,7 @@ def _claim_json(judged: Judged) -> dict[str, object]:
         "note": claim.note or None,
         "verdict": judged.verdict,
         "runs": list(judged.runs),
+        "guidance": list(judged.guidance),
         "trainings": judged.trainings,
         "comparisons": [
             {

@@ -69,7 +69,7 @@ def test_agreeing_trainings_settle_a_claim(tmp_path: Path) -> None:
         (identity("w0"), 2.0),  # the same weights
         (identity("w1", recipe="s"), 2.0),  # trained otherwise
         (identity("w1", recipe=None), 2.0),  # nobody noted how
-        (identity("w1"), 7.5),  # sampled otherwise
+        (identity("w1"), 3.0),  # sampled otherwise
     ],
 )
 def test_what_is_no_other_training_of_the_recipe_is_not_pooled(
@@ -79,6 +79,14 @@ def test_what_is_no_other_training_of_the_recipe_is_not_pooled(
     write_run(tmp_path / "b", records(0.4, 1, guidance=guidance), other)
     claim = fid_claim(tmp_path)
     assert (claim.trainings, claim.runs, claim.findings[0].test.n) == (1, ("a",), 8)
+
+
+def test_the_papers_guidance_tells_before_others(tmp_path: Path) -> None:
+    """Even with fewer replications: the claims are about models sampled so."""
+    write_run(tmp_path / "a", records(0.4, 0, n=20, guidance=2.0), identity("w0"))
+    write_run(tmp_path / "b", records(-0.5, 1, n=5, guidance=7.5), identity("w0"))
+    claim = fid_claim(tmp_path)
+    assert (claim.verdict, claim.runs, claim.guidance) == ("holds", ("b",), (7.5,))
 
 
 def test_models_that_a_claim_is_not_about_make_no_second_training(tmp_path: Path) -> None:
