@@ -1,6 +1,6 @@
 // One figure: spheres for joints, capsules for bones, as two instanced meshes.
 import {
-  CapsuleGeometry, Color, Group, IcosahedronGeometry, InstancedMesh, Line, BufferGeometry, BufferAttribute,
+  CapsuleGeometry, Color, CylinderGeometry, Group, IcosahedronGeometry, InstancedMesh, Line, BufferGeometry, BufferAttribute,
   LineBasicMaterial, Matrix4, MeshLambertMaterial, Quaternion, Vector3,
 } from "three";
 import { contacts, unpack } from "./motion.js";
@@ -15,8 +15,9 @@ export class Figure {
    * @param packed one motion of a scene
    * @param skeleton parents, feet, head and sides of its joints
    * @param color of the body; a ghost is translucent
+   * @param plain whether few triangles do, where the processor draws them
    */
-  constructor(packed, skeleton, color) {
+  constructor(packed, skeleton, color, plain = false) {
     this.label = packed.label;
     this.ghost = Boolean(packed.ghost);
     this.frames = packed.frames;
@@ -28,8 +29,8 @@ export class Figure {
     this.showContacts = true;
     this.group = new Group();
     const material = new MeshLambertMaterial({ transparent: this.ghost, opacity: this.ghost ? 0.28 : 1, depthWrite: !this.ghost });
-    this.balls = new InstancedMesh(new IcosahedronGeometry(RADIUS, 1), material, joints);
-    this.bones = new InstancedMesh(new CapsuleGeometry(RADIUS * 0.8, 1, 2, 6), material, joints - 1);
+    this.balls = new InstancedMesh(new IcosahedronGeometry(RADIUS, plain ? 0 : 1), material, joints);
+    this.bones = new InstancedMesh(plain ? new CylinderGeometry(RADIUS * 0.8, RADIUS * 0.8, 1, 5, 1, true) : new CapsuleGeometry(RADIUS * 0.8, 1, 2, 6), material, joints - 1);
     this.base = new Color(color);
     this.other = this.base.clone().offsetHSL(0, -0.08, 0.14); // the left side is lighter
     this.balls.frustumCulled = this.bones.frustumCulled = false;

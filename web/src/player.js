@@ -82,7 +82,8 @@ export class Player {
 
   #scene() {
     const canvas = document.createElement("canvas");
-    this.renderer = new WebGLRenderer({ canvas, antialias: !software(), alpha: true });
+    this.plain = software();
+    this.renderer = new WebGLRenderer({ canvas, antialias: !this.plain, alpha: true });
     this.ratio = Math.min(devicePixelRatio, 2);
     this.renderer.setPixelRatio(this.ratio);
     canvas.setAttribute("role", "img");
@@ -107,7 +108,7 @@ export class Player {
     for (const packed of figures) {
       const color = packed.ghost ? "#94a3b8" : COLORS[(packed.color ?? colors.size) % COLORS.length];
       if (!packed.ghost) colors.set(packed.label, color);
-      const figure = new Figure(packed, skeleton, color);
+      const figure = new Figure(packed, skeleton, color, this.plain);
       if (packed.ghost && this.content.ghosts === false) figure.group.visible = false;
       figure.hue = color;
       const place = packed.place ?? `own ${this.figures.length}`;
