@@ -1,11 +1,11 @@
 // The motion player: several motions in one scene, played together. Every <div class="motion-player" data-scene="ID"> gets one;
 // its motions are JSON in <script type="application/json" id="ID">.
 import {
-  CircleGeometry, Color, DirectionalLight, GridHelper, HemisphereLight, Mesh, MeshBasicMaterial, PerspectiveCamera, Scene,
+  CircleGeometry, Color, DirectionalLight, GridHelper, HemisphereLight, InstancedMesh, Matrix4, MeshBasicMaterial, PerspectiveCamera, Scene,
   Vector3, WebGLRenderer,
 } from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
-import { Figure } from "./figure.js";
+import { Bodies, Figure } from "./figure.js";
 import { extent } from "./motion.js";
 
 const COLORS = ["#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#14b8a6", "#ec4899", "#84cc16"];
@@ -108,14 +108,13 @@ export class Player {
     for (const packed of figures) {
       const color = packed.ghost ? "#94a3b8" : COLORS[(packed.color ?? colors.size) % COLORS.length];
       if (!packed.ghost) colors.set(packed.label, color);
-      const figure = new Figure(packed, skeleton, color, this.plain);
-      if (packed.ghost && this.content.ghosts === false) figure.group.visible = false;
+      const figure = new Figure(packed, skeleton, color);
       figure.hue = color;
       const place = packed.place ?? `own ${this.figures.length}`;
       if (!columns.has(place)) columns.set(place, []);
       columns.get(place).push(figure);
       this.figures.push(figure);
-      this.scene.add(figure.group);
+      this.scene.add(figure.trail);
     }
     let x = 0, back = 0, deepest = 0, number = 0;
     this.box = { x: [0, 0], z: [0, 0] };
@@ -125,7 +124,7 @@ export class Player {
       const boxes = column.map((figure) => extent(figure.values, figure.frames, joints));
       const least = Math.min(...boxes.map((box) => box.x[0])), most = Math.max(...boxes.map((box) => box.x[1]));
       const first = column.find((figure) => !figure.ghost) ?? column[0]; // others keep their distance to it
-      for (const figure of column) figure.group.position.set(x - least - first.values[0], 0, back - first.values[2]);
+      for (const figure of column) figure.position.set(x - least - first.values[0], 0, back - first.values[2]);
       this.box.x[1] = Math.max(this.box.x[1], x + most - least);
       const near = Math.max(...boxes.map((b) => b.z[1])), far = Math.min(...boxes.map((b) => b.z[0]));
       deepest = Math.max(deepest, near - far);
@@ -137,13 +136,14 @@ export class Player {
     this.grid = new GridHelper(2 * reach, 2 * reach);
     this.grid.position.set(Math.round(this.middle.x), 0, Math.round(this.middle.z));
     this.scene.add(this.grid);
-    this.shadows = this.figures.filter((f) => !f.ghost).map((figure) => {
-      const spot = new Mesh(new CircleGeometry(0.28, 20), new MeshBasicMaterial({ color: 0x000000, transparent: true, opacity: 0.16 }));
-      spot.rotation.x = -Math.PI / 2;
-      spot.position.y = 0.004;
-      this.scene.add(spot);
-      return { spot, figure };
-    });
+    for (const figure of this.figures) figure.trail.position.copy(figure.position);
+    this.solid = new Bodies(this.figures.filter((figure) => !figure.ghost), false, this.plain);
+    this.ghosts = new Bodies(this.figures.filter((figure) => figure.ghost), true, this.plain);
+    this.ghosts.group.visible = this.content.ghosts !== false;
+    const dark = new MeshBasicMaterial({ color: 0x000000, transparent: true, opacity: 0.16 });
+    this.shadows = new InstancedMesh(new CircleGeometry(0.28, 16).rotateX(-Math.PI / 2), dark, Math.max(1, this.solid.figures.length));
+    this.shadows.frustumCulled = false;
+    this.scene.add(this.solid.group, this.ghosts.group, this.shadows);
     this.labels = this.figures.map((figure) => {
       const label = element("span", { className: "motion-label", textContent: figure.label });
       label.style.setProperty("--hue", figure.hue);
@@ -188,7 +188,7 @@ export class Player {
         const now = made.getAttribute("aria-pressed") !== "true";
         made.setAttribute("aria-pressed", String(now));
         change(now);
-        this.#draw();
+        this.seek(this.moment);
       }, pressed);
       return made;
     };
@@ -207,10 +207,10 @@ export class Player {
       l: toggle("loop", "Start again at the end", "L", true, (on) => { this.loop = on; }),
       f: toggle("follow", "The camera follows", "F", false, (on) => { this.follow = on; this.#frameCamera(); }),
       t: toggle("trails", "Paths of the pelvis on the floor", "T", false, every((figure, on) => { figure.trail.visible = on; })),
-      c: toggle("contacts", "Feet that stand still are red", "C", true, every((figure, on) => { figure.showContacts = on; figure.show(this.moment); })),
+      c: toggle("contacts", "Feet that stand still are red", "C", true, every((figure, on) => { figure.showContacts = on; })),
     };
     if (this.content.figures.some((packed) => packed.ghost)) {
-      this.toggles.g = toggle("ghost", "The real motion, translucent", "G", this.content.ghosts !== false, every((figure, on) => { if (figure.ghost) figure.group.visible = on; }));
+      this.toggles.g = toggle("ghost", "The real motion, translucent", "G", this.content.ghosts !== false, (on) => { this.ghosts.group.visible = on; });
     }
     const reset = button("reset", "Put the camera back", "R", () => { this.#frameCamera(); this.#draw(); });
     this.toggles.r = reset;
@@ -312,12 +312,14 @@ export class Player {
   /** Show a moment, in frames. */
   seek(moment) {
     this.moment = Math.max(0, Math.min(moment, this.frames - 1));
-    for (const figure of this.figures) figure.show(this.moment);
-    for (const { spot, figure } of this.shadows) {
+    this.solid.show(this.moment);
+    if (this.ghosts.group.visible) this.ghosts.show(this.moment);
+    const spot = new Matrix4();
+    this.solid.figures.forEach((figure, number) => {
       const root = figure.at(Math.round(this.moment), 0);
-      spot.position.x = root[0] + figure.group.position.x;
-      spot.position.z = root[2] + figure.group.position.z;
-    }
+      this.shadows.setMatrixAt(number, spot.makeTranslation(root[0] + figure.position.x, 0.004, root[2] + figure.position.z));
+    });
+    this.shadows.instanceMatrix.needsUpdate = true;
     this.scrub.value = String(Math.round(this.moment));
     this.clock.textContent = `${(this.moment / this.fps).toFixed(2)} / ${((this.frames - 1) / this.fps).toFixed(2)} s`;
     if (this.follow) this.#chase();
@@ -329,7 +331,7 @@ export class Player {
     const at = (moment) => {
       const roots = this.figures.map((figure) => {
         const root = figure.at(Math.round(moment), 0);
-        return [root[0] + figure.group.position.x, root[2] + figure.group.position.z];
+        return [root[0] + figure.position.x, root[2] + figure.position.z];
       });
       const range = (axis) => [Math.min(...roots.map((root) => root[axis])), Math.max(...roots.map((root) => root[axis]))];
       return { x: range(0), z: range(1) };
@@ -361,8 +363,8 @@ export class Player {
     const { clientWidth: width, clientHeight: height } = this.stage;
     this.figures.forEach((figure, i) => {
       const head = figure.at(Math.round(this.moment), this.content.skeleton.head);
-      spot.set(head[0], head[1] + (figure.ghost ? 0.52 : 0.28), head[2]).add(figure.group.position).project(this.camera);
-      const hidden = spot.z > 1 || !figure.group.visible;
+      spot.set(head[0], head[1] + (figure.ghost ? 0.52 : 0.28), head[2]).add(figure.position).project(this.camera);
+      const hidden = spot.z > 1 || (figure.ghost && !this.ghosts.group.visible);
       const label = this.labels[i];
       label.hidden = hidden;
       label.style.transform = `translate(-50%, -100%) translate(${((spot.x + 1) / 2) * width}px, ${((1 - spot.y) / 2) * height}px)`;
@@ -375,7 +377,9 @@ export class Player {
     this.resizing.disconnect();
     this.scheme.removeEventListener("change", this.restyle);
     document.removeEventListener("themechange", this.restyle);
-    this.figures.forEach((figure) => figure.dispose());
+    for (const part of [...this.figures, this.solid, this.ghosts]) part.dispose();
+    this.shadows.geometry.dispose();
+    this.shadows.material.dispose();
     this.renderer.dispose();
     this.renderer.forceContextLoss();
     delete this.host.player;
