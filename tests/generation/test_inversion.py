@@ -131,6 +131,7 @@ def test_a_generated_motion_is_found_again(mld: DenoisingBackbone, projector: Pr
     samples = opened.dataset.load("test")[0]
     cases = [samples[i] for i in range(0, len(samples), len(samples) // 20)][:20]
     mask = lengths_to_mask(torch.full((20,), 80))
+    guidance = mld.default_guidance(50)
 
     def embed(latent: Any) -> Tensor:
         motion = decode_latents(mld.autoencoder, latent, mask, None)
@@ -138,7 +139,7 @@ def test_a_generated_motion_is_found_again(mld: DenoisingBackbone, projector: Pr
 
     ids = tuple(case.id for case in cases)
     captions = [case.captions[0].caption for case in cases]
-    latent = sample_latents(mld, captions, mask, NoiseSource(5, ids), steps=50, guidance=7.5)
+    latent = sample_latents(mld, captions, mask, NoiseSource(5, ids), steps=50, guidance=guidance)
     targets = decode_latents(mld.autoencoder, latent, mask, None).denormalize().features
     exemplars = [
         Exemplar((MotionSample(f"made-{case.id}", target, ()),), coarse_word(case))
@@ -152,7 +153,7 @@ def test_a_generated_motion_is_found_again(mld: DenoisingBackbone, projector: Pr
         for seed in range(10):
             with torch.no_grad():
                 condition = embed_words(mld.text_encoder, [TEMPLATES[0]] * 20, vectors)
-                made = mld.sample(condition, mask, NoiseSource(seed, ids, 1), steps=10, guidance=7.5)
+                made = mld.sample(condition, mask, NoiseSource(seed, ids, 1), steps=10, guidance=guidance)
             found.append((embed(made) - aim).norm(dim=1))
         return torch.stack(found).mean(dim=0)
 
