@@ -246,6 +246,7 @@ export class Player {
   #resize() {
     const { clientWidth: width, clientHeight: height } = this.stage;
     if (!width || !height) return;
+    this.size = { width, height }; // read once: a reading in each frame would lay the page out anew each time
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
@@ -359,8 +360,9 @@ export class Player {
   #draw() {
     this.renderer.render(this.scene, this.camera);
     this.rendered += 1;
+    if (!this.size) return;
     const spot = new Vector3();
-    const { clientWidth: width, clientHeight: height } = this.stage;
+    const { width, height } = this.size;
     this.figures.forEach((figure, i) => {
       const head = figure.at(Math.round(this.moment), this.content.skeleton.head);
       spot.set(head[0], head[1] + (figure.ghost ? 0.52 : 0.28), head[2]).add(figure.position).project(this.camera);
