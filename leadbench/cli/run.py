@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +31,7 @@ from leadbench.plugins.manager import load_plugins
 from leadbench.report.tables.agreement import agreement
 from leadbench.report.tables.diagnostics import render_profile
 from leadbench.report.tables.engine import DATA_FORMATS
+from leadbench.results.records import Run
 from leadbench.tasks.shared.registry import task_registration
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.tasks.shared.runner import Recipe
@@ -128,14 +130,19 @@ def run(
         if isinstance(task, T2MTask):
             note(f"captions encoded, each once: {', '.join(map(_encoded, task.encoders.values()))}")
     if len(runs) > 1:
-        try:
-            typer.echo("\n" + agreement(runs, output.format))
-        except ResultsError as problem:  # the runs are done, and too few rows to be put in an order are no mistake
-            note(str(problem))
+        _print_agreement(runs, output.format)
     if profile:
         note(f"loading took {loaded - began:.1f} s, the task {time.perf_counter() - loaded:.1f} s")
     if embedded:
         note("next: add --controls or --guidance 2.5,5,7.5, or see README.md for data of your own")
+
+
+def _print_agreement(runs: Sequence[Run], form: str) -> None:
+    """How alike the evaluators order the rows; a note where there are too few rows, which is no mistake."""
+    try:
+        typer.echo("\n" + agreement(runs, form))
+    except ResultsError as problem:
+        note(str(problem))
 
 
 def _evaluators(given: str) -> list[tuple[str, Path | None]]:

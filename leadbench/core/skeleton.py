@@ -90,6 +90,11 @@ class Skeleton:
         return (*self.left_foot, *self.right_foot)
 
     @property
+    def head_joint(self) -> int:
+        """The last joint of the chain from the root over the neck: where a head is drawn."""
+        return self.joint_names.index("head" if "head" in self.joint_names else "upper_neck")
+
+    @property
     def mirror_joints(self) -> tuple[int, ...]:
         """Permutation [J] that exchanges left and right joints; it is its own inverse."""
         swap = dict(zip(self.left_joints + self.right_joints, self.right_joints + self.left_joints, strict=True))

@@ -35,32 +35,9 @@ def write_glb(motion: SkeletalMotion, offsets: FloatArray, path: Path, *, name: 
     except ImportError as exc:
         raise ConfigError("glTF needs pygltflib (pip install 'leadbench[export]')") from exc
     parts = _Parts(pygltflib)
-    count = len(motion.names)
-    rest = _rest_positions(motion, offsets)
-    vertices, owners, faces = _body(motion, rest)
-    inverse = np.tile(np.eye(4), (count, 1, 1))
-    inverse[:, 3, :3] = -rest  # column-major, as the format wants matrices
-    weights = np.tile([1.0, 0.0, 0.0, 0.0], (len(vertices), 1))
-    bound = np.stack([owners, *[np.zeros_like(owners)] * 3], axis=1)
-    primitive = pygltflib.Primitive(
-        attributes=pygltflib.Attributes(
-            POSITION=parts.add(vertices, "VEC3", bounds=True),
-            JOINTS_0=parts.add(bound, "VEC4", _UBYTE),
-            WEIGHTS_0=parts.add(weights, "VEC4"),
-        ),
-        indices=parts.add(faces.reshape(-1), "SCALAR", _UINT),
-        material=0,
-    )
-    times = parts.add(np.arange(len(motion.translations)) / motion.fps, "SCALAR", bounds=True)
-    samplers, channels = [], []
-    for joint in range(count):
-        for kind, values, form in (
-            ("translation", motion.translations[:, joint], "VEC3"),
-            ("rotation", motion.rotations[:, joint], "VEC4"),
-        ):
-            samplers.append(pygltflib.AnimationSampler(input=times, output=parts.add(values, form)))
-            target = pygltflib.AnimationChannelTarget(node=joint, path=kind)
-            channels.append(pygltflib.AnimationChannel(sampler=len(samplers) - 1, target=target))
+    root, count = motion.parents.index(-1), len(motion.names)
+    skin, mesh = _skinned(parts, motion, offsets, root)
+    animation = _animated(parts, motion, name)
     nodes = [
         pygltflib.Node(
             name=motion.names[joint],
@@ -70,19 +47,16 @@ def write_glb(motion: SkeletalMotion, offsets: FloatArray, path: Path, *, name: 
         for joint in range(count)
     ]
     nodes.append(pygltflib.Node(name="body", mesh=0, skin=0))
-    root = motion.parents.index(-1)
     paint = pygltflib.PbrMetallicRoughness(baseColorFactor=[0.23, 0.51, 0.96, 1.0], metallicFactor=0.0)
     content = pygltflib.GLTF2(
         asset=pygltflib.Asset(version="2.0", generator="leadbench"),
         scene=0,
         scenes=[pygltflib.Scene(nodes=[root, count])],
         nodes=nodes,
-        meshes=[pygltflib.Mesh(primitives=[primitive])],
+        meshes=[mesh],
         materials=[pygltflib.Material(pbrMetallicRoughness=paint, doubleSided=True)],
-        skins=[
-            pygltflib.Skin(joints=list(range(count)), skeleton=root, inverseBindMatrices=parts.add(inverse, "MAT4"))
-        ],
-        animations=[pygltflib.Animation(name=name, samplers=samplers, channels=channels)],
+        skins=[skin],
+        animations=[animation],
         accessors=parts.accessors,
         bufferViews=parts.views,
         buffers=[pygltflib.Buffer(byteLength=len(parts.blob))],
@@ -117,6 +91,42 @@ class _Parts:
         self.blob += array.tobytes()
         self.blob += bytes(-len(self.blob) % 4)
         return len(self.accessors) - 1
+
+
+def _skinned(parts: _Parts, motion: SkeletalMotion, offsets: FloatArray, root: int) -> tuple[Any, Any]:
+    """The skin and the mesh of a simple body."""
+    library, count = parts.library, len(motion.names)
+    rest = _rest_positions(motion, offsets)
+    vertices, owners, faces = _body(motion, rest)
+    bound = np.stack([owners, *[np.zeros_like(owners)] * 3], axis=1)
+    weights = np.tile([1.0, 0.0, 0.0, 0.0], (len(vertices), 1))
+    attributes = library.Attributes(
+        POSITION=parts.add(vertices, "VEC3", bounds=True),
+        JOINTS_0=parts.add(bound, "VEC4", _UBYTE),
+        WEIGHTS_0=parts.add(weights, "VEC4"),
+    )
+    indices = parts.add(faces.reshape(-1), "SCALAR", _UINT)
+    inverse = np.tile(np.eye(4), (count, 1, 1))
+    inverse[:, 3, :3] = -rest  # column-major, as the format wants matrices
+    bind = parts.add(inverse, "MAT4")
+    skin = library.Skin(joints=list(range(count)), skeleton=root, inverseBindMatrices=bind)
+    return skin, library.Mesh(primitives=[library.Primitive(attributes=attributes, indices=indices, material=0)])
+
+
+def _animated(parts: _Parts, motion: SkeletalMotion, name: str) -> Any:
+    """Keys of every joint's translation and rotation at every frame."""
+    library = parts.library
+    times = parts.add(np.arange(len(motion.translations)) / motion.fps, "SCALAR", bounds=True)
+    samplers, channels = [], []
+    for joint in range(len(motion.names)):
+        for kind, values, form in (
+            ("translation", motion.translations[:, joint], "VEC3"),
+            ("rotation", motion.rotations[:, joint], "VEC4"),
+        ):
+            samplers.append(library.AnimationSampler(input=times, output=parts.add(values, form)))
+            target = library.AnimationChannelTarget(node=joint, path=kind)
+            channels.append(library.AnimationChannel(sampler=len(samplers) - 1, target=target))
+    return library.Animation(name=name, samplers=samplers, channels=channels)
 
 
 def _rest_positions(motion: SkeletalMotion, offsets: FloatArray) -> FloatArray:

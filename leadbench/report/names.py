@@ -74,6 +74,16 @@ def row_name(row: Row, names: Mapping[str, str] | None = None) -> str:
     return f"{base} + {row.control}" if row.control else base
 
 
+def row_with_steps(row: Row, names: Mapping[str, str] | None = None) -> str:
+    """A row's name with its number of steps, where it has one.
+
+    >>> row_with_steps(Row(backbone="mld", steps=50)), row_with_steps(Row(backbone="motionlcm", steps=1))
+    ('MLD, 50 steps', 'MotionLCM, 1 step')
+    """
+    name = row_name(row, names)
+    return name if row.steps is None else f"{name}, {row.steps} step{'s' if row.steps > 1 else ''}"
+
+
 def alignment(aligned: str | None, driven: str | None = None, variant: str | None = None) -> str | None:
     """What a projector was aligned to, in words; None where there is none.
 

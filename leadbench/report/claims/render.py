@@ -10,7 +10,7 @@ from dataclasses import asdict
 from leadbench.metrics.statistics import PairedTest, smallest_visible
 from leadbench.report.claims.gather import Judgement
 from leadbench.report.claims.judge import Comparison, Evidence, Judged
-from leadbench.report.names import row_name
+from leadbench.report.names import row_name, row_with_steps
 from leadbench.report.published import published
 from leadbench.report.tables.engine import Column, Document, Line, Table, check_format, in_format, render
 from leadbench.results.rows import Row
@@ -128,7 +128,7 @@ def _lines(judged: Judged, names: Mapping[str, str]) -> list[list[str]]:
 def _cells(finding: Evidence, table: int | None, names: Mapping[str, str]) -> list[str]:
     comparison, test = finding.comparison, finding.test
     kind = " (distance to Real)" if comparison.to_real else " (share)" if comparison.relative else ""
-    rows = " → ".join(_with_steps(row, names) for row in (comparison.first, comparison.second))
+    rows = " → ".join(row_with_steps(row, names) for row in (comparison.first, comparison.second))
     return [
         f"{_NAMES.get(comparison.metric, comparison.metric)}: {rows}",
         _paper(comparison, table),
@@ -159,11 +159,6 @@ _NAMES = {
     "style_share": "share of that style",
     "exemplar_distance": "distance to the exemplars",
 }
-
-
-def _with_steps(row: Row, names: Mapping[str, str]) -> str:
-    name = row_name(row, names)
-    return name if row.steps is None else f"{name}, {row.steps} step{'s' if row.steps > 1 else ''}"
 
 
 def _paper(comparison: Comparison, table: int | None) -> str:

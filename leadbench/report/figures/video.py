@@ -152,7 +152,7 @@ def _body(pen: ImageDraw.ImageDraw, camera: _Camera, joints: Array, skeleton: Sk
         _line(pen, where[[parent, joint]], shade, float(width[joint]))
         for end in (parent, joint):
             _ball(pen, where[end], float(width[end]) / 2, shade)
-    head = next((j for j, name in enumerate(skeleton.joint_names) if name in ("head", "upper_neck")), 0)
+    head = skeleton.head_joint
     _ball(pen, where[head], float(width[head]) * 1.8, color)
     pen.text(tuple(where[head] - [0, 5.5 * width[head]]), label, fill="#1b1f24", anchor="ms", font_size=15 * _SMOOTH)
 

@@ -53,7 +53,7 @@ def scene(shown: Sequence[Shown], skeleton: Skeleton, fps: float) -> dict[str, A
             "names": list(skeleton.joint_names),
             "left": list(skeleton.left_joints),
             "feet": list(skeleton.foot_joints),
-            "head": _head(skeleton),
+            "head": skeleton.head_joint,
         },
         "figures": [_packed(motion, skeleton) for motion in shown],
     }
@@ -87,8 +87,3 @@ def _packed(motion: Shown, skeleton: Skeleton) -> dict[str, Any]:
         **({} if motion.place is None else {"place": motion.place}),
         **({"ghost": True} if motion.ghost else {}),
     }
-
-
-def _head(skeleton: Skeleton) -> int:
-    """The joint that a head is drawn at: the end of the spine's chain."""
-    return next((j for j, name in enumerate(skeleton.joint_names) if name in ("head", "upper_neck")), 0)

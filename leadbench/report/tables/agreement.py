@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from leadbench.core.errors import ResultsError
-from leadbench.report.names import row_name
+from leadbench.report.names import row_with_steps
 from leadbench.report.tables.engine import Cell, Column, Document, Line, Table, render
 from leadbench.results.aggregate import Measured, rows_of
 from leadbench.results.records import Run
@@ -82,10 +82,6 @@ def _line(title: str, metric: str, names: tuple[str, str], known: Sequence[tuple
     tau = float(kendalltau([x for _, x, _ in known], [y for _, _, y in known]).statistic)
     choose = min if metric in _LOWER else max
     best = (choose(known, key=lambda item: item[1])[0], choose(known, key=lambda item: item[2])[0])
-    told = " | ".join(dict.fromkeys(_told(row, run) for row in best))
+    told = " | ".join(dict.fromkeys(row_with_steps(row, run.names) for row in best))
     cells: dict[str, Cell] = {"metric": title, "first": names[0], "second": names[1]}
     return Line({**cells, "tau": tau, "rows": len(known), "best": told})
-
-
-def _told(row: Row, run: Run) -> str:
-    return row_name(row, run.names) + (f", {row.steps} steps" if row.steps else "")

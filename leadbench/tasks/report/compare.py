@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from leadbench.core.errors import ResultsError
 from leadbench.metrics.statistics import t_test
-from leadbench.report.names import row_name
+from leadbench.report.names import row_name, row_with_steps
 from leadbench.report.pages.charts import Chart, Difference, forest
 from leadbench.report.pages.page import write_page
 from leadbench.report.tables.engine import Between, Column, Document, Line, Table, render
@@ -82,12 +82,11 @@ def _changes(first: Run, second: Run) -> Iterator[Change]:
     for row, records in _by_row(first).items():
         if row not in theirs:
             continue
-        steps = "" if row.steps is None else f", {row.steps} step{'s' * (row.steps > 1)}"
         for metric in dict.fromkeys(name for record in records for name in record.metrics):
             a, b = (_values(found, metric) for found in (records, theirs[row]))
             shared = sorted(set(a) & set(b))
             if shared:
-                yield row_name(row, first.names) + steps, metric, [a[n] for n in shared], [b[n] for n in shared]
+                yield row_with_steps(row, first.names), metric, [a[n] for n in shared], [b[n] for n in shared]
 
 
 def _by_row(run: Run) -> dict[Row, list[Record]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from leadbench.metrics.statistics import t_test
-from leadbench.report.names import row_name
+from leadbench.report.names import row_name, row_with_steps
 from leadbench.report.pages.charts import Chart, Difference, Point, bars, forest, lines
 from leadbench.results.aggregate import Measured, rows_of
 from leadbench.results.records import Record, Run
@@ -94,13 +94,9 @@ def _paired(metric: str, first: Sequence[Record], second: Sequence[Record]) -> t
 
 def _full_name(run: Run, row: Row) -> str:
     """A row's name with its steps, and with its guidance where the backbone has several."""
-    steps = "" if row.steps is None else f", {row.steps} step{'s' * (row.steps > 1)}"
     swept = len({record.row.guidance for record in run.records if record.row.backbone == row.backbone}) > 1
-    return (
-        row_name(row, run.names)
-        + steps
-        + (f", guidance {row.guidance:g}" if swept and row.guidance is not None else "")
-    )
+    guidance = f", guidance {row.guidance:g}" if swept and row.guidance is not None else ""
+    return row_with_steps(row, run.names) + guidance
 
 
 def _norms(run: Run) -> list[Chart]:
@@ -119,8 +115,7 @@ def _stages(run: Run) -> list[Chart]:
     parts = []
     for record in run.records:
         batch = record.row.setting.get("batch")
-        steps = "" if record.row.steps is None else f", {record.row.steps} steps"
-        name = f"{row_name(record.row, run.names)}{steps}, batch {batch}"
+        name = f"{row_with_steps(record.row, run.names)}, batch {batch}"
         for stage in _STAGES:
             value = record.metrics.get(f"{stage}.median")
             if value is not None:

@@ -17,7 +17,7 @@ from leadbench.data.humanml3d import DrawnSample, collate, draw
 from leadbench.generation.pipeline import decode_latents, sample_latents
 from leadbench.motion.features import features_to_joints
 from leadbench.report.figures.strips import draw_strip
-from leadbench.report.names import model_name, row_name
+from leadbench.report.names import model_name, row_with_steps
 from leadbench.tasks.t2m.task import T2MTask
 
 
@@ -62,8 +62,7 @@ def joints_beside(task: T2MTask, item: DrawnSample, *, reconstruction: bool = Tr
             entry.backbone, [item.caption.caption], mask, noise, steps=sampling.steps, guidance=sampling.guidance
         )
         for edit in entry.edits:
-            name = row_name(entry.row(sampling, edit), task.names)
-            motions[f"{name}, {sampling.steps} step{'s' if sampling.steps > 1 else ''}"] = decode_latents(
+            motions[row_with_steps(entry.row(sampling, edit), task.names)] = decode_latents(
                 entry.backbone.autoencoder, latent, mask, edit.map
             )
     skeleton = get_skeleton(task.dataset.motion.skeleton)
