@@ -28,11 +28,11 @@ def skeletal_motion(joints: Any, skeleton: Skeleton, fps: float) -> SkeletalMoti
 
     A joint with several children turns as its children's directions do, in the least-squares sense (Kabsch, 1976); one
     with a single child swings by the smallest rotation that points its bone where it is, so that nothing twists without
-    need; ends do not turn. Bones of generated motions change their length a little from frame to frame: that is in the
+    need; ends do not turn. Bones of generated motions change their length from frame to frame: that is in the
     translations.
 
-    The rotations in HumanML3D's features are not used. In generated motions they disagree with the positions, which are
-    what is drawn and evaluated.
+    The rotations in HumanML3D's features are not used: positions are what is drawn and evaluated, and nothing makes a
+    model's rotations agree with them.
 
     Args:
         joints: [F, J, 3], in metres, Y up.

@@ -99,3 +99,9 @@ def test_python_writes_the_same_page(tmp_path: Path) -> None:
     path = leadbench.save_report(RESULTS / "audit", tmp_path / "a.html", title="Audit")
     assert call("report", RESULTS / "audit", "--title", "Audit", "--out", tmp_path / "b.html") == 0
     assert path.read_text(encoding="utf-8") == (tmp_path / "b.html").read_text(encoding="utf-8")
+
+
+def test_tables_as_html(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = next(iter(sorted((RESULTS / "flow").glob("t2m-*"))))
+    assert call("tables", folder, "--format", "html") == 0
+    assert capsys.readouterr().out.startswith("<table>")

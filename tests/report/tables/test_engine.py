@@ -62,6 +62,23 @@ def test_csv_and_json_hold_every_digit() -> None:
     assert content["caption"] == "100 % made up."
 
 
+def test_html_escapes_text_marks_the_best_and_keeps_values_to_sort_by() -> None:
+    text = render(DOCUMENT, "html")
+    assert '<th scope="row">b &amp; c</th>' in text
+    assert '<td data-value="1.23456789"><strong>1.235±0.100</strong></td>' in text
+    assert '<td data-value="2.0"><u>2.000</u></td>' in text
+    assert "<p>100 % made up.</p>" in text
+    assert text.count("<tr>") == 1 + len(LINES)
+
+
+@given(st.text(max_size=30))
+def test_no_text_is_markup_in_html(text: str) -> None:
+    table = Table(text, [Column("a", text)], [Line({"a": text})])
+    rendered = render(Document([table], table, text), "html")
+    tags = re.sub(r"</?(?:table|caption|thead|tbody|tr|th|p)(?: scope=\"(?:col|row)\")?>", "", rendered)
+    assert not set("<>") & set(tags)
+
+
 def test_every_format_renders_and_others_are_errors() -> None:
     for form in FORMATS:
         assert render(DOCUMENT, form)
