@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from pydantic import BaseModel
 
 from leadbench.core.contracts import TextEncoder
 from leadbench.core.errors import LatentMismatchError
@@ -166,9 +168,28 @@ def _done(model: str, models: Path, preset: Preset, dataset: HumanML3DFolder) ->
         return False
     card = store.card(model)
     fits = card.preset == preset.name and card.links.get("dataset_identity") == dataset.identity
+    fits = fits and _as_preset(getattr(preset, card.stage, None), card.config)
     if not fits or model in ("autoencoder", "evaluator"):
         return fits
     return store.has("autoencoder") and card.links.get("latent") == store.autoencoder().fingerprint
+
+
+def _as_preset(stage: BaseModel | None, config: Mapping[str, Any]) -> bool:
+    """Whether a card's configuration is that of a stage of the preset as it is now, in all that both name.
+
+    Architectures are left out: widths that depend on data or encoder are filled in when a stage starts.
+    """
+    wanted = {} if stage is None else stage.model_dump(mode="json", exclude={"architecture"})
+    return _alike(wanted, config)
+
+
+def _alike(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    for key in set(wanted) & set(found):
+        one, other = wanted[key], found[key]
+        both = isinstance(one, Mapping) and isinstance(other, Mapping)
+        if not (_alike(one, other) if both else one == other):
+            return False
+    return True
 
 
 def load_no_encoder(name: str, models: ModelStore) -> TextEncoder:

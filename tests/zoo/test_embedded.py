@@ -49,6 +49,22 @@ def test_building_again_trains_nothing(built: Path, monkeypatch: pytest.MonkeyPa
     assert (built / "again" / "manifest.json").read_text() == (built / "weights/tiny/manifest.json").read_text()
 
 
+def test_a_model_of_a_preset_that_changed_is_trained_again(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = get_preset("tiny")
+    loop = preset.consistency.loop.model_copy(update={"steps": preset.consistency.loop.steps + 1})
+    changed = preset.model_copy(update={"consistency": preset.consistency.model_copy(update={"loop": loop})})
+    trained: list[str] = []
+
+    def train(arguments: tuple[building.Job, str, Path, Path, str | None]) -> Path:
+        trained.append(arguments[0].model)
+        return arguments[3] / f"{arguments[0].model}.safetensors"
+
+    monkeypatch.setattr(building, "get_preset", lambda name: changed)
+    monkeypatch.setattr(building, "_train", train)
+    build("tiny", built / "work", built / "changed", jobs=1, corpus=SMALL, say=lambda text: None)
+    assert trained == [f"consistency-{preset.student_encoder}"]
+
+
 def test_a_changed_or_missing_file_is_named(shipped: embedded.Shipped) -> None:
     path = shipped.folder / "projector.safetensors"
     good = path.read_bytes()
