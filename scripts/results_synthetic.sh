@@ -23,16 +23,15 @@ train() { OMP_NUM_THREADS=1 "$BIN/leadbench" train "$@" --dataset "$DATA" --pres
 training() {
   local folder=$WORK/seed-$1 seed="loop.seed=$1"
   mkdir -p "$folder" && cp -n "$MODELS"/{autoencoder,evaluator}.{safetensors,json} "$folder/"
-  train diffusion --text-encoder minilm --models "$folder" --set "$seed" &
-  local teacher=$!
-  train diffusion --text-encoder wordllama --models "$folder" --set "$seed"
-  wait "$teacher"
-  train consistency --models "$folder" --set "$seed" &
-  local student=$!
+  train diffusion --text-encoder minilm --models "$folder" --set "$seed"
   train projector --models "$folder" --set "$seed"
-  wait "$student"
+  train diffusion --text-encoder wordllama --models "$folder" --set "$seed"
+  train consistency --models "$folder" --set "$seed"
 }
-for seed in $SEEDS; do training "$seed"; done
+# two trainings at once, a thread each
+export -f train training
+export BIN DATA MODELS WORK
+xargs -n 1 -P 2 bash -c 'set -eu; training "$1"' _ <<< "$SEEDS"
 
 run() { OMP_NUM_THREADS=1 "$BIN/leadbench" "$@" --dataset "$DATA" --out "$OUT"; }
 benchmark() { run run --backbone mld,motionlcm --steps 1,2,4 --controls --metric gallery --jobs 2 "$@"; }
