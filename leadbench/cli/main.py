@@ -60,6 +60,18 @@ COMMANDS = Group(
         "report": LazyCommand(
             "leadbench.cli.report", "report", "One HTML page of stored results, to look at and send."
         ),
+        "study": Group(
+            "The paper's user study: people rate motions side by side.",
+            {
+                "create": LazyCommand("leadbench.cli.study", "create", "Choose pairs of motions, and make a study."),
+                "serve": LazyCommand("leadbench.cli.study", "serve", "Serve a study to participants."),
+                "results": LazyCommand("leadbench.cli.study", "results", "Figures 4 and 5: the tables of a study."),
+                "export": LazyCommand("leadbench.cli.study", "export", "Write all answers to a file."),
+                "import": LazyCommand("leadbench.cli.study", "import_file", "Take answers from other machines."),
+                "power": LazyCommand("leadbench.cli.study", "power", "How many participants and pairs are needed."),
+                "texts": LazyCommand("leadbench.cli.study", "texts", "Print what participants read."),
+            },
+        ),
         "results": Group(
             "Stored results.",
             {

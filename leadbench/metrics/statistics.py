@@ -55,6 +55,7 @@ class PairedTest:
     """Mean of ``n`` values with its 95 % interval by Student's t, and the two-sided p-value of a mean of ``bound``.
 
     For an equivalence the p-value is that of two one-sided tests: small if the mean is within ``bound`` either way.
+    ``freedom`` are the degrees of freedom of the interval; None: ``n - 1``.
     """
 
     mean: float
@@ -62,12 +63,13 @@ class PairedTest:
     high: float
     p_value: float
     n: int
+    freedom: float | None = None
 
 
 def smallest_visible(test: PairedTest, power: float = 0.8, level: float = 0.05) -> float:
     """The smallest true difference that a test of as many values, spread as these are, finds with a given power.
 
-    From the quantiles of Student's t: ``(t(1 - level / 2) + t(power)) * error``, at ``n - 1`` degrees of freedom.
+    From the quantiles of Student's t: ``(t(1 - level / 2) + t(power)) * error``, at the test's degrees of freedom.
 
     Args:
         test: of :func:`t_test`.
@@ -82,7 +84,7 @@ def smallest_visible(test: PairedTest, power: float = 0.8, level: float = 0.05) 
     """
     if test.n < 2:
         return math.inf
-    freedom = test.n - 1
+    freedom = test.n - 1 if test.freedom is None else test.freedom
     error = (test.high - test.low) / 2 / float(special.stdtrit(freedom, 0.975))
     return error * float(special.stdtrit(freedom, 1 - level / 2) + special.stdtrit(freedom, power))
 

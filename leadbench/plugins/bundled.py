@@ -187,6 +187,13 @@ def leadbench_tasks() -> Sequence[TaskRegistration]:
             command="leadbench evaluator audit",
         ),
         TaskRegistration(
+            "study",
+            "ratings of motions by people (Figures 4 and 5)",
+            "leadbench.study.task:open_study",
+            table="leadbench.study.table:render",
+            command="leadbench study results",
+        ),
+        TaskRegistration(
             "score",
             "motions of a folder, whoever generated them",
             "leadbench.tasks.score.task:open_score",

@@ -114,13 +114,32 @@ class LatencyDetails(Details):
     probe: dict[str, float]
 
 
+class StudyDetails(Details):
+    """Ratings of one participant of a user study.
+
+    Attributes:
+        ratings: what was asked -> pair -> rating, 1 to 5.
+        pairs: how they were chosen.
+        left_out: how many participants are not among the records, by the reason.
+        participants: question about participants -> choice -> how many of all gave it.
+        minutes: median time that participants took.
+    """
+
+    task: Literal["study"] = "study"
+    ratings: dict[str, dict[str, int]]
+    pairs: str
+    left_out: dict[str, int] = Field(default_factory=dict)
+    participants: dict[str, dict[str, int]] = Field(default_factory=dict)
+    minutes: float | None = None
+
+
 class OtherDetails(Details):
     """Those of a plugin's task; ``values`` are the task's own."""
 
     values: dict[str, Any] = Field(default_factory=dict)
 
 
-_KNOWN = {"t2m": "t2m", "score": "score", "mti": "mti", "styles": "mti", "structure": "structure", "latency": "latency"}
+_KNOWN = {name: name for name in ("t2m", "score", "mti", "structure", "latency", "study")} | {"styles": "mti"}
 
 
 def _tag(value: Any) -> str:
@@ -134,6 +153,7 @@ AnyDetails = Annotated[
     | Annotated[MTIDetails, Tag("mti")]
     | Annotated[StructureDetails, Tag("structure")]
     | Annotated[LatencyDetails, Tag("latency")]
+    | Annotated[StudyDetails, Tag("study")]
     | Annotated[OtherDetails, Tag("other")],
     Discriminator(_tag),
 ]

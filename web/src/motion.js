@@ -28,6 +28,14 @@ export function contacts(values, frames, joints, feet) {
   return found;
 }
 
+/** For each frame the least and the greatest x of the roots of some figures, from where one of them begins. */
+export function breadth(figures, first, joints, frames) {
+  return Array.from({ length: frames }, (_, f) => {
+    const places = figures.map((figure) => figure.values[Math.min(f, figure.frames - 1) * joints * 3] - first.values[0]);
+    return [Math.min(...places), Math.max(...places)];
+  });
+}
+
 /** Least and greatest x and z of a motion's root, relative to its first frame. */
 export function extent(values, frames, joints) {
   const box = { x: [0, 0], z: [0, 0] };

@@ -6,7 +6,7 @@ import {
 } from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import { Bodies, Figure } from "./figure.js";
-import { extent } from "./motion.js";
+import { breadth, extent } from "./motion.js";
 
 const COLORS = ["#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#14b8a6", "#ec4899", "#84cc16"];
 const SPEEDS = [0.25, 0.5, 1, 2];
@@ -109,6 +109,7 @@ export class Player {
       const color = packed.ghost ? "#94a3b8" : COLORS[(packed.color ?? colors.size) % COLORS.length];
       if (!packed.ghost) colors.set(packed.label, color);
       const figure = new Figure(packed, skeleton, color);
+      figure.showContacts = this.content.contacts !== false;
       figure.hue = color;
       const place = packed.place ?? `own ${this.figures.length}`;
       if (!columns.has(place)) columns.set(place, []);
@@ -116,20 +117,24 @@ export class Player {
       this.figures.push(figure);
       this.scene.add(figure.trail);
     }
-    let x = 0, back = 0, deepest = 0, number = 0;
+    const last = Math.max(...this.figures.map((figure) => figure.frames));
+    let right = null, back = 0, deepest = 0, number = 0;
     this.box = { x: [0, 0], z: [0, 0] };
     for (const column of columns.values()) {
-      if (number > 0 && number % ROW === 0) { back -= deepest + GAP + 0.5; x = 0; deepest = 0; }
+      if (number > 0 && number % ROW === 0) { back -= deepest + GAP + 0.5; right = null; deepest = 0; }
       number += 1;
       const boxes = column.map((figure) => extent(figure.values, figure.frames, joints));
       const least = Math.min(...boxes.map((box) => box.x[0])), most = Math.max(...boxes.map((box) => box.x[1]));
       const first = column.find((figure) => !figure.ghost) ?? column[0]; // others keep their distance to it
-      for (const figure of column) figure.position.set(x - least - first.values[0], 0, back - first.values[2]);
-      this.box.x[1] = Math.max(this.box.x[1], x + most - least);
+      // far enough to the right that no figure ever comes nearer to the one on its left: they play together, so paths may cross
+      const range = breadth(column, first, joints, last);
+      const x = right ? Math.max(...right.map((edge, f) => edge - range[f][0])) + GAP : -least;
+      right = range.map((edges) => x + edges[1]);
+      for (const figure of column) figure.position.set(x - first.values[0], 0, back - first.values[2]);
+      this.box.x = [Math.min(this.box.x[0], x + least), Math.max(this.box.x[1], x + most)];
       const near = Math.max(...boxes.map((b) => b.z[1])), far = Math.min(...boxes.map((b) => b.z[0]));
       deepest = Math.max(deepest, near - far);
       this.box.z = [Math.min(this.box.z[0], back + far), Math.max(this.box.z[1], back + near)];
-      x += most - least + GAP;
     }
     this.middle = new Vector3((this.box.x[0] + this.box.x[1]) / 2, 0.85, (this.box.z[0] + this.box.z[1]) / 2);
     const reach = Math.ceil(Math.max(this.box.x[1], this.box.z[1] - this.box.z[0]) + 4);
@@ -203,11 +208,12 @@ export class Player {
       ...SPEEDS.map((speed) => element("option", { value: String(speed), textContent: `${speed}×`, selected: speed === 1 })));
     this.rate.setAttribute("aria-label", "Speed");
     const every = (change) => (on) => this.figures.forEach((figure) => change(figure, on));
+    const contacts = every((figure, on) => { figure.showContacts = on; });
     this.toggles = {
       l: toggle("loop", "Start again at the end", "L", true, (on) => { this.loop = on; }),
       f: toggle("follow", "The camera follows", "F", false, (on) => { this.follow = on; this.#frameCamera(); }),
       t: toggle("trails", "Paths of the pelvis on the floor", "T", false, every((figure, on) => { figure.trail.visible = on; })),
-      c: toggle("contacts", "Feet that stand still are red", "C", true, every((figure, on) => { figure.showContacts = on; })),
+      c: toggle("contacts", "Feet that stand still are red", "C", this.content.contacts !== false, contacts),
     };
     if (this.content.figures.some((packed) => packed.ghost)) {
       this.toggles.g = toggle("ghost", "The real motion, translucent", "G", this.content.ghosts !== false, (on) => { this.ghosts.group.visible = on; });

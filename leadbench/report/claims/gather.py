@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leadbench.core.errors import ResultsError, unknown_name
+from leadbench.metrics.ratings import Floats, crossed_test
 from leadbench.metrics.statistics import PairedTest, holm, interval_test, t_test, untested
 from leadbench.report.claims.judge import Claim, Comparison, Evidence, Judged, Values, paired_values
 from leadbench.report.claims.paper import PUBLISHED_BACKBONES, PUBLISHED_GUIDANCE, claims, gallery_claims, own_claims
 from leadbench.report.claims.trainings import Tested, Training, of_other_trainings, together
-from leadbench.results.details import LatencyDetails, StructureDetails
+from leadbench.results.details import LatencyDetails, StructureDetails, StudyDetails
+from leadbench.results.ratings import ratings_of
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row
 from leadbench.results.store import RunStore
@@ -31,7 +33,8 @@ LEAD = "lead"
 class StoredRun:
     """Records of one run folder, as values by row.
 
-    ``differences`` holds what a task without replications has instead: bootstrap estimates by metric.
+    ``differences`` holds what a task without replications has instead: bootstrap estimates by metric; ``ratings`` those
+    of a study: row -> metric -> [participants, pairs].
     """
 
     name: str
@@ -45,6 +48,7 @@ class StoredRun:
     names: Mapping[str, str] = field(default_factory=dict)  # of backbones and projectors
     training: Training = field(default_factory=Training)
     guidance: Mapping[Row, float | None] = field(default_factory=dict)  # of the rows of ``values``
+    ratings: Mapping[Row, Mapping[str, Floats]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,17 @@ def _stored(run: Run) -> StoredRun | None:
         names=run.names,
         training=Training.of(run.identity),
         guidance={form: row.guidance for row in rows for form in (_open(row), _without_steps(row))},
+        ratings=_ratings(records),
     )
+
+
+def _ratings(records: Sequence[Record]) -> dict[Row, dict[str, Floats]]:
+    """Of a study: row, with and without steps -> metric -> [participants, pairs]; empty for other tasks."""
+    found: dict[Row, dict[str, Floats]] = {}
+    for row in dict.fromkeys(record.row for record in records if isinstance(record.details, StudyDetails)):
+        held: dict[str, Floats] = {metric: ratings_of(records, row, metric) for metric in ("realism", "relevance")}
+        found |= {_open(row): held, _without_steps(row): held}
+    return found
 
 
 def _open(row: Row) -> Row:
@@ -287,6 +301,10 @@ def _test(comparison: Comparison, run: StoredRun) -> Tested | None:
     pairs = paired_values(comparison, values)
     if pairs is None:
         return None
+    if run.ratings:
+        rated = [run.ratings[row][comparison.metric] for row in (comparison.first, comparison.second)]
+        test = crossed_test(rated[1] - rated[0])
+        return Tested(comparison, float(rated[0].mean()), float(rated[1].mean()), test, (test.mean,))
     first, second = pairs
     scale = first if comparison.relative else [1.0] * len(first)
     differences = [(b - a) / unit for a, b, unit in zip(first, second, scale, strict=True)]

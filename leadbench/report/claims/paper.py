@@ -254,6 +254,7 @@ def _elsewhere() -> Iterable[Claim]:
     yield Claim("figure3.skating", "Feet slide less with LEAD than with MLD", where, "t2m",
                 _each(["skating_ratio"], [(MLD, LEAD_MLD)], "below"), "The paper shows pictures.")  # fmt: skip
     clip = [(MOTIONCLIP, LEAD_MLD)]
+    yield from _user_study(clip[0])
     where = "section 5.3, Figures 5 and 6"
     yield Claim("figure6.motionclip", "LEAD is nearer to real motions and to the text than MotionCLIP", where, "t2m",
                 _each(["fid", "mm_dist"], clip, "below"),
@@ -266,6 +267,16 @@ def _elsewhere() -> Iterable[Claim]:
                 _each(["style_share"], pair, "above"), "The paper shows pictures, no numbers.")  # fmt: skip
     yield Claim("figure7.distance", says, "section 5.5, Figure 7", "styles",
                 _each(["exemplar_distance"], pair, "below"), "The paper shows pictures, no numbers.")  # fmt: skip
+
+
+def _user_study(clip: tuple[Row, Row]) -> Iterable[Claim]:
+    """Figure 5: what people say."""
+    asked = {"realism": "more realistic than", "relevance": "nearer to the text than"}
+    for name, pair, other in (("mld", (MLD, LEAD_MLD), "MLD's"), ("motionclip", clip, "MotionCLIP's")):
+        for metric, says in asked.items():
+            yield Claim(f"figure5.{name}.{metric}", f"People find LEAD's motions {says} {other}",
+                        "section 5.3, Figure 5", "study", _each([metric], [pair], "above"),
+                        "The paper gives means without intervals.")  # fmt: skip
 
 
 def _controls() -> Iterable[Claim]:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from leadbench.metrics.statistics import PairedTest, smallest_visible
 from leadbench.report.claims.gather import Judgement
 from leadbench.report.claims.judge import Comparison, Evidence, Judged
-from leadbench.report.names import row_name, row_with_steps
+from leadbench.report.names import model_name, row_name, row_with_steps
 from leadbench.report.published import published
 from leadbench.report.tables.engine import Column, Document, Line, Table, check_format, in_format, render
 from leadbench.results.rows import Row
@@ -102,8 +102,9 @@ def _rendered(judgement: Judgement, form: str) -> str:
             "are adjusted by Holm's method over all comparisons of a dataset. Of several trainings each counts once, "
             "by its mean over replications, and n is their number; of one, n is that of replications, which vary the "
             "random numbers of the evaluation, not the training, nor the motions and words of an inversion. Intervals "
-            "of clusters are bootstraps over clips. Visible: the smallest true difference that as many values of this "
-            f"spread show with a probability of 80 %, before adjustment. Runs: {', '.join(runs)}.",
+            "of clusters are bootstraps over clips; in those of ratings participants and pairs are random. "
+            "Visible: the smallest true difference that as many values of this spread show with a probability of 80 %, "
+            f"before adjustment. Runs: {', '.join(runs)}.",
             *(["Notes. " + " ".join(notes)] if notes else []),
             *([f"Not measured here: {', '.join(unmeasured)}."] if unmeasured else []),
         ]
@@ -156,6 +157,8 @@ _NAMES = {
     "silhouette_euclidean": "silhouette, Euclidean",
     "silhouette_cosine": "silhouette, cosine",
     "skating_ratio": "foot skating",
+    "realism": "realism",
+    "relevance": "text-motion relevance",
     "style_share": "share of that style",
     "exemplar_distance": "distance to the exemplars",
 }
@@ -166,10 +169,22 @@ def _paper(comparison: Comparison, table: int | None) -> str:
     if comparison.metric == "seconds":
         seconds = published().inference_seconds_per_prompt
         return f"{seconds['MLD']} → {seconds['LEAD (MLD)']}"
+    if comparison.metric in ("realism", "relevance"):
+        return _published_ratings(comparison)
     for number in published().datasets if table is None else (table,):
         values = [_published_value(number, row, comparison.metric) for row in (comparison.first, comparison.second)]
         if None not in values:
             return f"{values[0]} → {values[1]}"
+    return "—"
+
+
+def _published_ratings(comparison: Comparison) -> str:
+    """Of the user study that compared these methods."""
+    names = [model_name(row.projector or row.backbone or "") for row in (comparison.first, comparison.second)]
+    for study in published().user_study:
+        means: Mapping[str, float] = getattr(study, comparison.metric)
+        if all(name in means for name in names):
+            return f"{means[names[0]]} → {means[names[1]]}"
     return "—"
 
 
@@ -233,7 +248,8 @@ def _comparison_json(comparison: Comparison) -> dict[str, object]:
 
 def _difference(test: PairedTest) -> dict[str, float | int | None]:
     """A test as JSON holds it: an interval that does not exist is null."""
-    return {name: _finite(value) for name, value in asdict(test).items()}
+    told = {name: value for name, value in asdict(test).items() if name != "freedom" or value is not None}
+    return {name: _finite(value) for name, value in told.items()}
 
 
 def _finite(value: float) -> float | None:

@@ -37,6 +37,7 @@ _TITLES = {
     "latency": "Latency",
     "score": "Scores of motions",
     "audit": "What the evaluator notices",
+    "study": "User study",
 }
 
 

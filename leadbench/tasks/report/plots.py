@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from leadbench.metrics.ratings import crossed_test
 from leadbench.metrics.statistics import t_test
 from leadbench.report.names import row_name, row_with_steps
 from leadbench.report.pages.charts import Chart, Difference, Point, bars, forest, lines
 from leadbench.results.aggregate import Measured, rows_of
+from leadbench.results.ratings import ratings_of
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row
 
@@ -27,6 +29,8 @@ def plots(run: Run) -> list[Chart]:
     """What a run's records can show."""
     if run.task == "latency":
         return _stages(run)
+    if run.task == "study":
+        return _rated(run)
     rows = rows_of(run)
     found = [*_over(run, rows, "steps", "steps"), *_over(run, rows, "guidance", "guidance scale")]
     return [*found, *_differences(run), *_norms(run)]
@@ -108,6 +112,21 @@ def _norms(run: Run) -> list[Chart]:
             found.setdefault(_full_name(run, record.row), []).append(norm)
     parts = [(name, "norm", sum(norms) / len(norms)) for name, norms in found.items()]
     return [bars("Norm of the latents", "mean Euclidean norm", parts, "measure")] if len(parts) > 1 else []
+
+
+def _rated(run: Run) -> list[Chart]:
+    """Differences of the ratings of a study's two rows, with participants and pairs as random effects."""
+    rows = list(dict.fromkeys(record.row for record in run.records))
+    if len(rows) != 2 or len(run.records) < 4:
+        return []
+    found = []
+    for part, title in (("realism", "Realism"), ("relevance", "Text-motion relevance")):
+        first, second = (ratings_of(run.records, row, part) for row in rows)
+        test = crossed_test(second - first)
+        found.append(Difference(title, test.mean, test.low, test.high))
+    first_name, second_name = (row_with_steps(row, run.names) for row in rows)
+    title = f"Ratings of people: {second_name} less {first_name}"
+    return [forest(title, "difference on a scale from 1 to 5, 95 % interval", found)]
 
 
 def _stages(run: Run) -> list[Chart]:

@@ -17,6 +17,7 @@ from leadbench.data.synthetic.generate import first_action
 from leadbench.data.synthetic.options import VERSION
 from leadbench.generation.inversion import coarse_word
 
+_VERBS = "the first verb of the captions"
 _SEGMENT = re.compile(r"(.*_\d{3})_\d+$")  # of the Bandai-Namco clips that were cut: 2_walk_normal_001_2
 
 
@@ -44,13 +45,10 @@ def find_labels(root: Path, samples: Sequence[MotionSample], config: StructureCo
     Raises:
         DataError: ``labels.json`` is not readable, or fewer than 2 labels are frequent enough.
     """
-    said = _from_file(root, samples)
-    source, most = f"{FILE} of the dataset", len(samples)
-    if said is None:
-        said, source = _from_corpus(root, samples), "the action that a generated clip begins with"
-    if said is None:
-        said, source, most = _from_captions(samples), "the first verb of the captions", config.verbs
-    frequent = {label: n for label, n in ActionLabels(said, source).counts.items() if n >= config.least}
+    every = every_label(root, samples)
+    said, source = every.by_id, every.source
+    most = config.verbs if source == _VERBS else len(samples)
+    frequent = {label: n for label, n in every.counts.items() if n >= config.least}
     kept = set(list(frequent)[:most])
     if len(kept) < 2:
         raise DataError(
@@ -58,6 +56,17 @@ def find_labels(root: Path, samples: Sequence[MotionSample], config: StructureCo
             f"(by {source}), at least 2 are needed"
         )
     return ActionLabels({name: label for name, label in said.items() if label in kept}, source)
+
+
+def every_label(root: Path, samples: Sequence[MotionSample]) -> ActionLabels:
+    """Labels of all samples that have one, rare ones too; from where :func:`find_labels` says."""
+    said = _from_file(root, samples)
+    if said is not None:
+        return ActionLabels(said, f"{FILE} of the dataset")
+    said = _from_corpus(root, samples)
+    if said is not None:
+        return ActionLabels(said, "the action that a generated clip begins with")
+    return ActionLabels(_from_captions(samples), _VERBS)
 
 
 def recordings_of(root: Path) -> dict[str, str]:
