@@ -15,6 +15,7 @@ from leadbench.cli.options import (
     ProjectorOption,
     ProtocolOption,
     SkipSelfTestOption,
+    WorkOptions,
     check_protocol,
     complete_backbones,
     grouped,
@@ -49,6 +50,7 @@ def projector(
     scoring: AblationOptions,
     output: OutputOptions,
     overrides: OverrideOptions,
+    work: WorkOptions,
     backbone: Annotated[
         str, typer.Option("--backbone", "-b", help="Backbone to realign.", autocompletion=complete_backbones)
     ] = "mld",
@@ -63,7 +65,6 @@ def projector(
     align_encoder: Annotated[
         str | None, typer.Option("--align-encoder", help="Text space to align to.", show_default=False)
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")] = 1,
 ) -> None:
     """Table 6: architectures and losses of the projector.
 
@@ -99,4 +100,4 @@ def projector(
         self_test=not scoring.skip_self_test,
     )
     recipe = Recipe("t2m", ablation_request(request), choice)
-    run_and_print(recipe.open(strict=assets.strict_plugins), output, recipe=recipe, jobs=jobs)
+    run_and_print(recipe.open(strict=assets.strict_plugins), output, recipe=recipe, work=work)

@@ -14,6 +14,7 @@ from leadbench.cli.options import (
     ProtocolOption,
     SeedOption,
     SkipBadOption,
+    WorkOptions,
     check_protocol,
     evaluator_and_folder,
     grouped,
@@ -30,6 +31,7 @@ from leadbench.zoo.embedded import NOTE
 def audit(
     assets: AssetOptions,
     output: OutputOptions,
+    work: WorkOptions,
     evaluator: EvaluatorOption = "guo",
     corruption: Annotated[
         str | None,
@@ -46,7 +48,6 @@ def audit(
     split: Annotated[str, typer.Option("--split", help="Motions to corrupt: train, val or test.")] = "test",
     protocol: ProtocolOption = "guo-2022",
     seed: SeedOption = 0,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")] = 1,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:
     """What an evaluator notices of known corruptions.
@@ -72,4 +73,4 @@ def audit(
         config,
     )
     recipe = Recipe("audit", request, assets.choice(folder))
-    run_and_print(recipe.open(strict=assets.strict_plugins), output, recipe=recipe, jobs=jobs)
+    run_and_print(recipe.open(strict=assets.strict_plugins), output, recipe=recipe, work=work)

@@ -76,6 +76,9 @@ COMMANDS = Group(
             "Stored results.",
             {
                 "migrate": LazyCommand("leadbench.cli.results", "migrate", "Bring stored runs to the current schema."),
+                "merge": LazyCommand(
+                    "leadbench.cli.results", "merge", "Join runs that were worked on in several places."
+                ),
                 "agree": LazyCommand("leadbench.cli.results", "agree", "How alike evaluators order the same models."),
                 "verify": LazyCommand(
                     "leadbench.cli.results", "verify", "Check that stored runs are whole and as they were written."

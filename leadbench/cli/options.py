@@ -13,7 +13,7 @@ import typer
 
 from leadbench.cli.console import note
 from leadbench.cli.outputs import writable
-from leadbench.cli.parsing import parse_checkpoints, parse_chunk, parse_encoders
+from leadbench.cli.parsing import parse_checkpoints, parse_chunk, parse_encoders, parse_part
 from leadbench.cli.progress import progress
 from leadbench.core.config import T2MConfig
 from leadbench.core.device import AUTO, EVERY, KINDS, PRECISIONS
@@ -23,6 +23,7 @@ from leadbench.plugins.manager import load_plugins
 from leadbench.plugins.options import parse_options
 from leadbench.report.tables.engine import FORMATS, check_format
 from leadbench.tasks.shared.protocols import PROTOCOLS
+from leadbench.tasks.shared.units import Share
 from leadbench.zoo.assets import Choice
 from leadbench.zoo.embedded import embedded_dataset, shipped
 
@@ -272,6 +273,30 @@ class OutputOptions:
 
     def __post_init__(self) -> None:
         check_format(self.format)
+
+
+@dataclass(frozen=True)
+class WorkOptions:
+    """Who does the work."""
+
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")] = 1
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--part",
+            metavar="K/N",
+            help="Only the Kth of N parts of the work, such as 1/8; leadbench results merge joins them.",
+            show_default=False,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        parse_part(self.part)
+
+    @property
+    def share(self) -> Share:
+        """The part as the runner takes it."""
+        return parse_part(self.part)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from leadbench.core.device import AUTO
 from leadbench.core.errors import ConfigError, unknown_name
+from leadbench.tasks.shared.units import Share
 
 Number = TypeVar("Number", int, float)
 
@@ -74,6 +75,23 @@ def parse_encoders(values: list[str] | None) -> dict[str, str]:
             raise ConfigError(f"--text-encoder {value}: must be NAME or BACKBONE=NAME, such as mld=minilm")
         found[backbone] = name
     return found
+
+
+def parse_part(text: str | None) -> Share:
+    """Parse ``--part``: ``K/N``, K from 1 to N; None is the whole.
+
+    Raises:
+        ConfigError: something else.
+
+    >>> parse_part("2/8"), parse_part(None)
+    (Share(number=2, of=8), Share(number=1, of=1))
+    """
+    if text is None:
+        return Share()
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise ConfigError(f"--part {text}: must be K/N with K from 1 to N, such as 1/8")
+    return Share(int(number), int(of))
 
 
 def parse_names(text: str, option: str = "--backbone") -> tuple[str, ...]:

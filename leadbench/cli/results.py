@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from leadbench.cli.outputs import writable
 from leadbench.cli.tables import FormatOption
 from leadbench.core.errors import ResultsError
 from leadbench.report.tables.agreement import agreement
+from leadbench.results.merge import merge_runs
 from leadbench.results.migrate import migrate_results
 from leadbench.results.store import RunStore
 from leadbench.results.verify import verify_results
@@ -42,6 +44,26 @@ def agree(
     Example: leadbench results agree runs/bnr/t2m-0123456789 runs/bnr/t2m-9876543210
     """
     typer.echo(agreement([RunStore(folder).load() for folder in folders], format))
+
+
+def merge(
+    folders: Annotated[list[Path], typer.Argument(help="Run folders, or folders with runs below them.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of results to write to.", callback=writable("--out"))
+    ] = Path("runs"),
+) -> None:
+    """Join runs that were worked on in several places.
+
+    Records of one run are put together, as leadbench run --part makes them on several machines; other runs lie beside
+    each other. Different runs that are to be one, and records with different numbers, are refused before
+    anything is written. The same command again changes nothing.
+
+    Example: leadbench results merge machine-1/runs machine-2/runs --out runs
+    """
+    for run in merge_runs(folders, out):
+        state = f"{run.records} of {run.planned} records" if run.planned else f"{run.records} records"
+        twice = f", {run.twice} in several places" if run.twice else ""
+        typer.echo(f"{run.folder}: {state} ({run.added} new{twice})")
 
 
 def verify(

@@ -19,6 +19,7 @@ from leadbench.cli.options import (
     ProjectorOption,
     ProtocolOptions,
     SkipSelfTestOption,
+    WorkOptions,
     complete_backbones,
     complete_tasks,
     evaluator_and_folder,
@@ -80,8 +81,8 @@ def run(
     measure: MeasureOptions,
     protocol: ProtocolOptions,
     output: OutputOptions,
+    work: WorkOptions,
     *,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")] = 1,
     profile: Annotated[bool, typer.Option("--profile", help="Also print where the time went.")] = False,
 ) -> None:
     """Text-to-motion: generate, score, and print Tables 1 and 5.
@@ -124,7 +125,7 @@ def run(
     runs = []
     for number, (task, recipe) in enumerate(zip(tasks, recipes, strict=True)):
         typer.echo("\n" * (number > 0), nl=False)
-        runs.append(run_and_print(task, output, recipe=recipe, jobs=jobs))
+        runs.append(run_and_print(task, output, recipe=recipe, work=work))
         if profile:
             typer.echo("\n" + render_profile(runs[-1].records, output.format))
         if isinstance(task, T2MTask):

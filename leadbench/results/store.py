@@ -29,6 +29,7 @@ from leadbench.results.seals import DIGEST, is_intact, packed_plan, planned_keys
 OLDER = "an older version wrote it (leadbench results migrate FOLDER brings it up to date)"
 HEADER = "run.json"
 LOCK = ".lock"
+RECORDS = "records.jsonl"
 
 
 class RunStore:
@@ -47,7 +48,7 @@ class RunStore:
 
     @property
     def _file(self) -> Path:
-        return self.folder / "records.jsonl"
+        return self.folder / RECORDS
 
     @property
     def _header(self) -> Path:
@@ -99,6 +100,11 @@ class RunStore:
             raise ResultsError(
                 f"{self.folder}: holds a run with another {', '.join(differences)}; choose another --out"
             )
+
+    def adopt(self, header: Mapping[str, Any]) -> None:
+        """Create the folder for a run that another folder holds too, by its header; one that is there stays."""
+        if not self._header.is_file():
+            self._create_header(header_text(header))
 
     def header(self) -> dict[str, Any]:
         """Content of ``run.json``.

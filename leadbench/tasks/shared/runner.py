@@ -23,8 +23,10 @@ from leadbench.core.provenance import collect_provenance
 from leadbench.results.records import Computed, Record, Run
 from leadbench.results.store import RunStore
 from leadbench.tasks.shared.registry import open_task
-from leadbench.tasks.shared.units import Progress, Task, Unit, silent
+from leadbench.tasks.shared.units import Progress, Share, Task, Unit, silent
 from leadbench.zoo.assets import Choice, open_assets
+
+WHOLE = Share()
 
 
 @dataclass(frozen=True)
@@ -182,13 +184,16 @@ def run_folder(task: Task, out: Path) -> Path:
     return out / group / run_name(require_name(task.name, "task"), task.identity())
 
 
-def run_task(task: Task, out: Path, *, executor: Executor | None = None, progress: Progress = silent) -> Run:
-    """Start a task or resume it; returns the finished run.
+def run_task(
+    task: Task, out: Path, *, executor: Executor | None = None, progress: Progress = silent, share: Share = WHOLE
+) -> Run:
+    """Start a task or resume it; returns the finished run, or what a share of it makes.
 
     Args:
         out: folder of results; the run lies at ``out/GROUP/TASK-HASH``.
         executor: where units are done; default: in this process.
         progress: called when a unit is done.
+        share: the part of the units that is done here.
 
     Raises:
         ResultsError: a unit made other records than it announced.
@@ -197,21 +202,28 @@ def run_task(task: Task, out: Path, *, executor: Executor | None = None, progres
     task.check()
     store = RunStore(run_folder(task, out))
     units = task.units()
-    left = [number for number, unit in enumerate(units) if not all(map(store.done, unit.keys))]
+    mine = [number for number in range(len(units)) if share.holds(number)]
+    left = [number for number in mine if not all(map(store.done, units[number].keys))]
     if left:
         task.warm_up()  # before anything is written, since it may load models
     planned = [key for unit in units for key in unit.keys]
     store.start(task.name, task.identity(), task.names, collect_provenance(task.compute), planned, task.columns)
     if left:
         task.prepare(store.folder, progress)
-        _do(task, units, left, store, executor or InProcess(), progress)
+        _do(task, units, left, store, executor or InProcess(), progress, len(mine))
     return store.load()
 
 
 def _do(
-    task: Task, units: Sequence[Unit], left: Sequence[int], store: RunStore, executor: Executor, progress: Progress
+    task: Task,
+    units: Sequence[Unit],
+    left: Sequence[int],
+    store: RunStore,
+    executor: Executor,
+    progress: Progress,
+    total: int,
 ) -> None:
-    done = len(units) - len(left)
+    done = total - len(left)
     executor.start(task, store.folder)
     try:
         for number, records in executor.run(left):
@@ -224,6 +236,6 @@ def _do(
             for record in records:
                 store.append(record)
             done += 1
-            progress(units[number].label, done, len(units))
+            progress(units[number].label, done, total)
     finally:
         executor.stop()

@@ -42,6 +42,22 @@ class Unit:
     work: Callable[[], Sequence[Record]]
 
 
+@dataclass(frozen=True)
+class Share:
+    """A part of a run's work, for one of several machines: every ``of``-th unit from the ``number``-th on."""
+
+    number: int = 1
+    of: int = 1
+
+    def holds(self, unit: int) -> bool:
+        """Whether a unit, counted from 0, belongs to it.
+
+        >>> [unit for unit in range(6) if Share(2, 3).holds(unit)]
+        [1, 4]
+        """
+        return unit % self.of == self.number - 1
+
+
 class Task(ABC):
     """One evaluation of models on data.
 
