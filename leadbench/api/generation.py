@@ -18,7 +18,7 @@ def generate(
     captions: str | Sequence[str],
     *,
     projector: Projector | None = None,
-    frames: int = 120,
+    frames: int | Sequence[int] = 120,
     count: int = 1,
     steps: int | None = None,
     guidance: float | None = None,
@@ -29,7 +29,7 @@ def generate(
     Args:
         captions: one or several.
         projector: realigns the latents before they are decoded; None: they stay as sampled.
-        frames: length of every motion, a multiple of 4 from 4 to 196.
+        frames: length of every motion, or of each caption's: a multiple of 4 from 4 to 196.
         count: motions of each caption.
         steps: None: the backbone's default.
         guidance: scale; None: the backbone's default.
@@ -48,7 +48,8 @@ def generate(
     (40, 22, 3)
     """
     texts = (captions,) if isinstance(captions, str) else tuple(captions)
-    request = GenerateRequest(texts, frames=frames, count=count, steps=steps, guidance=guidance, seed=seed)
+    lengths = frames if isinstance(frames, int) else tuple(frames)
+    request = GenerateRequest(texts, frames=lengths, count=count, steps=steps, guidance=guidance, seed=seed)
     return Generator(backbone, projector).generate(request)
 
 

@@ -20,6 +20,7 @@ from leadbench.core.reading import read_lines
 from leadbench.generation.concepts import Concept, find_concepts
 from leadbench.generation.formats import FORMATS, check_formats
 from leadbench.generation.generator import GeneratedMotion, GenerateRequest, Generator, frames_of
+from leadbench.generation.lengths import lengths_for, open_length
 from leadbench.generation.opening import open_generator
 from leadbench.generation.writing import generate_all, write_motions
 from leadbench.tasks.shared.opening import untrained
@@ -43,7 +44,11 @@ class SamplingOptions:
     projector: ProjectorOption = "auto"
     frames: Annotated[
         int | None,
-        typer.Option("--frames", help="Length: a multiple of 4, at most 196 [default: 120].", show_default=False),
+        typer.Option(
+            "--frames",
+            help="Length: a multiple of 4, at most 196 [default: predicted from the caption, else 120].",
+            show_default=False,
+        ),
     ] = None
     seconds: Annotated[
         float | None, typer.Option("--seconds", help="Length instead of --frames, to the nearest that fits.")
@@ -108,9 +113,10 @@ def generate(
     opened = open_assets(assets.choice(), strict=assets.strict_plugins)
     spec = opened.dataset.motion
     frames = frames_of(sampling.frames, sampling.seconds, spec.fps)
-    request = GenerateRequest(texts, frames, sampling.count, sampling.steps, sampling.guidance, sampling.seed)
     learnt = find_concepts(concept or [], concepts)
     generators = _generators(opened, sampling, learnt)
+    lengths = _lengths(opened, generators, texts) if frames is None else frames
+    request = GenerateRequest(texts, lengths, sampling.count, sampling.steps, sampling.guidance, sampling.seed)
     motions: list[GeneratedMotion] = []
     with progress() as bars:
         for number, made in enumerate(generate_all(generators, request)):
@@ -142,6 +148,18 @@ def _generators(opened: Opened, sampling: SamplingOptions, concepts: Mapping[str
             note(f"without {name}: {warning}" if every else f"warning: {warning}")
         if not (warning and every):
             found.append(made)
+    return found
+
+
+def _lengths(opened: Opened, generators: Sequence[Generator], captions: Sequence[str]) -> tuple[int, ...]:
+    """Frames of each caption's motion, where the user gives no length."""
+    encoder = generators[0].backbone.text_encoder.name if generators else ""
+    predictor = open_length(opened.models, encoder)
+    found = lengths_for(captions, predictor)
+    if predictor is not None:
+        seconds = sorted({frames / opened.dataset.motion.fps for frames in found})
+        shown = f"{seconds[0]:.1f} s" if len(seconds) == 1 else f"{seconds[0]:.1f} to {seconds[-1]:.1f} s"
+        note(f"length by {predictor.name}: {shown} (--seconds or --frames sets it)")
     return found
 
 

@@ -98,6 +98,9 @@ COMMANDS = Group(
                 "projector": LazyCommand(
                     "leadbench.cli.train", "projector", "Stage 3: a projector; all else stays frozen."
                 ),
+                "length": LazyCommand(
+                    "leadbench.cli.train", "length", "The predictor of lengths, for leadbench generate."
+                ),
                 "evaluator": LazyCommand("leadbench.cli.train", "evaluator", "An evaluator: the space of the metrics."),
                 "motionclip": LazyCommand(
                     "leadbench.cli.train", "motionclip", "MotionCLIP: an autoencoder of its own."

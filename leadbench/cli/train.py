@@ -260,6 +260,21 @@ def projector(
 
 
 @grouped
+def length(
+    assets: DatasetOptions, options: TrainOptions, overrides: OverrideOptions, text_encoder: EncoderOption = None
+) -> None:
+    """The predictor of lengths, which leadbench generate asks where no length is given.
+
+    Example: leadbench train length --dataset data/bnr
+    """
+
+    def train(shop: Workshop, _: Opened) -> Path:
+        return stages.train_length(shop, text_encoder or shop.preset.student_encoder)
+
+    _Call("length", assets, options, overrides).run(train)
+
+
+@grouped
 def evaluator(
     assets: DatasetOptions,
     options: TrainOptions,

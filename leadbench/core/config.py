@@ -141,6 +141,15 @@ class EvaluatorConfig(FrozenModel):
     embedding: int = Field(512, gt=0)
 
 
+class LengthConfig(FrozenModel):
+    """Predictor of lengths: two hidden layers; ``units`` of 4 frames are the longest motion."""
+
+    text_width: int = Field(256, gt=0)
+    hidden: int = Field(256, gt=0)
+    units: int = Field(49, gt=0)
+    dropout: float = Field(0.2, ge=0, lt=1)
+
+
 class TmrConfig(FrozenModel):
     """Evaluator in the manner of TMR: groups of ``frames_per_token`` frames through a transformer."""
 
@@ -404,6 +413,14 @@ class EvaluatorStage(FrozenModel):
     word_vectors: Literal["wordllama"] = "wordllama"
     max_tokens: int = Field(20, gt=0)
     temperature: float = Field(1.0, gt=0)
+
+
+class LengthStage(FrozenModel):
+    """Training of the predictor of lengths."""
+
+    architecture: LengthConfig
+    optimizer: OptimizerConfig
+    loop: LoopConfig
 
 
 class TmrStage(FrozenModel):

@@ -16,6 +16,8 @@ from leadbench.core.config import (
     EvaluatorConfig,
     EvaluatorStage,
     FrozenModel,
+    LengthConfig,
+    LengthStage,
     LoopConfig,
     MotionClipStage,
     OptimizerConfig,
@@ -43,6 +45,7 @@ class Preset(FrozenModel):
     evaluator: EvaluatorStage
     tmr: TmrStage
     motionclip: MotionClipStage
+    length: LengthStage
     teacher_encoder: str
     student_encoder: str
     half: bool = False  # weights are rounded to, and stored as, float16
@@ -137,6 +140,11 @@ def _small() -> Preset:
             architecture=TmrConfig(transformer=blocks.model_copy(update={"layers": 4, "dropout": 0.1})),
             optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=100),
             loop=LoopConfig(steps=1500, batch=64, validate_every=100, ema=0.99),
+        ),
+        length=LengthStage(
+            architecture=LengthConfig(),
+            optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=50),
+            loop=LoopConfig(steps=800, batch=256, validate_every=100, ema=0.99),
         ),
         motionclip=MotionClipStage(
             architecture=AutoencoderConfig(
@@ -286,6 +294,9 @@ def _tiny() -> Preset:
                     ),
                     "loop": LoopConfig(batch=256, ema=0.9, **loop),
                 }
+            ),
+            "length": small.length.model_copy(
+                update={"architecture": LengthConfig(hidden=16), "loop": LoopConfig(batch=8, ema=0.9, **loop)}
             ),
             "evaluator": small.evaluator.model_copy(
                 update={

@@ -37,43 +37,51 @@ class GenerateRequest:
 
     Attributes:
         captions: may hold ``<name>`` of a concept.
-        frames: length of every motion, a multiple of 4, at most 196 as in the training data.
+        frames: length of every motion, or of each caption's: a multiple of 4, at most 196 as in the training data.
         count: motions of each caption.
         steps, guidance: None: the backbone's defaults.
         seed: of the noise.
     """
 
     captions: tuple[str, ...]
-    frames: int = DEFAULT_FRAMES
+    frames: int | tuple[int, ...] = DEFAULT_FRAMES
     count: int = 1
     steps: int | None = None
     guidance: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.frames % FRAME_STEP or not FRAME_STEP <= self.frames <= MOST_FRAMES:
-            raise ConfigError(
-                f"frames {self.frames}: must be a multiple of {FRAME_STEP}, from {FRAME_STEP} to {MOST_FRAMES}"
-            )
+        if not isinstance(self.frames, int) and len(self.frames) != len(self.captions):
+            raise ConfigError(f"frames: {len(self.frames)} lengths for {len(self.captions)} captions")
+        for frames in self.lengths:
+            if frames % FRAME_STEP or not FRAME_STEP <= frames <= MOST_FRAMES:
+                raise ConfigError(
+                    f"frames {frames}: must be a multiple of {FRAME_STEP}, from {FRAME_STEP} to {MOST_FRAMES}"
+                )
         if self.guidance is not None and not math.isfinite(self.guidance):
             raise ConfigError(f"guidance {self.guidance}: must be a number")
         if not 0 < self.count <= MOST_MOTIONS:
             raise ConfigError(f"count {self.count}: must be from 1 to {MOST_MOTIONS}")
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Frames of each caption's motions."""
+        return (self.frames,) * len(self.captions) if isinstance(self.frames, int) else self.frames
 
-def frames_of(frames: int | None, seconds: float | None, fps: float) -> int:
-    """Length of motions in frames: as given, or the nearest that fits a number of seconds, or 120.
+
+def frames_of(frames: int | None, seconds: float | None, fps: float) -> int | None:
+    """Length of motions in frames: as given, or the nearest that fits a number of seconds; None: neither is given.
 
     Raises:
         ConfigError: both are given, or no number of seconds.
 
     >>> frames_of(None, 4.0, 20.0), frames_of(None, 3.31, 20.0), frames_of(None, None, 20.0)
-    (80, 68, 120)
+    (80, 68, None)
     """
     if frames is not None and seconds is not None:
         raise ConfigError("--frames and --seconds: give one of them")
     if seconds is None:
-        return DEFAULT_FRAMES if frames is None else frames
+        return frames
     longest = MOST_FRAMES / fps
     if not 0 < seconds <= longest:
         raise ConfigError(f"--seconds {seconds}: must be above 0 and at most {longest:g} (of {fps:g} frames)")
@@ -125,7 +133,7 @@ class Generator:
         edit = None if self.projector is None else realign(self.projector, backbone.autoencoder)
         guidance = backbone.default_guidance(steps) if request.guidance is None else request.guidance
         condition = self._condition(request.captions)
-        mask = mask_of([request.frames] * len(request.captions), place_of(backbone.autoencoder))
+        mask = mask_of(list(request.lengths), place_of(backbone.autoencoder))
         condition = condition.to(mask.device)
         ids = tuple(f"{number}" for number in range(len(request.captions)))
         made = []
@@ -159,12 +167,12 @@ class Generator:
             GeneratedMotion(
                 f"{number:03d}-{_slug(caption)}{suffix}",
                 caption,
-                features[number],
-                joints[number],
+                features[number, :frames],
+                joints[number, :frames],
                 self.backbone.name,
                 repeat if request.count > 1 else None,
             )
-            for number, caption in enumerate(request.captions)
+            for number, (caption, frames) in enumerate(zip(request.captions, request.lengths, strict=True))
         ]
 
     def _condition(self, captions: Sequence[str]) -> Condition:

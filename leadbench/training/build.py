@@ -39,6 +39,7 @@ _TRAINERS: Mapping[str, Callable[[Workshop, str], Path]] = {
     "evaluator": lambda shop, _: stages.train_evaluator(shop),
     "diffusion": stages.train_diffusion,
     "consistency": stages.train_consistency,
+    "length": stages.train_length,
 }
 
 
@@ -64,6 +65,7 @@ def plan(preset: Preset) -> tuple[tuple[Job, ...], ...]:
             Job(f"consistency-{student}", "consistency", student),
             Job("projector", "projector", teacher),
             Job(f"backbone-{_FLOW}", "backbone"),
+            Job(f"length-{student}", "length", student),
         ),
     )
 
@@ -71,7 +73,7 @@ def plan(preset: Preset) -> tuple[tuple[Job, ...], ...]:
 def shipped_models(preset: Preset) -> tuple[str, ...]:
     """What a packed set holds; the student's teacher was only needed to train the student."""
     needed = (f"diffusion-{preset.teacher_encoder}", f"consistency-{preset.student_encoder}")
-    return ("autoencoder", *needed, f"backbone-{_FLOW}", "projector", "evaluator")
+    return ("autoencoder", *needed, f"backbone-{_FLOW}", "projector", "evaluator", f"length-{preset.student_encoder}")
 
 
 def build(
@@ -148,6 +150,7 @@ def load_all(folder: Path, name: str) -> list[str]:
     preset = get_preset(name)
     fingerprint = store.autoencoder().fingerprint
     store.evaluator()
+    store.check_length(f"length-{preset.student_encoder}")
     projector = store.projector()
     if projector.latent_fingerprint != fingerprint:
         raise LatentMismatchError(f"{folder}: the projector belongs to another latent space than the autoencoder")
@@ -169,7 +172,7 @@ def _done(model: str, models: Path, preset: Preset, dataset: HumanML3DFolder) ->
     card = store.card(model)
     fits = card.preset == preset.name and card.links.get("dataset_identity") == dataset.identity
     fits = fits and _as_preset(getattr(preset, card.stage, None), card.config)
-    if not fits or model in ("autoencoder", "evaluator"):
+    if not fits or card.stage in ("autoencoder", "evaluator", "length"):
         return fits
     return store.has("autoencoder") and card.links.get("latent") == store.autoencoder().fingerprint
 

@@ -28,6 +28,7 @@ from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error
 from leadbench.training.consistency import ConsistencyTask
 from leadbench.training.diffusion import DiffusionTask
 from leadbench.training.evaluator import EvaluatorTask
+from leadbench.training.length import LengthTask
 from leadbench.training.motionclip import MotionClipTask, match_text_length
 from leadbench.training.projector import ProjectorTask
 from leadbench.training.tmr import TmrTask
@@ -163,6 +164,17 @@ def train_projector(shop: Workshop, plugins: Plugins, job: ProjectorJob = Projec
     variant = None if job.variant == "full" else job.variant
     fields = CardFields("projector", job.kind, variant, owner, dumped(options))
     return shop.save(task, stage, state, links, fields)
+
+
+def train_length(shop: Workshop, encoder: str) -> Path:
+    """The predictor of lengths: writes ``length-ENCODER.safetensors``."""
+    text = shop.store.text_encoder(encoder)
+    stage = shop.preset.length
+    stage = stage.model_copy(update={"architecture": stage.architecture.model_copy(update={"text_width": text.dim})})
+    with shop.initial(stage, f"length-{encoder}"):
+        task = LengthTask(stage, shop.motion, text, shop.split("train"), shop.split("val"))
+    state = shop.train(task, stage, {"text encoder": text.identity})
+    return shop.save(task, stage, state, {"text_encoder": encoder, "fps": str(shop.motion.fps)})
 
 
 def train_evaluator(shop: Workshop, kind: str = "guo") -> Path:

@@ -20,6 +20,7 @@ from leadbench.core.config import (
     DiffusionStage,
     EvaluatorStage,
     FrozenModel,
+    LengthStage,
     MotionClipStage,
     ProjectorStage,
     TmrStage,
@@ -44,7 +45,14 @@ from leadbench.zoo.store import ModelStore, with_statistics
 
 Reporter = Callable[[Progress], None]
 AnyStage = (
-    AutoencoderStage | DiffusionStage | ConsistencyStage | ProjectorStage | EvaluatorStage | TmrStage | MotionClipStage
+    AutoencoderStage
+    | DiffusionStage
+    | ConsistencyStage
+    | ProjectorStage
+    | EvaluatorStage
+    | TmrStage
+    | MotionClipStage
+    | LengthStage
 )
 
 

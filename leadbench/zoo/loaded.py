@@ -15,11 +15,13 @@ from leadbench.core.contracts import TextEncoder
 from leadbench.core.device import CPU, Compute
 from leadbench.core.provenance import fingerprint
 from leadbench.core.tensors import Latent, LatentSpec, MotionBatch, MotionSpec, Projection, TextSample, host_lengths
+from leadbench.data.humanml3d import FRAME_STEP
 from leadbench.engine.decode import decoder_for
 from leadbench.engine.embed import embed_in_buckets
 from leadbench.engine.project import projector_for
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.evaluator import EvaluatorNetworks
+from leadbench.nn.length import LengthNetwork, median_units
 from leadbench.nn.projector import LeadProjector
 from leadbench.nn.tmr import TmrNetworks
 from leadbench.text.word_vectors import MAX_TOKENS, WordTable, WordVectors
@@ -180,6 +182,32 @@ class LoadedTmr:
     def embed_motion(self, motion: MotionBatch) -> Tensor:
         """Motion embeddings [B, E] of a batch normalised by ``self.motion``."""
         return self.network.motion(motion.features, motion.mask)
+
+
+class LoadedLength:
+    """:class:`LengthNetwork` with the frozen encoder that reads its captions.
+
+    Attributes:
+        name: of its file.
+    """
+
+    def __init__(self, name: str, network: LengthNetwork, encoder: TextEncoder) -> None:
+        self.name = name
+        self._network = network.eval().requires_grad_(False)
+        self._encoder = encoder
+        self._place = torch.device("cpu")
+
+    def at(self, compute: Compute) -> Self:
+        """The same, moved to a device."""
+        self._network.to(compute.device)
+        self._place = compute.device
+        return self
+
+    @torch.no_grad()
+    def frames(self, captions: Sequence[str]) -> list[int]:
+        """Median lengths of motions of captions, in frames: multiples of 4."""
+        pooled = self._encoder.encode(captions).to(self._place).pooled()
+        return [FRAME_STEP * units for units in median_units(self._network(pooled)).cpu().tolist()]
 
 
 def latent_fingerprint(network: MotionVAE, motion: MotionSpec) -> str:

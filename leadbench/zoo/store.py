@@ -12,7 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leadbench.core.config import AutoencoderConfig, DenoiserConfig, EvaluatorConfig, ProjectorConfig, TmrConfig
+from leadbench.core.config import (
+    AutoencoderConfig,
+    DenoiserConfig,
+    EvaluatorConfig,
+    LengthConfig,
+    ProjectorConfig,
+    TmrConfig,
+)
 from leadbench.core.contracts import MotionAutoencoder, MotionDataset, TextEncoder, TrainableAutoencoder
 from leadbench.core.device import CPU, Compute
 from leadbench.core.errors import LatentMismatchError, WeightsError, unknown_name
@@ -20,6 +27,7 @@ from leadbench.core.tensors import MotionSpec
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.evaluator import EvaluatorNetworks
+from leadbench.nn.length import LengthNetwork
 from leadbench.nn.projector import LeadProjector
 from leadbench.nn.tmr import TmrNetworks
 from leadbench.text.cache import CachedTextEncoder, LazyEncoder
@@ -30,7 +38,14 @@ from leadbench.text.word_vectors import WORD_VECTORS
 from leadbench.zoo.build import STATISTICS, build, card_config, card_entry, fill, motion_spec
 from leadbench.zoo.catalog import Catalog
 from leadbench.zoo.files import ModelCard, card_path, load_card, load_model
-from leadbench.zoo.loaded import LoadedAutoencoder, LoadedEvaluator, LoadedProjector, LoadedTmr, TextPipeline
+from leadbench.zoo.loaded import (
+    LoadedAutoencoder,
+    LoadedEvaluator,
+    LoadedLength,
+    LoadedProjector,
+    LoadedTmr,
+    TextPipeline,
+)
 from leadbench.zoo.official_files import OfficialFiles, OfficialModel, open_checkpoint, open_evaluator, open_glove
 
 _MOST_TOKENS = 10_000
@@ -321,6 +336,18 @@ class ModelStore:
         if words == GLOVE:
             return TextPipeline(self._glove(), most, SPECIAL_WORDS)
         return TextPipeline(WORD_VECTORS[words](), most)
+
+    def length(self, name: str) -> LoadedLength:
+        """A predictor of lengths, with the text encoder that it reads captions by."""
+        network, card = self.check_length(name)
+        encoder = self.text_encoder(card_entry(card, self.path(name), "links", "text_encoder"))
+        return LoadedLength(name, network, encoder).at(self.compute)
+
+    def check_length(self, name: str) -> tuple[LengthNetwork, ModelCard]:
+        """Its network and card."""
+        tensors, card = self._load(name)
+        path = self.path(name)
+        return build(LengthNetwork, card_config(LengthConfig, card, path), tensors, path), card
 
     def tmr(self) -> LoadedTmr:
         """The folder's evaluator in the manner of TMR."""
