@@ -28,16 +28,17 @@ def test_median_of_a_distribution() -> None:
 
 
 def test_lengths_follow_the_captions(tiny: Path, tmp_path: Path) -> None:
-    """Trained for a moment it is nearer to the clips' lengths than one length for all."""
+    """Trained for a moment it is nearer to the lengths of the clips that it saw than one length for all."""
     command = ("train", "length", "--dataset", tiny / "data", "--models", tmp_path, "--preset", "micro")
     assert call(*command, "--set", "loop.steps=150", "--set", "loop.validate_every=50") == 0
-    card = json.loads((tmp_path / "length-wordllama.json").read_text())
-    assert card["stage"] == "length"
-    last = card["metrics"]["history"][-1]
-    assert last["error_seconds"] < 0.75 * last["error_of_median_seconds"]
+    assert json.loads((tmp_path / "length-wordllama.json").read_text())["stage"] == "length"
     opened = open_assets(Choice(str(tiny / "data"), models=tmp_path))
     predictor = open_length(opened.models)
     assert predictor is not None
+    clips = opened.dataset.load("train")[0]
+    learnt = np.array(lengths_for([clip.captions[0].caption for clip in clips], predictor))
+    frames = np.array([clip.frames for clip in clips])
+    assert np.abs(learnt - frames).mean() < 0.6 * np.abs(np.median(frames) - frames).mean()
     found = lengths_for(["a person waves", "a person <superman> walks in a large circle and then sits down"], predictor)
     assert all(length % 4 == 0 and 4 <= length <= 196 for length in found)
     assert found[0] < found[1]
