@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 Spec = dict[str, Any]
 _BELOW = 95  # pixels of axis and legend
 _LINES = 310
+_SQUARE = 380
+_COLOURED = 8  # labels that have a colour of their own
+_OTHERS = "others"
+_GREY = "#94a3b8"
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,37 @@ def forest(title: str, axis: str, differences: Sequence[Difference]) -> Chart:
     }
     said = [f"{d.name}: {d.mean:+.3f}, from {d.low:+.3f} to {d.high:+.3f}" for d in differences]
     return Chart(title, _read(title, said), spec, 24 * len(differences) + _BELOW)
+
+
+def scatter(title: str, points: Sequence[tuple[tuple[float, float], str, str]]) -> Chart:
+    """Points with a label and a caption each, which a pointer shows; the most frequent labels have a colour."""
+    counts = Counter(label for _, label, _ in points)
+    named = sorted(counts, key=lambda label: (-counts[label], label))[:_COLOURED]
+    values = [
+        {"x": x, "y": y, "label": label if label in named else _OTHERS, "of": label, "caption": caption}
+        for (x, y), label, caption in points
+    ]
+    label = {"field": "label", "type": "nominal", "title": None, "scale": {"domain": named}, "sort": named}
+    other = f"datum.label === '{_OTHERS}'"
+    axis = {"type": "quantitative", "title": None, "axis": None, "scale": {"zero": False}}
+    spec = {
+        "data": {"values": values},
+        "height": _SQUARE,
+        "mark": {"type": "point", "filled": True, "size": 42, "opacity": 0.85},
+        "encoding": {
+            "x": {"field": "x", **axis},
+            "y": {"field": "y", **axis},
+            "color": {
+                "condition": {"test": other, "value": _GREY},
+                **label,
+                "legend": {"orient": "bottom", "columns": 4},
+            },
+            "shape": {"condition": {"test": other, "value": "circle"}, **label},
+            "tooltip": [{"field": "caption"}, {"field": "of", "title": "action"}],
+        },
+    }
+    said = [f"{count} of {name}" for name, count in counts.most_common()]
+    return Chart(title, _read(title, said), spec, _SQUARE + _BELOW)
 
 
 def bars(title: str, axis: str, parts: Sequence[tuple[str, str, float]], kind: str) -> Chart:

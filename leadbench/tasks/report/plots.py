@@ -9,8 +9,9 @@ from typing import Any
 from leadbench.metrics.ratings import crossed_test
 from leadbench.metrics.statistics import t_test
 from leadbench.report.names import row_name, row_with_steps
-from leadbench.report.pages.charts import Chart, Difference, Point, bars, forest, lines
+from leadbench.report.pages.charts import Chart, Difference, Point, bars, forest, lines, scatter
 from leadbench.results.aggregate import Measured, rows_of
+from leadbench.results.maps import read_map
 from leadbench.results.ratings import ratings_of
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row
@@ -29,6 +30,8 @@ def plots(run: Run) -> list[Chart]:
     """What a run's records can show."""
     if run.task == "latency":
         return _stages(run)
+    if run.task == "structure":
+        return _maps(run)
     if run.task == "study":
         return _rated(run)
     rows = rows_of(run)
@@ -112,6 +115,18 @@ def _norms(run: Run) -> list[Chart]:
             found.setdefault(_full_name(run, record.row), []).append(norm)
     parts = [(name, "norm", sum(norms) / len(norms)) for name, norms in found.items()]
     return [bars("Norm of the latents", "mean Euclidean norm", parts, "measure")] if len(parts) > 1 else []
+
+
+def _maps(run: Run) -> list[Chart]:
+    """Motions in both latent spaces by t-SNE, where the run has kept their places."""
+    found = read_map(run.folder)
+    if found is None:
+        return []
+    titles = {"latents": "Autoencoder latents", "projected": "After the projector"}
+    return [
+        scatter(f"{titles.get(space, space)}, by t-SNE", [*zip(places, found.labels, found.captions, strict=True)])
+        for space, places in found.spaces.items()
+    ]
 
 
 def _rated(run: Run) -> list[Chart]:

@@ -28,6 +28,7 @@ from leadbench.data.humanml3d import DrawnSample, draw
 from leadbench.metrics.retrieval import r_precision
 from leadbench.metrics.structure import (
     METRICS,
+    Metric,
     best_ranks,
     bootstrap_interval,
     knn_correct,
@@ -38,6 +39,7 @@ from leadbench.metrics.structure import (
 )
 from leadbench.report.figures.spaces import Panel, draw_spaces
 from leadbench.results.details import StructureDetails
+from leadbench.results.maps import LatentMapFile
 from leadbench.results.records import Record, Run, record_key
 from leadbench.results.rows import Row
 from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, automatic_chunk
@@ -139,15 +141,37 @@ class StructureTask(Task):
     def draw(self, path: Path, run: Run) -> Path:
         """Both spaces by t-SNE in one PNG, coloured by action; ``run`` is this task's."""
         found = {record.row: record for record in run.records}
-        panels = []
-        for row, metric in ((LATENTS, METRICS[0]), (PROJECTED, METRICS[1])):
-            # the stream's name is that of earlier versions, so that pictures stay the same
-            generator = stream(self.config.seed, "t-sne", str(row.setting["space"]).capitalize())
-            points = t_sne(self._spaces[row][self._counted], metric, generator, self.config.perplexity)
-            panels.append(Panel(panel_title(found[self._as_recorded(row)], metric), points.numpy()))
+        panels = [
+            Panel(panel_title(found[self._as_recorded(row)], metric), points.numpy())
+            for row, metric, points in self._places
+        ]
         labels = [self.labels.by_id[self._drawn[i].id] for i in self._counted]
         title = f"{self.dataset.name}: {len(labels)} motions of the {self.config.split} split, by {self.labels.source}"
         return draw_spaces(panels, labels, path, title=title, caption=verdict(found[self._as_recorded(DIFFERENCE)]))
+
+    def map(self) -> LatentMapFile:
+        """The same points with the captions of their motions, for a report to show."""
+        drawn = [self._drawn[i] for i in self._counted]
+        return LatentMapFile(
+            labels=tuple(self.labels.by_id[item.id] for item in drawn),
+            captions=tuple(item.caption.caption for item in drawn),
+            spaces={
+                str(row.setting["space"]): tuple((round(x, 3), round(y, 3)) for x, y in points.tolist())
+                for row, _, points in self._places
+            },
+        )
+
+    @cached_property
+    def _places(self) -> list[tuple[Row, Metric, Tensor]]:
+        """Points [N, 2] of both spaces by t-SNE, each by its own metric."""
+        found = []
+        for row, metric in ((LATENTS, METRICS[0]), (PROJECTED, METRICS[1])):
+            # the stream's name is that of earlier versions, so that pictures stay the same
+            generator = stream(self.config.seed, "t-sne", str(row.setting["space"]).capitalize())
+            found.append(
+                (row, metric, t_sne(self._spaces[row][self._counted], metric, generator, self.config.perplexity))
+            )
+        return found
 
     # ------------------------------------------------------------------ what is looked at
 

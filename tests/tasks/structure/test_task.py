@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from command import call
 from fakes import WIDTH, FakeAutoencoder, FakeTextEncoder
 from folders import write_folder
 from matplotlib import image
@@ -252,3 +253,7 @@ def test_the_command_on_a_folder_with_shipped_models(
     (first, *_) = RunStore(found).records()
     assert details(first).labels == {"raise": 12, "run": 12, "walk": 12}
     assert image.imread(figure).ndim == 3
+    assert call("report", out, "--out", tmp_path / "report.html") == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "After the projector, by t-SNE" in page
+    assert "12 of walk" in page

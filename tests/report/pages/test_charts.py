@@ -1,0 +1,35 @@
+"""Plots of points: every motion once, colours for some labels, and a text for those who cannot see it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from leadbench.core.errors import ResultsError
+from leadbench.report.pages.charts import scatter
+from leadbench.results.maps import LatentMapFile, read_map, write_map
+
+
+def test_points_keep_their_captions_and_rare_labels_are_grey() -> None:
+    points = [((float(n), -float(n)), f"action {n % 11}", f"caption <{n}>") for n in range(40)]
+    chart = scatter("Latents", points)
+    values = chart.spec["data"]["values"]
+    assert [(value["x"], value["caption"]) for value in values] == [(p[0][0], p[2]) for p in points]
+    named = chart.spec["encoding"]["color"]["scale"]["domain"]
+    assert len(named) == 8
+    assert {value["label"] for value in values} == {*named, "others"}
+    assert "4 of action 0" in chart.text
+    assert "3 of action 10" in chart.text
+
+
+def test_a_map_is_read_as_it_was_written(tmp_path: Path) -> None:
+    found = LatentMapFile(labels=("a", "b"), captions=("x", "y"), spaces={"latents": ((0.5, 1.0), (2.0, 3.0))})
+    assert read_map(tmp_path) is None
+    path = write_map(found, tmp_path)
+    assert read_map(tmp_path) == found
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "labels": ["a"]}))
+    with pytest.raises(ResultsError, match="labels, captions and spaces of"):
+        read_map(tmp_path)
