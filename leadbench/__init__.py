@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from leadbench.api.generation import draw_motions, generate, save_motions
     from leadbench.api.models import load_backbone, load_projector, open_dataset
-    from leadbench.api.results import Results, load_results, run, save_report
+    from leadbench.api.results import Results, audit, load_results, run, save_report
     from leadbench.api.training import train_projector
     from leadbench.core.config import T2MConfig
     from leadbench.core.contracts import (
@@ -110,6 +110,7 @@ __all__ = [
     "Trial",
     "Unit",
     "__version__",
+    "audit",
     "diversity",
     "draw_motions",
     "fid",
@@ -137,7 +138,7 @@ __all__ = [
 _MODULES = {
     "leadbench.api.generation": "draw_motions generate save_motions",
     "leadbench.api.models": "load_backbone load_projector open_dataset",
-    "leadbench.api.results": "Results load_results run save_report",
+    "leadbench.api.results": "Results audit load_results run save_report",
     "leadbench.api.training": "train_projector",
     "leadbench.core.config": "T2MConfig",
     "leadbench.core.contracts": (

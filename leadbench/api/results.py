@@ -13,6 +13,7 @@ from leadbench.core.errors import ConfigError
 from leadbench.report.names import row_name
 from leadbench.results.records import Record, Run
 from leadbench.results.store import load_runs
+from leadbench.tasks.audit.task import AuditRequest
 from leadbench.tasks.report.assemble import write_report
 from leadbench.tasks.shared.registry import open_task
 from leadbench.tasks.shared.request import RunRequest
@@ -90,6 +91,7 @@ def run(
     task: str = "t2m",
     steps: Mapping[str, Sequence[int]] | Sequence[int] = (),
     projector: str = "auto",
+    evaluator: str | Sequence[str] = "guo",
     metrics: Sequence[str] = (),
     config: T2MConfig | None = None,
     out: str | Path = "runs",
@@ -102,6 +104,7 @@ def run(
         task: ``t2m``, or the name of a plugin's task.
         steps: of few-step backbones, or by backbone; empty: their defaults.
         projector: as the option ``--projector``.
+        evaluator: registered name; several make a run each.
         metrics: further ones by name; ``all``: every one of sets of motions.
         config: protocol; None: the full one, or the quick one on the embedded dataset.
         out: folder that the records go to.
@@ -116,11 +119,48 @@ def run(
         wanted.update(steps)
     elif steps:
         wanted[None] = tuple(steps)
-    request = RunRequest(names, wanted, projector=projector, metrics=tuple(metrics), config=chosen)
+    evaluators = (evaluator,) if isinstance(evaluator, str) else tuple(evaluator)
     assets = open_dataset() if opened is None else opened
-    opened_task = open_task(task, assets, request)
-    opened_task.compute = assets.models.compute
-    return Results((run_task(opened_task, Path(out)),))
+    requests = [
+        RunRequest(names, wanted, projector=projector, evaluator=name, metrics=tuple(metrics), config=chosen)
+        for name in evaluators
+    ]
+    return _done(task, assets, requests, out)
+
+
+def audit(
+    evaluator: str = "guo",
+    opened: Opened | None = None,
+    *,
+    corruptions: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    config: T2MConfig | None = None,
+    out: str | Path = "runs",
+) -> Results:
+    """What an evaluator notices of known corruptions of real motions, as ``leadbench evaluator audit`` does.
+
+    Args:
+        evaluator: registered name.
+        opened: of :func:`leadbench.open_dataset`; None: the embedded dataset and models.
+        corruptions: their names; empty: all of them.
+        metrics: further ones of sets of motions, by name.
+        config: protocol; None: 3 replications.
+        out: folder that the records go to.
+
+    Raises:
+        LeadbenchError: something does not fit; nothing is written then.
+    """
+    chosen = T2MConfig(replications=3) if config is None else config
+    request = AuditRequest(evaluator, tuple(corruptions), tuple(metrics), (), chosen)
+    return _done("audit", open_dataset() if opened is None else opened, [request], out)
+
+
+def _done(task: str, assets: Opened, requests: Sequence[object], out: str | Path) -> Results:
+    """A run for each request; all are opened before the first one starts."""
+    tasks = [open_task(task, assets, request) for request in requests]
+    for each in tasks:
+        each.compute = assets.models.compute
+    return Results(tuple(run_task(each, Path(out)) for each in tasks))
 
 
 def _flat(record: Record, names: Mapping[str, str]) -> dict[str, Any]:

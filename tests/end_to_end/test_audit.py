@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import call
+from torch import Tensor
 
+import leadbench
 from leadbench.results.rows import REAL
 from leadbench.results.store import load_runs
+from leadbench.tasks.audit import task
+from leadbench.tasks.audit.corruptions import CORRUPTIONS
 from leadbench.tasks.audit.task import NOTHING, row_of
 
 
@@ -97,3 +103,31 @@ def test_what_does_not_fit_is_told_first(
     assert call(*common, *arguments, "--out", tmp_path / "runs") == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_motions_whose_official_features_are_not_finite_are_told(
+    common: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bone of length 0 has no official rotation."""
+
+    def shrink(joints: Tensor, skeleton: object, strength: float, draws: np.random.Generator) -> Tensor:
+        bent = joints.clone()
+        if draws.random() < strength:
+            bent[:, 5] = bent[:, 2]
+        return bent
+
+    monkeypatch.setitem(CORRUPTIONS, "jitter", replace(CORRUPTIONS["jitter"], apply=shrink, strengths=(0.5,)))
+    monkeypatch.setattr(task, "feature_mode", lambda dataset: "official")
+    assert call(*common, "--corruption", "jitter", "--replications", 1, "--out", tmp_path) == 0
+    assert "corrupted motions have features in corrected mode" in capsys.readouterr().out
+    (run,) = load_runs(tmp_path)
+    assert all(record.metrics["fid"] is not None for record in run.records)
+
+
+def test_from_python(tiny: Path, tmp_path: Path) -> None:
+    opened = leadbench.open_dataset(tiny / "data", models=tiny / "models")
+    config = leadbench.T2MConfig(replications=1)
+    found = leadbench.audit("guo", opened, corruptions=["mirrored"], config=config, out=tmp_path)
+    rows = [record.row for record in found.records]
+    assert rows[:2] == [REAL, NOTHING]
+    assert "mirrored" in found.table()

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from leadbench.core.config import T2MConfig
 from leadbench.core.contracts import Evaluator, MotionDataset
@@ -73,6 +74,7 @@ class AuditTask(EmbeddingTask):
     encoders: Mapping[str, CachedTextEncoder] = field(default_factory=dict)
     name: str = "audit"
     _references: dict[int, Reference] = field(default_factory=dict)
+    _repaired: dict[str, set[str]] = field(default_factory=dict)  # record -> motions
 
     def __post_init__(self) -> None:
         self._mode: Mode = feature_mode(self.dataset)
@@ -148,7 +150,15 @@ class AuditTask(EmbeddingTask):
         lengths = torch.tensor([len(one) for one in joints])
         padded = torch.nn.utils.rnn.pad_sequence(joints, batch_first=True)
         made = joints_to_features(padded, skeleton, lengths=lengths, mode=self._mode).features
-        return MotionBatch(made, lengths_to_mask(lengths - 1))
+        mask = lengths_to_mask(lengths - 1)
+        # official features of a bone that is exactly reversed, or has no length, are not finite
+        bad = (~torch.isfinite(made).all(dim=-1) & mask).any(dim=-1)
+        if bool(bad.any()):
+            repaired = joints_to_features(padded[bad], skeleton, lengths=lengths[bad], mode="corrected").features
+            made = made.index_copy(0, bad.nonzero()[:, 0], pad(repaired, (0, 0, 0, made.shape[1] - repaired.shape[1])))
+            named = {item.id for item, one in zip(drawn, bad.tolist(), strict=True) if one}
+            self._repaired.setdefault(record_key(row, replication), set()).update(named)
+        return MotionBatch(made, mask)
 
     def _reference(self, replication: int) -> Reference:
         if replication not in self._references:
@@ -158,6 +168,12 @@ class AuditTask(EmbeddingTask):
 
     def _record(self, row: Row, replication: int, metrics: dict[str, float | None]) -> Record:
         notes = (*reduced_settings(self._reference(replication), self.config), *self.notes)
+        repaired = len(self._repaired.get(record_key(row, replication), ()))
+        if repaired:
+            notes = (
+                *notes,
+                f"{repaired} corrupted motions have features in corrected mode: official ones are not finite",
+            )
         details = OtherDetails(task=self.name, samples=len(self.samples), notes=notes)
         return self._record_of(row, replication, metrics, details)
 
