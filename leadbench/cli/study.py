@@ -107,6 +107,8 @@ def create(
     named, request = sides.request()
     opened = open_assets(assets.choice(), strict=assets.strict_plugins)
     candidates = Candidates(opened, named, request)
+    for warning in candidates.found.warnings:
+        note(f"warning: {warning}")
     with progress() as bars:
         study = create_study(
             folder, candidates, content.request(), lambda done, total: bars.show("motions", done, total)
