@@ -13,13 +13,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from leadbench.core.config import FrozenModel
+from leadbench.core.config import FrozenModel, LoopConfig, OptimizerConfig
 from leadbench.core.errors import WeightsError
 from leadbench.core.files import replacing, write_text_atomic
 from leadbench.core.provenance import fingerprint, sha256_file
 from leadbench.core.reading import first_problem, read_json_object, reason
 
 MANIFEST = "manifest.json"
+_NONE = object()
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    part: {name: field.default for name, field in kind.model_fields.items()}
+    for part, kind in (("loop", LoopConfig), ("optimizer", OptimizerConfig))
+}
 DIGEST = "sha256"  # key of a file's own hash in its metadata
 
 
@@ -73,8 +78,12 @@ class ModelCard(FrozenModel):
     def recipe(self) -> str:
         """SHA-256 over how the model is trained, on which data, without the seed and what was trained before it."""
         kept = self.model_dump(mode="json", include={"stage", "kind", "variant", "text_encoder", "backbone", "config"})
+        for part, defaults in _DEFAULTS.items():
+            # an older card leaves out what came later: there it is what the default does
+            if isinstance(kept["config"].get(part), dict):
+                kept["config"][part] = {k: v for k, v in kept["config"][part].items() if v != defaults.get(k, _NONE)}
         if isinstance(kept["config"].get("loop"), dict):
-            kept["config"]["loop"] = {k: v for k, v in kept["config"]["loop"].items() if k != "seed"}
+            kept["config"]["loop"].pop("seed", None)
         kept["dataset"] = self.links.get("dataset_identity")
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 

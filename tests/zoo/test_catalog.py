@@ -127,3 +127,13 @@ def test_a_projector_of_another_space_is_not_chosen(models: Path) -> None:
     path.with_suffix(".json").write_text(json.dumps(card))
     assets = Assets(models)
     assert open_projectors(assets, assets.models.autoencoder(), "auto") == []
+
+
+def test_recipes_are_those_of_older_cards_that_left_out_defaults() -> None:
+    """A training is the same one whether or not its card names a setting that came later, at its default."""
+    loop = {"steps": 5, "batch": 2, "seed": 0}
+    older = ModelCard(stage="projector", preset="tiny", config={"loop": loop, "align_weight": 2.0})
+    newer = older.model_copy(update={"config": {"loop": {**loop, "accumulate": 1, "seed": 3}, "align_weight": 2.0}})
+    assert older.recipe == newer.recipe
+    other = older.model_copy(update={"config": {"loop": {**loop, "accumulate": 2}, "align_weight": 2.0}})
+    assert older.recipe != other.recipe
