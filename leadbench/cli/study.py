@@ -96,7 +96,8 @@ def create(
     """Choose pairs of motions of two rows, and make a study of them.
 
     The motions of a pair have the same caption, length and noise. By default the pairs are those that realignment
-    changes most, as in the paper. A folder holds ID.npy (features or joints) or ID.bvh for test motions.
+    changes most, as in the paper. A folder holds ID.npy (features or joints) or ID.bvh for test motions, or is one that
+    leadbench generate wrote, whose captions are taken.
 
     Example: leadbench study create study --first mld --second mld+lead
 

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -169,9 +169,7 @@ class Answers:
 
     def _read(self, where: str, values: tuple[str, ...]) -> list[Participant]:
         ids = f"(SELECT id FROM participants {where})"
-        with self._lock:
-            file = self._file
-            file.execute("BEGIN")  # one state of the file for all three
+        with self._transaction("BEGIN") as file:  # one state of the file for all three
             people = file.execute(
                 f"SELECT id, language, began, about, finished FROM participants {where} ORDER BY began, id", values
             ).fetchall()
@@ -181,7 +179,6 @@ class Answers:
             shown = file.execute(
                 f"SELECT participant, part, item, at FROM shown WHERE participant IN {ids}", values
             ).fetchall()
-            file.execute("COMMIT")
         rated: dict[str, dict[Key, tuple[int, int]]] = {}
         times: dict[str, dict[Key, str]] = {}
         seen: dict[str, dict[Key, str]] = {}
@@ -198,10 +195,13 @@ class Answers:
             for who, language, began, about, finished in people
         ]  # fmt: skip
 
+    def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._transaction("BEGIN IMMEDIATE")
+
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._file.execute("BEGIN IMMEDIATE")
+            self._file.execute(begin)
             try:
                 yield self._file
             except BaseException:

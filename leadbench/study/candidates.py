@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from leadbench.core.device import place_of
 from leadbench.core.errors import ConfigError, DataError, unknown_name
 from leadbench.core.random import NoiseSource, stream
+from leadbench.core.reading import read_json_object
 from leadbench.core.skeleton import Skeleton, get_skeleton
-from leadbench.core.tensors import mask_of
+from leadbench.core.tensors import MotionSample, TextSample, mask_of
 from leadbench.data.exemplars import read_motion
-from leadbench.data.humanml3d import DrawnSample, draw, feature_mode
+from leadbench.data.humanml3d import FRAME_STEP, DrawnSample, draw, feature_mode
+from leadbench.generation.generator import MOST_FRAMES
 from leadbench.generation.pipeline import decode_latents, sample_latents
 from leadbench.motion.features import features_to_joints
 from leadbench.report.names import row_with_steps
@@ -59,6 +61,36 @@ class SideRequest:
         return self.text.partition("+")[2] or None
 
 
+@dataclass(frozen=True)
+class MotionFiles:
+    """Motions of a folder: of test motions by their ids, or, where ``leadbench generate`` wrote it, by their captions.
+
+    Attributes:
+        captioned: caption -> file of its first motion; empty where names are ids.
+    """
+
+    folder: Path
+    captioned: Mapping[str, Path]
+
+    @classmethod
+    def of(cls, folder: Path) -> MotionFiles:
+        """Of a folder; what ``generate.json`` says of it is read."""
+        found: dict[str, Path] = {}
+        for path in sorted(folder.glob("generate*.json")):
+            captions = read_json_object(path).get("captions")
+            for name, caption in captions.items() if isinstance(captions, dict) else ():
+                file = folder / f"{name}.features.npy"
+                if file.is_file():
+                    found.setdefault(str(caption), file)
+        return cls(folder, found)
+
+    def path(self, identifier: str) -> Path | None:
+        """File of a test motion, or of a caption; None: there is none."""
+        if self.captioned:
+            return self.captioned.get(identifier)
+        return next((path for ending in _ENDINGS if (path := self.folder / f"{identifier}{ending}").is_file()), None)
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """Motions of one caption, one of each side."""
@@ -98,6 +130,7 @@ class Candidates:
                 raise ConfigError(f"{side.text}: no such folder, and no backbone's name")
         self.found = open_entries(self.opened, self.request)
         self._chosen = [self._choose(side) for side in self.sides]
+        self._files = [None if side.folder is None else MotionFiles.of(side.folder) for side in self.sides]
 
     @property
     def skeleton(self) -> Skeleton:
@@ -118,19 +151,40 @@ class Candidates:
             DataError: fewer than two motions have a file in the folders.
         """
         samples = self.opened.dataset.load(self.request.config.split)[0]
+        captioned = [files for files in self._files if files is not None and files.captioned]
+        if captioned:
+            return self._of_captions(captioned)[:most]
         seed = self.request.config.seed
         order = stream(seed, "study-candidates").permutation(len(samples))
         found = draw([samples[at] for at in order], seed, 0)
         found = list({item.caption.caption: item for item in reversed(found)}.values())[::-1]
-        for side in self.sides:
-            folder = side.folder
-            if folder is not None:
-                found = [item for item in found if _file(folder, item.id) is not None]
+        for files in self._files:
+            if files is not None:
+                found = [item for item in found if files.path(item.id) is not None]
         if len(found) < 2:
             raise DataError(
                 f"{len(found)} motions of the test split have a file in the given folders (ID.npy or ID.bvh)"
             )
         return found[:most]
+
+    def _of_captions(self, captioned: Sequence[MotionFiles]) -> list[DrawnSample]:
+        """The captions that folders of ``leadbench generate`` share, as long as the first one's motions."""
+        for side, files in zip(self.sides, self._files, strict=True):
+            if side.backbone is None and (files is None or not files.captioned):
+                raise ConfigError(
+                    f"{side.text}: has motions of the test split, {captioned[0].folder} has captions of its own"
+                )
+        shared = [name for name in captioned[0].captioned if all(name in files.captioned for files in captioned)]
+        if len(shared) < 2:
+            raise DataError(f"{len(shared)} captions have a motion in the given folders")
+        return [self._of_caption(captioned[0], caption) for caption in shared]
+
+    def _of_caption(self, files: MotionFiles, caption: str) -> DrawnSample:
+        frames = len(read_motion(files.captioned[caption], self.skeleton, feature_mode(self.opened.dataset)))
+        length = max(FRAME_STEP, min(frames, MOST_FRAMES) // FRAME_STEP * FRAME_STEP)
+        text = TextSample(caption, ())
+        sample = MotionSample(caption, torch.zeros(length, self.skeleton.n_features), (text,))
+        return DrawnSample(sample, text, 0, length)
 
     def make(self, drawn: Sequence[DrawnSample]) -> Iterator[Candidate]:
         """Motions of captions, a batch at a time."""
@@ -163,9 +217,9 @@ class Candidates:
         return Side(row=REAL, name="Real")
 
     def _joints(self, number: int, drawn: Sequence[DrawnSample]) -> list[Joints]:
-        side, chosen = self.sides[number], self._chosen[number]
-        if side.folder is not None:
-            return [self._of_file(side.folder, item) for item in drawn]
+        chosen, files = self._chosen[number], self._files[number]
+        if files is not None:
+            return [self._of_file(files, item) for item in drawn]
         if chosen is None:
             return [self._numbers(torch.as_tensor(item.features)) for item in drawn]
         return self._generated(*chosen, drawn)
@@ -181,8 +235,8 @@ class Candidates:
         motion = decode_latents(autoencoder, latent, mask, edit.map).denormalize().features.cpu()
         return [self._numbers(features[: item.length]) for features, item in zip(motion, drawn, strict=True)]
 
-    def _of_file(self, folder: Path, item: DrawnSample) -> Joints:
-        path = _file(folder, item.id)
+    def _of_file(self, files: MotionFiles, item: DrawnSample) -> Joints:
+        path = files.path(item.id)
         assert path is not None  # drawn has looked
         features = read_motion(path, self.skeleton, feature_mode(self.opened.dataset))
         return self._numbers(features[: item.length])
@@ -195,7 +249,3 @@ def request_for(sides: tuple[SideRequest, SideRequest], base: RunRequest) -> Run
     """A request whose backbones and controls are those that two sides name."""
     backbones = tuple(dict.fromkeys(side.backbone for side in sides if side.backbone is not None))
     return replace(base, backbones=backbones, controls=any(side.edit in _CONTROLS for side in sides))
-
-
-def _file(folder: Path, identifier: str) -> Path | None:
-    return next((path for ending in _ENDINGS if (path := folder / f"{identifier}{ending}").is_file()), None)

@@ -281,8 +281,11 @@ async def _form(request: Request) -> dict[str, str]:
         HTTPException: another site sent it, or it is no form of ours.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    strange = site not in (None, "same-origin", "none")
-    if strange or (origin not in (None, "null") and urlsplit(origin).netloc != request.headers.get("host")):
+    if site is None:  # an older browser; a proxy must then keep the name of the host
+        strange = origin not in (None, "null") and urlsplit(origin).netloc != request.headers.get("host")
+    else:
+        strange = site not in ("same-origin", "none")
+    if strange:
         raise HTTPException(403, "sent by another site")
     body = bytearray()
     async for part in request.stream():

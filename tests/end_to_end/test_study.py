@@ -161,6 +161,28 @@ def test_folders_and_real_motions(
     assert "Participants" not in capsys.readouterr().out
 
 
+def test_folders_of_generate(assets: tuple[object, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Captions of one's own: two folders that hold them, or one and a model."""
+    captions = ["a person waves", "someone jumps", "a man walks in a circle"]
+    for name, backbone in (("ours", "mld"), ("theirs", "motionlcm")):
+        made = ("generate", *captions[: 3 if name == "ours" else 2], *assets, "--backbone", backbone, "--steps", 2)
+        assert call(*made, "--frames", 40, "--as", "npy", "--out", tmp_path / name) == 0
+    folder = tmp_path / "study"
+    command = ("study", "create", folder, *assets, "--first", tmp_path / "ours", "--pairs", 2)
+    assert call(*command, "--second", tmp_path / "theirs") == 0
+    study = Study(folder)
+    assert [side.name for side in study.plan.sides] == ["ours", "theirs"]
+    assert sorted(pair.caption for pair in study.plan.pairs) == captions[:2]
+    (file,) = (tmp_path / "ours").glob("000-*.joints.npy")
+    waves = next(pair.name for pair in study.plan.pairs if pair.caption == captions[0])
+    np.testing.assert_allclose(study.motions[waves][0], np.load(file), atol=1e-4)
+    command = ("study", "create", tmp_path / "other", *command[3:])
+    assert call(*command, "--second", "mld+lead", "--steps", "mld=2", "--choose", "random") == 0
+    assert {len(joints) for pair in Study(tmp_path / "other").motions.values() for joints in pair} == {40}
+    assert call("study", "create", tmp_path / "third", *command[3:], "--second", "real") == 2
+    assert "real: has motions of the test split" in " ".join(capsys.readouterr().err.split())
+
+
 def make_first(assets: tuple[object, ...], tmp_path: Path) -> Path:
     """Every test motion's joints, a little moved."""
     root = Path(str(assets[1]))
