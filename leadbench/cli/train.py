@@ -280,7 +280,11 @@ def evaluator(
     options: TrainOptions,
     overrides: OverrideOptions,
     kind: Annotated[
-        str, typer.Option("--kind", help="guo (tagged tokens, GRU) or tmr (raw captions, transformer).")
+        str,
+        typer.Option(
+            "--kind",
+            help="guo (tagged tokens, GRU), guo-essential (the same on 67 or 64 features), tmr (raw captions).",
+        ),
     ] = "guo",
 ) -> None:
     """An evaluator: the space of the metrics.

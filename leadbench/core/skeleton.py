@@ -90,6 +90,14 @@ class Skeleton:
         return (*self.left_foot, *self.right_foot)
 
     @property
+    def essential_features(self) -> int:
+        """Features that say everything: of the root (4) and positions of the other joints; 67 of 263, 64 of 251.
+
+        Rotations, velocities and contacts follow from them (MARDM, Meng et al. 2024, section 3.1).
+        """
+        return 4 + 3 * (self.n_joints - 1)
+
+    @property
     def head_joint(self) -> int:
         """The last joint of the chain from the root over the neck: where a head is drawn."""
         return self.joint_names.index("head" if "head" in self.joint_names else "upper_neck")

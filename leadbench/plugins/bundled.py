@@ -105,6 +105,11 @@ def leadbench_evaluators() -> Sequence[Registration]:
             "text-motion co-embedding of Guo et al. 2022: the official one, or the model folder's",
             "leadbench.zoo.factories:guo",
         ),
+        Registration(
+            "guo-essential",
+            "the same networks on essential features (MARDM), from the model folder",
+            "leadbench.zoo.factories:guo_essential",
+        ),
         Registration("tmr", "in the manner of TMR: raw captions, from the model folder", "leadbench.zoo.factories:tmr"),
     ]
 

@@ -42,13 +42,20 @@ def contrastive_loss(text: Tensor, motion: Tensor, labels: Tensor, temperature: 
 
 
 class EvaluatorTask:
-    """Trains :class:`EvaluatorNetworks` on random captions and crops; selects by the loss on validation."""
+    """Trains :class:`EvaluatorNetworks` on random captions and crops; selects by the loss on validation.
 
-    name = "evaluator"
+    It sees the first ``stage.architecture.features`` features of a frame.
+    """
 
     def __init__(
-        self, stage: EvaluatorStage, spec: MotionSpec, train: Sequence[MotionSample], val: Sequence[MotionSample]
+        self,
+        stage: EvaluatorStage,
+        spec: MotionSpec,
+        train: Sequence[MotionSample],
+        val: Sequence[MotionSample],
+        name: str = "evaluator",
     ) -> None:
+        self.name = name
         self._stage, self._spec = stage, spec
         self._train, self._val = list(train), list(val)
         provider = WORD_VECTORS[stage.word_vectors]()
@@ -96,7 +103,7 @@ class EvaluatorTask:
         at = indices(rows, place)
         return contrastive_loss(
             model.text(self._words.vectors[at], self._words.pos[at], self._words.lengths[torch.tensor(rows)]),
-            model.motion(motion.features, torch.tensor(lengths)),
+            model.motion(motion.features[..., : self._stage.architecture.features], torch.tensor(lengths)),
             indices(labels, place),
             self._stage.temperature,
         )

@@ -19,10 +19,12 @@ from leadbench.core.errors import unknown_name
 from leadbench.core.presets import projector_stage
 from leadbench.core.provenance import fingerprint
 from leadbench.core.random import stream
+from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionSpec
 from leadbench.data.humanml3d import collate, draw
 from leadbench.metrics.retrieval import r_precision
 from leadbench.nn.autoencoder import MotionVAE
+from leadbench.nn.evaluator import CONTACTS
 from leadbench.plugins.manager import Plugins
 from leadbench.training.autoencoder import AutoencoderTask, reconstruction_error, standardize_latents
 from leadbench.training.consistency import ConsistencyTask
@@ -37,7 +39,7 @@ from leadbench.zoo.files import load_model, save_model
 from leadbench.zoo.loaded import latent_fingerprint
 from leadbench.zoo.projectors import LEAD
 
-EVALUATORS = ("guo", "tmr")
+EVALUATORS = ("guo", "guo-essential", "tmr")
 
 
 def train_autoencoder(shop: Workshop) -> Path:
@@ -178,26 +180,34 @@ def train_length(shop: Workshop, encoder: str) -> Path:
 
 
 def train_evaluator(shop: Workshop, kind: str = "guo") -> Path:
-    """An evaluator: writes ``evaluator.safetensors`` (``guo``) or ``evaluator-tmr`` (``tmr``).
+    """An evaluator: writes ``evaluator.safetensors`` (``guo``), ``evaluator-essential`` or ``evaluator-tmr``.
 
     Raises:
         UnknownNameError: no such kind.
     """
     if kind not in EVALUATORS:
         raise unknown_name("evaluator", kind, EVALUATORS, where="--kind")
-    path = _train_guo(shop) if kind == "guo" else _train_tmr(shop)
-    _add_real_row(shop, path, shop.store.evaluator() if kind == "guo" else shop.store.tmr())
+    path = _train_tmr(shop) if kind == "tmr" else _train_guo(shop, kind)
+    _add_real_row(shop, path, shop.store.tmr() if kind == "tmr" else shop.store.evaluator(path.stem))
     return path
 
 
-def _train_guo(shop: Workshop) -> Path:
+def _train_guo(shop: Workshop, kind: str) -> Path:
+    """Networks of Guo et al. on all features, or on the essential ones.
+
+    They leave out the last features of a frame, which are contacts; of the essential ones there are as many more.
+    """
+    spec = shop.dataset.motion
+    essential = kind == "guo-essential"
+    width = get_skeleton(spec.skeleton).essential_features + CONTACTS if essential else spec.width
     stage = shop.preset.evaluator
-    architecture = stage.architecture.model_copy(update={"features": shop.dataset.motion.width})
+    architecture = stage.architecture.model_copy(update={"features": width})
     stage = stage.model_copy(update={"architecture": architecture})
-    with shop.initial(stage, "evaluator"):
-        task = EvaluatorTask(stage, shop.motion, shop.split("train"), shop.split("val"))
+    name = "evaluator-essential" if essential else "evaluator"
+    with shop.initial(stage, name):
+        task = EvaluatorTask(stage, shop.motion, shop.split("train"), shop.split("val"), name)
     state = shop.train(task, stage, {"word vectors": task.words_identity})
-    return shop.save(task, stage, state, _evaluator_links(shop, "guo"), CardFields("evaluator", "guo"))
+    return shop.save(task, stage, state, _evaluator_links(shop, kind), CardFields("evaluator", kind))
 
 
 def _train_tmr(shop: Workshop) -> Path:

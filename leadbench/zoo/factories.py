@@ -78,6 +78,11 @@ def guo(context: Context) -> LoadedEvaluator:
     return context.models.evaluator()
 
 
+def guo_essential(context: Context) -> LoadedEvaluator:
+    """The same networks on essential features, which ``leadbench train evaluator --kind guo-essential`` wrote."""
+    return context.models.evaluator("evaluator-essential")
+
+
 def tmr(context: Context) -> LoadedTmr:
     """The networks in the manner of TMR that ``leadbench train evaluator --kind tmr`` wrote."""
     return context.models.tmr()

@@ -109,6 +109,8 @@ class TextPipeline:
 class LoadedEvaluator:
     """:class:`EvaluatorNetworks` with statistics and word vectors; implements ``Evaluator``.
 
+    The networks see the first ``network.config.features`` features of a frame: all, or the essential ones.
+
     ``official`` tells that it is the published one. ``real_row`` holds metrics that real motions reached when the
     evaluator was trained, and ``dataset`` the identity of their dataset; both are empty where nothing is known.
     """
@@ -145,7 +147,8 @@ class LoadedEvaluator:
     @torch.no_grad()
     def embed_motion(self, motion: MotionBatch) -> Tensor:
         """Motion embeddings [B, E] of a batch normalised by ``self.motion``."""
-        return embed_in_buckets(self.network.motion, motion.features, torch.tensor(host_lengths(motion.mask)))
+        seen = motion.features[..., : self.network.config.features]
+        return embed_in_buckets(self.network.motion, seen, torch.tensor(host_lengths(motion.mask)))
 
 
 class LoadedTmr:

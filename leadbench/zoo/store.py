@@ -313,7 +313,7 @@ class ModelStore:
 
     def evaluator(self, name: str = "evaluator") -> LoadedEvaluator:
         """The folder's evaluator, trained or imported; else the official one from its own files."""
-        if not self.has(name) and self.files.evaluator is not None:
+        if name == "evaluator" and not self.has(name) and self.files.evaluator is not None:
             evaluator, self._used[name] = open_evaluator(self.files, self._glove)
             return evaluator.at(self.compute)
         tensors, card = self._load(name)

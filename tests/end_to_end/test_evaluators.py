@@ -7,10 +7,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from command import call
 from records import made_record, write_run
 from scipy import stats
 
+import leadbench
+from leadbench.core.skeleton import get_skeleton
+from leadbench.core.tensors import MotionBatch
+from leadbench.data.humanml3d import collate
 from leadbench.results.aggregate import rows_of
 from leadbench.results.rows import Row
 from leadbench.results.store import load_runs
@@ -82,3 +87,27 @@ def test_what_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ):
         assert call("results", "agree", one, second) == 2
         assert said in capsys.readouterr().err
+
+
+def test_the_evaluator_of_essential_features(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is trained, found by its name, and sees the root and the positions of joints alone."""
+    models = tmp_path / "models"
+    shutil.copytree(tiny / "models", models)
+    options = ("--dataset", tiny / "data", "--models", models)
+    assert call("train", "evaluator", "--kind", "guo-essential", "--preset", "tiny", *options) == 0
+    card = json.loads((models / "evaluator-essential.json").read_text())
+    assert (card["kind"], card["config"]["architecture"]["features"]) == ("guo-essential", 67 + 4)
+    few = ("--replications", 1, "--multimodality-replications", 0, "--skip-self-test", "--out", tmp_path / "runs")
+    command = ("run", "--backbone", "motionlcm", *options, *few)
+    assert call(*command, "--evaluator", "guo,guo-essential") == 0
+    assert len({run.records[0].evaluator for run in load_runs(tmp_path / "runs")}) == 2
+    opened = leadbench.open_dataset(tiny / "data", models=models)
+    whole, essential = (opened.plugins.evaluator(name, opened.models) for name in ("guo", "guo-essential"))
+    batch = collate([sample.features[:40] for sample in opened.dataset.load("test")[0][:4]])
+    changed = batch.features.clone()
+    changed[..., 67:259] += 1.0  # rotations and velocities
+    other = MotionBatch(changed, batch.mask)
+    seen = [[e.embed_motion(b.normalize(e.motion)) for b in (batch, other)] for e in (whole, essential)]
+    assert not torch.allclose(*seen[0])
+    torch.testing.assert_close(*seen[1], rtol=0, atol=0)
+    assert [get_skeleton(name).essential_features for name in ("humanml3d", "kit")] == [67, 64]
