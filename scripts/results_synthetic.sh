@@ -37,7 +37,7 @@ run() { OMP_NUM_THREADS=1 "$BIN/leadbench" "$@" --dataset "$DATA" --out "$OUT"; 
 benchmark() { run run --backbone mld,motionlcm --steps 1,2,4 --controls --metric gallery --jobs 2 "$@"; }
 benchmark --models "$MODELS" --replications 20 --multimodality-replications 3
 # the paper's claims are about its guidance: there all trainings are judged together
-benchmark --models "$MODELS" --guidance 7.5 --replications 10 --multimodality-replications 1
+benchmark --models "$MODELS" --guidance 7.5 --replications 5 --multimodality-replications 1
 for seed in $SEEDS; do
   benchmark --models "$WORK/seed-$seed" --guidance 7.5 --replications 5 --multimodality-replications 1
 done
