@@ -258,9 +258,12 @@ class _Told:
     guidance: tuple[float, ...] = ()
 
 
+_Candidate = tuple[StoredRun, Sequence[Tested]]
+
+
 def _tell(claim: Claim, runs: Sequence[StoredRun]) -> _Told:
-    """Tests of a claim in the run that holds all of its rows: at the paper's guidance before others, then in most
-    replications; or nothing.
+    """Tests of a claim in the run that holds all of its rows: at the paper's guidance before others, then of most
+    trainings, then in most replications; or nothing.
 
     Runs of other trainings of the same recipes, at the same guidance, join it.
     """
@@ -275,17 +278,25 @@ def _tell(claim: Claim, runs: Sequence[StoredRun]) -> _Told:
             size = (published, min(item.test.n for item in whole), run.protocol == _DEFAULT_PROTOCOL)
             told.append((size, run, whole))
     told.sort(key=lambda item: item[0], reverse=True)  # stable: of equal ones the first that was found
-    guidance = [_guidance(claim, run) for _, run, _ in told]
-    chosen = of_other_trainings(
-        [(run.training, whole, run.name) for (_, run, whole), g in zip(told, guidance, strict=True) if g == guidance[0]]
-    )
-    if not chosen:
+    candidates = [(run, whole) for _, run, whole in told]
+    families = [_family(claim, first, candidates) for first in candidates]
+    if not families:
         return _Told()
-    scales = tuple(sorted({value for value in guidance[0] if value is not None}))
+    # the training is the unit of evidence: a run with fewer replications tells, where more trainings stand beside it
+    best = max(range(len(told)), key=lambda at: (told[at][0][0], len(families[at]), -at))
+    chosen = families[best]
+    scales = tuple(sorted({value for value in _guidance(claim, told[best][1]) if value is not None}))
     names = tuple(name for _, name in chosen)
     if len(chosen) == 1:
         return _Told(chosen[0][0], names, scales)
     return _Told([together(parts) for parts in zip(*(tested for tested, _ in chosen), strict=True)], names, scales)
+
+
+def _family(claim: Claim, first: _Candidate, others: Sequence[_Candidate]) -> list[tuple[Sequence[Tested], str]]:
+    """What a run says, and those of other trainings of its recipes at the same guidance, with their names."""
+    wanted = _guidance(claim, first[0])
+    alike = [first, *(each for each in others if each is not first and _guidance(claim, each[0]) == wanted)]
+    return of_other_trainings([(run.training, whole, run.name) for run, whole in alike])
 
 
 def _guidance(claim: Claim, run: StoredRun) -> list[float | None]:

@@ -129,3 +129,12 @@ def test_several_folders_from_the_command_line(tmp_path: Path, capsys: pytest.Ca
     assert claim["comparisons"][0]["by_training"] == pytest.approx([-0.5, -0.3], abs=1e-3)
     assert call("claims", folders[0], str(tmp_path / "nowhere")) == 2
     assert "nowhere: no run with records" in capsys.readouterr().err
+
+
+def test_more_trainings_tell_before_more_replications(tmp_path: Path) -> None:
+    """A longer run of a model whose recipe nobody repeated stands behind several trainings of another one."""
+    write_run(tmp_path / "long", records(0.5, 9, n=12), identity("w9", recipe="s"))
+    for number, shift in enumerate((-0.50, -0.52, -0.49)):
+        write_run(tmp_path / f"{number}", records(shift, number), identity(f"w{number}"))
+    claim = fid_claim(tmp_path)
+    assert (claim.verdict, claim.trainings, claim.runs) == ("holds", 3, ("0", "1", "2"))
