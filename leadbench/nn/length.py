@@ -37,7 +37,8 @@ class LengthNetwork(nn.Module):
 def median_units(logits: Tensor) -> Tensor:
     """Units [B] up to which half of the probability of logits [B, U] lies.
 
-    >>> median_units(torch.log(torch.tensor([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]]))).tolist()
+    >>> from torch import tensor
+    >>> median_units(tensor([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]]).log()).tolist()
     [2, 1]
     """
     below = logits.softmax(dim=-1).cumsum(dim=-1) < 0.5
