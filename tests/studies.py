@@ -5,18 +5,25 @@ from __future__ import annotations
 import http.cookiejar
 import random
 import re
+import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import uvicorn
 
 from leadbench.core.files import write_text_atomic
 from leadbench.core.skeleton import HUMANML3D
 from leadbench.results.rows import Row
+from leadbench.study.answers import Answers
 from leadbench.study.plan import PLAN, Side, Study, StudyPair, StudyPlan, motion_path, motions_digest
+from leadbench.study.serve import listen
+from leadbench.study.server import compressed, make_app
 from leadbench.study.texts import language_file
 
 MLD = Side(row=Row(backbone="mld", steps=50, guidance=7.5), name="MLD, 50 steps")
@@ -70,6 +77,20 @@ def make_study(
     )
     write_text_atomic(folder / PLAN, plan.model_dump_json())
     return Study(folder)
+
+
+@contextmanager
+def served(study: Study, answers: Answers) -> Iterator[str]:
+    """Address of a study that a thread serves, for as long as the block lasts."""
+    listening = listen("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(compressed(make_app(study, answers)), log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
 
 
 class Visitor:

@@ -20,7 +20,7 @@ from leadbench.cli.options import (
 from leadbench.cli.outputs import writable
 from leadbench.cli.running import run_and_print
 from leadbench.core.config import StructureConfig
-from leadbench.results.maps import write_map
+from leadbench.results.points import write_points
 from leadbench.tasks.shared.runner import Recipe
 from leadbench.tasks.structure.assemble import StructureRequest
 from leadbench.tasks.structure.task import StructureTask
@@ -67,5 +67,5 @@ def structure(
     task = Recipe("structure", request, assets.choice()).open(strict=assets.strict_plugins)
     done = run_and_print(task, output)
     assert isinstance(task, StructureTask)  # what the bundled factory returns
-    write_map(task.map(), done.folder)
+    write_points(task.points(), done.folder)
     note(f"figure: {task.draw(figure or done.folder / 'structure.png', done)}")

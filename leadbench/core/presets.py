@@ -86,6 +86,14 @@ def projector_stage(stage: ProjectorStage, variant: str) -> ProjectorStage:
     return stage.model_copy(update={**changes, "architecture": stage.architecture.model_copy(update=shape)})
 
 
+_LENGTH = LengthStage(
+    architecture=LengthConfig(),
+    optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=50),
+    loop=LoopConfig(steps=800, batch=256, validate_every=100, ema=0.99),
+)
+"""The predictor of lengths is as small for every set of models."""
+
+
 def _small() -> Preset:
     blocks = TransformerConfig(width=256, layers=5, heads=4, feedforward=512, dropout=0.0)
     denoiser = DenoiserConfig(
@@ -141,11 +149,7 @@ def _small() -> Preset:
             optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=100),
             loop=LoopConfig(steps=1500, batch=64, validate_every=100, ema=0.99),
         ),
-        length=LengthStage(
-            architecture=LengthConfig(),
-            optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=50),
-            loop=LoopConfig(steps=800, batch=256, validate_every=100, ema=0.99),
-        ),
+        length=_LENGTH,
         motionclip=MotionClipStage(
             architecture=AutoencoderConfig(
                 frames_per_token=8, latent_width=384, deterministic=True, sinusoidal_start=True, transformer=blocks

@@ -28,7 +28,7 @@ def serve(study: Study, host: str, port: int, ready: Callable[[str], None]) -> N
     Raises:
         ConfigError: the address cannot be listened on.
     """
-    listening = _listen(host, port)
+    listening = listen(host, port)
     answers = Answers(study.answers_path, study.plan.identity)
     try:
         shown = f"[{host}]" if ":" in host else host
@@ -47,7 +47,12 @@ def serve(study: Study, host: str, port: int, ready: Callable[[str], None]) -> N
         answers.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 is any that is free.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         made = socket.socket(family, socket.SOCK_STREAM)

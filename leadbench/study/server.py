@@ -28,7 +28,7 @@ from leadbench.report.pages.scenes import Shown, as_json, scene
 from leadbench.study.answers import Answers, Participant
 from leadbench.study.order import Item
 from leadbench.study.plan import PARTS, SCALE, Study
-from leadbench.study.progress import Progress
+from leadbench.study.position import Position
 from leadbench.study.texts import Texts
 
 _LARGEST_FORM = 1 << 14
@@ -105,7 +105,7 @@ class _Site:
 
     async def welcome(self, request: Request) -> Response:
         """Consent, and the language; somebody who has begun goes on instead."""
-        found = await self._progress(request)
+        found = await self._position(request)
         if found is not None:
             return _to(found.address)
         response = self._page("welcome", self._language(request), **self._facts())
@@ -131,7 +131,7 @@ class _Site:
 
     async def about(self, request: Request) -> Response:
         """Questions about the participant, all of them optional."""
-        found = await self._progress(request)
+        found = await self._position(request)
         if found is None or found.participant.finished is not None or not self._plan.demographics:
             return await self._go_on(request)
         if request.method == "POST":
@@ -144,7 +144,7 @@ class _Site:
 
     async def part(self, request: Request) -> Response:
         """What is asked in a part."""
-        found = await self._progress(request)
+        found = await self._position(request)
         part = request.path_params["part"]
         if found is None or found.address != f"/part/{part}":
             return await self._go_on(request)
@@ -152,7 +152,7 @@ class _Site:
 
     async def rate(self, request: Request) -> Response:
         """A pair: shown, or its ratings taken."""
-        found = await self._progress(request)
+        found = await self._position(request)
         part, number = request.path_params["part"], int(request.path_params["number"])
         if found is None or not found.may_rate(part, number):
             return await self._go_on(request)
@@ -174,7 +174,7 @@ class _Site:
 
     async def finish(self, request: Request) -> Response:
         """The last page; afterwards nothing changes."""
-        found = await self._progress(request)
+        found = await self._position(request)
         if found is None or found.address != "/finish":
             return await self._go_on(request)
         if request.method == "POST":
@@ -186,7 +186,7 @@ class _Site:
 
     async def done(self, request: Request) -> Response:
         """Thanks, and the participant's number."""
-        found = await self._progress(request)
+        found = await self._position(request)
         if found is None or found.participant.finished is None:
             return await self._go_on(request)
         return self._page("done", found.participant.language, number=found.participant.id[:8])
@@ -212,7 +212,7 @@ class _Site:
         )
         return HTMLResponse(content, status, headers={**_HEADERS, "Cache-Control": "no-store"})
 
-    def _pair(self, found: Progress, part: str, number: int, chosen: dict[str, int], *, problem: str = "") -> Response:
+    def _pair(self, found: Position, part: str, number: int, chosen: dict[str, int], *, problem: str = "") -> Response:
         item = found.items[part][number - 1]
         texts = self._texts(found.participant)
         return self._page(
@@ -248,15 +248,15 @@ class _Site:
         languages = {name: texts["language"] for name, texts in self._study.texts.items()}
         return {"languages": languages, "pairs": len(self._plan.pairs), "minutes": self._plan.minutes}
 
-    async def _progress(self, request: Request) -> Progress | None:
+    async def _position(self, request: Request) -> Position | None:
         secret = request.cookies.get(self._cookie)
         if not secret:
             return None
         participant = await run_in_threadpool(self._answers.participant, _hashed(secret))
-        return None if participant is None else Progress.of(self._plan, participant)
+        return None if participant is None else Position.of(self._plan, participant)
 
     async def _go_on(self, request: Request) -> Response:
-        found = await self._progress(request)
+        found = await self._position(request)
         return _to("/" if found is None else found.address)
 
     def _language(self, request: Request) -> str:

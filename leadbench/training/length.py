@@ -58,4 +58,4 @@ class LengthTask:
         most = self._stage.architecture.units
         units = [min(sample.frames // FRAME_STEP, most) - 1 for sample in samples for _ in sample.captions]
         pooled = encoder.encode(captions).pooled()
-        return pooled, torch.tensor(units, device=pooled.device)
+        return pooled, indices(units, pooled.device)

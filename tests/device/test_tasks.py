@@ -10,6 +10,7 @@ from command import call as plain_call
 
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.generation.inversion import Inverter
+from leadbench.study.plan import Study
 from leadbench.testing.pretended import Pretended, pretended_device, waits_inside
 from tests.device.conftest import Call
 from tests.device.test_run import records, same
@@ -69,6 +70,17 @@ def test_a_learnt_word_is_used_on_another_device(
         assert call(*used, "--device", device, "--out", tmp_path / device) == 0
     (here,), (there,) = (list((tmp_path / name).glob("*.joints.npy")) for name in ("cpu", "lazy"))
     np.testing.assert_allclose(np.load(here), np.load(there), atol=1e-3)
+
+
+def test_a_study(call: Call, pretended: Pretended, tmp_path: Path) -> None:
+    for device in ("cpu", "lazy"):
+        small = ("--pairs", "2", "--candidates", "4", "--choose", "random", "--steps", "mld=2")
+        assert call("study", "create", tmp_path / device, *small, "--device", device) == 0
+    here, there = (Study(tmp_path / device) for device in ("cpu", "lazy"))
+    assert [pair.sample for pair in here.plan.pairs] == [pair.sample for pair in there.plan.pairs]
+    for pair in here.plan.pairs:
+        for one, other in zip(here.motions[pair.name], there.motions[pair.name], strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-3)
 
 
 def test_strips(call: Call, corpus: Path, pretended: Pretended, tmp_path: Path) -> None:

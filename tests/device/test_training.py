@@ -19,7 +19,9 @@ from leadbench.zoo.files import load_card
 STAGES = (
     ("autoencoder", "autoencoder"),
     ("evaluator", "evaluator"),
+    ("evaluator --kind guo-essential", "evaluator-essential"),
     ("evaluator --kind tmr", "evaluator-tmr"),
+    ("length", "length-wordllama"),
     ("motionclip", "motionclip"),
     ("diffusion --text-encoder wordllama", "diffusion-wordllama"),
     ("consistency --text-encoder wordllama", "consistency-wordllama"),

@@ -34,6 +34,21 @@ def test_parts_merge_to_the_whole(tiny: Path, tmp_path: Path, capsys: pytest.Cap
     assert "NOT FINISHED" not in capsys.readouterr().out
 
 
+def test_parts_may_share_a_folder_and_the_rest_is_done_without(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of an audit, too: two parts of three in one folder, then the command alone."""
+    command = ("evaluator", "audit", "--dataset", tiny / "data", "--models", tiny / "models")
+    command = (*command, "--corruption", "mirrored,jitter", "--replications", 1)
+    assert call(*command, "--out", tmp_path / "whole") == 0
+    for part in ("3/3", "1/3"):
+        assert call(*command, "--part", part, "--out", tmp_path / "runs") == 0
+        assert "NOT FINISHED" in capsys.readouterr().out
+    assert call(*command, "--out", tmp_path / "runs") == 0
+    assert "NOT FINISHED" not in capsys.readouterr().out
+    assert stored(tmp_path / "runs") == stored(tmp_path / "whole")
+
+
 def test_more_parts_than_units_leave_some_with_nothing(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

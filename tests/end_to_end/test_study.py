@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import call
-from studies import make_study
+from studies import Visitor, at_random, make_study, served
 
 from leadbench.core.errors import ConfigError
 from leadbench.metrics.ratings import crossed_test, krippendorff_alpha
@@ -17,6 +17,7 @@ from leadbench.results.store import load_runs
 from leadbench.study.answers import Answers
 from leadbench.study.order import items_of
 from leadbench.study.plan import PARTS, Study
+from leadbench.study.texts import language_file
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +182,29 @@ def test_folders_of_generate(assets: tuple[object, ...], tmp_path: Path, capsys:
     assert {len(joints) for pair in Study(tmp_path / "other").motions.values() for joints in pair} == {40}
     assert call("study", "create", tmp_path / "third", *command[3:], "--second", "real") == 2
     assert "real: has motions of the test split" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_language_of_ones_own_with_captions(assets: tuple[object, ...], tmp_path: Path) -> None:
+    """A file that is neither shipped nor whole in English reaches the page that participants see."""
+    captions = ["a person waves", "someone jumps"]
+    made = ("generate", *captions, *assets, "--backbone", "mld", "--steps", 2, "--frames", 40, "--as", "npy")
+    assert call(*made, "--out", tmp_path / "ours") == 0
+    texts = language_file("de").read_text(encoding="utf-8") + "".join(
+        ["\n[captions]\n", *(f'"{caption}" = "übersetzt {number}"\n' for number, caption in enumerate(captions))]
+    )
+    (tmp_path / "mine.toml").write_text("\ufeff" + texts, encoding="utf-8")
+    folder = tmp_path / "study"
+    command = ("study", "create", folder, *assets, "--first", tmp_path / "ours", "--second", "mld+lead", "--pairs", 2)
+    assert call(*command, "--steps", "mld=2", "--language", tmp_path / "mine.toml", "--checks", 0) == 0
+    study = Study(folder)
+    answers = Answers(study.answers_path, study.plan.identity)
+    with served(study, answers) as address:
+        visitor = Visitor(address).begin("mine")
+        while not visitor.at.startswith("/rate/relevance"):
+            visitor.step(at_random(0))
+        assert "Teil 2" in visitor.page
+        assert "übersetzt" in visitor.page
+    answers.close()
 
 
 def make_first(assets: tuple[object, ...], tmp_path: Path) -> Path:

@@ -11,7 +11,7 @@ from studies import make_study
 from leadbench.study.answers import Participant
 from leadbench.study.order import items_of
 from leadbench.study.plan import PARTS, Study
-from leadbench.study.progress import Progress
+from leadbench.study.position import Position
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_a_gap_is_gone_back_to(study: Study) -> None:
     items = items_of(study.plan, "b" * 64)["realism"]
     answers = {("realism", item.name): (3, 3) for number, item in enumerate(items) if number != 2}
     person = Participant("b" * 64, "en", "t", {}, None, answers, {("realism", items[0].name): "t"})
-    found = Progress.of(study.plan, person)
+    found = Position.of(study.plan, person)
     assert found.address == "/rate/realism/3"
     assert found.may_rate("realism", 3)
     assert not found.may_rate("realism", 4)

@@ -258,7 +258,7 @@ class _Told:
     guidance: tuple[float, ...] = ()
 
 
-_Candidate = tuple[StoredRun, Sequence[Tested]]
+_Telling = tuple[StoredRun, Sequence[Tested]]
 
 
 def _tell(claim: Claim, runs: Sequence[StoredRun]) -> _Told:
@@ -278,8 +278,8 @@ def _tell(claim: Claim, runs: Sequence[StoredRun]) -> _Told:
             size = (published, min(item.test.n for item in whole), run.protocol == _DEFAULT_PROTOCOL)
             told.append((size, run, whole))
     told.sort(key=lambda item: item[0], reverse=True)  # stable: of equal ones the first that was found
-    candidates = [(run, whole) for _, run, whole in told]
-    families = [_family(claim, first, candidates) for first in candidates]
+    tellings = [(run, whole) for _, run, whole in told]
+    families = [_family(claim, first, tellings) for first in tellings]
     if not families:
         return _Told()
     # the training is the unit of evidence: a run with fewer replications tells, where more trainings stand beside it
@@ -292,7 +292,7 @@ def _tell(claim: Claim, runs: Sequence[StoredRun]) -> _Told:
     return _Told([together(parts) for parts in zip(*(tested for tested, _ in chosen), strict=True)], names, scales)
 
 
-def _family(claim: Claim, first: _Candidate, others: Sequence[_Candidate]) -> list[tuple[Sequence[Tested], str]]:
+def _family(claim: Claim, first: _Telling, others: Sequence[_Telling]) -> list[tuple[Sequence[Tested], str]]:
     """What a run says, and those of other trainings of its recipes at the same guidance, with their names."""
     wanted = _guidance(claim, first[0])
     alike = [first, *(each for each in others if each is not first and _guidance(claim, each[0]) == wanted)]

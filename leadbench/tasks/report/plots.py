@@ -11,7 +11,7 @@ from leadbench.metrics.statistics import t_test
 from leadbench.report.names import row_name, row_with_steps
 from leadbench.report.pages.charts import Chart, Difference, Point, bars, forest, lines, scatter
 from leadbench.results.aggregate import Measured, rows_of
-from leadbench.results.maps import read_map
+from leadbench.results.points import read_points
 from leadbench.results.ratings import ratings_of
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row
@@ -31,7 +31,7 @@ def plots(run: Run) -> list[Chart]:
     if run.task == "latency":
         return _stages(run)
     if run.task == "structure":
-        return _maps(run)
+        return _spaces(run)
     if run.task == "study":
         return _rated(run)
     rows = rows_of(run)
@@ -117,9 +117,9 @@ def _norms(run: Run) -> list[Chart]:
     return [bars("Norm of the latents", "mean Euclidean norm", parts, "measure")] if len(parts) > 1 else []
 
 
-def _maps(run: Run) -> list[Chart]:
+def _spaces(run: Run) -> list[Chart]:
     """Motions in both latent spaces by t-SNE, where the run has kept their places."""
-    found = read_map(run.folder)
+    found = read_points(run.folder)
     if found is None:
         return []
     titles = {"latents": "Autoencoder latents", "projected": "After the projector"}

@@ -39,7 +39,7 @@ from leadbench.metrics.structure import (
 )
 from leadbench.report.figures.spaces import Panel, draw_spaces
 from leadbench.results.details import StructureDetails
-from leadbench.results.maps import LatentMapFile
+from leadbench.results.points import LatentPoints
 from leadbench.results.records import Record, Run, record_key
 from leadbench.results.rows import Row
 from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, automatic_chunk
@@ -149,10 +149,10 @@ class StructureTask(Task):
         title = f"{self.dataset.name}: {len(labels)} motions of the {self.config.split} split, by {self.labels.source}"
         return draw_spaces(panels, labels, path, title=title, caption=verdict(found[self._as_recorded(DIFFERENCE)]))
 
-    def map(self) -> LatentMapFile:
+    def points(self) -> LatentPoints:
         """The same points with the captions of their motions, for a report to show."""
         drawn = [self._drawn[i] for i in self._counted]
-        return LatentMapFile(
+        return LatentPoints(
             labels=tuple(self.labels.by_id[item.id] for item in drawn),
             captions=tuple(item.caption.caption for item in drawn),
             spaces={

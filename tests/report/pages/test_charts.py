@@ -9,7 +9,7 @@ import pytest
 
 from leadbench.core.errors import ResultsError
 from leadbench.report.pages.charts import scatter
-from leadbench.results.maps import LatentMapFile, read_map, write_map
+from leadbench.results.points import LatentPoints, read_points, write_points
 
 
 def test_points_keep_their_captions_and_rare_labels_are_grey() -> None:
@@ -24,12 +24,12 @@ def test_points_keep_their_captions_and_rare_labels_are_grey() -> None:
     assert "3 of action 10" in chart.text
 
 
-def test_a_map_is_read_as_it_was_written(tmp_path: Path) -> None:
-    found = LatentMapFile(labels=("a", "b"), captions=("x", "y"), spaces={"latents": ((0.5, 1.0), (2.0, 3.0))})
-    assert read_map(tmp_path) is None
-    path = write_map(found, tmp_path)
-    assert read_map(tmp_path) == found
+def test_points_are_read_as_it_was_written(tmp_path: Path) -> None:
+    found = LatentPoints(labels=("a", "b"), captions=("x", "y"), spaces={"latents": ((0.5, 1.0), (2.0, 3.0))})
+    assert read_points(tmp_path) is None
+    path = write_points(found, tmp_path)
+    assert read_points(tmp_path) == found
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "labels": ["a"]}))
     with pytest.raises(ResultsError, match="labels, captions and spaces of"):
-        read_map(tmp_path)
+        read_points(tmp_path)

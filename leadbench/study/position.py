@@ -10,7 +10,7 @@ from leadbench.study.plan import PARTS, StudyPlan
 
 
 @dataclass(frozen=True)
-class Progress:
+class Position:
     """How far a participant is.
 
     Attributes:
@@ -24,7 +24,7 @@ class Progress:
     asked: bool
 
     @classmethod
-    def of(cls, plan: StudyPlan, participant: Participant) -> Progress:
+    def of(cls, plan: StudyPlan, participant: Participant) -> Position:
         """Of what a participant has sent."""
         return cls(participant, items_of(plan, participant.id), participant.about is not None or not plan.demographics)
 

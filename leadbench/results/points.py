@@ -11,10 +11,10 @@ from leadbench.core.errors import ResultsError
 from leadbench.core.files import write_text_atomic
 from leadbench.core.reading import first_problem, read_json_object
 
-FILE = "map.json"
+FILE = "points.json"
 
 
-class LatentMapFile(FrozenModel):
+class LatentPoints(FrozenModel):
     """Points of the same motions in several spaces.
 
     Attributes:
@@ -27,20 +27,20 @@ class LatentMapFile(FrozenModel):
     spaces: dict[str, tuple[tuple[float, float], ...]]
 
     @model_validator(mode="after")
-    def _of_one_length(self) -> LatentMapFile:
+    def _of_one_length(self) -> LatentPoints:
         lengths = {len(self.labels), len(self.captions), *map(len, self.spaces.values())}
         if len(lengths) != 1:
             raise ValueError(f"labels, captions and spaces of {sorted(lengths)} motions")
         return self
 
 
-def write_map(found: LatentMapFile, folder: Path) -> Path:
+def write_points(found: LatentPoints, folder: Path) -> Path:
     """Write the points into a run's folder."""
     write_text_atomic(folder / FILE, found.model_dump_json() + "\n")
     return folder / FILE
 
 
-def read_map(folder: Path) -> LatentMapFile | None:
+def read_points(folder: Path) -> LatentPoints | None:
     """Points of a run; None: it has none.
 
     Raises:
@@ -49,6 +49,6 @@ def read_map(folder: Path) -> LatentMapFile | None:
     if not (folder / FILE).is_file():
         return None
     try:
-        return LatentMapFile.model_validate(read_json_object(folder / FILE, ResultsError))
+        return LatentPoints.model_validate(read_json_object(folder / FILE, ResultsError))
     except ValidationError as exc:
         raise ResultsError(f"{folder / FILE}: {first_problem(exc)}") from exc
