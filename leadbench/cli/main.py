@@ -16,6 +16,7 @@ import typer
 from leadbench.cli.console import VOLUME
 from leadbench.cli.groups import Group, LazyCommand, typer_group
 from leadbench.core.errors import LeadbenchError, PluginError
+from leadbench.core.processes import end_with_parent
 
 COMMANDS = Group(
     "Benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.",
@@ -83,6 +84,18 @@ COMMANDS = Group(
                 "verify": LazyCommand(
                     "leadbench.cli.results", "verify", "Check that stored runs are whole and as they were written."
                 ),
+            },
+        ),
+        "sweep": Group(
+            "Trainings and evaluations by the dozen, from one file.",
+            {
+                "plan": LazyCommand(
+                    "leadbench.cli.sweep", "plan", "What a sweep consists of, what is done, and what would run."
+                ),
+                "list": LazyCommand(
+                    "leadbench.cli.sweep", "list_pieces", "Number, level and command of every piece, for a scheduler."
+                ),
+                "run": LazyCommand("leadbench.cli.sweep", "run", "Do what is left of a sweep."),
             },
         ),
         "generate": LazyCommand(
@@ -219,6 +232,7 @@ def main() -> None:
 
     Exit codes: 0 done; 1 a bug (traceback); 2 bad input, reported in one line; 130 interrupted.
     """
+    end_with_parent()
     try:
         mount_plugin_commands(sys.argv[1:])
         app()
@@ -246,7 +260,7 @@ def _fail(message: str) -> NoReturn:
     """One line on stderr, and exit code 2; with ``--verbose`` the traceback before it."""
     from rich.console import Console  # takes longer to import than help takes
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     if VOLUME.verbose:
         console.print_exception()
     console.print("error:", style="red", end=" ")

@@ -203,6 +203,14 @@ ProjectorOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of every random number.")]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        help="Work on a Ray cluster: local (started here), auto (that of this machine), or its address.",
+        show_default=False,
+    ),
+]
 SkipSelfTestOption = Annotated[
     bool, typer.Option("--skip-self-test", help="Go on where real motions do not score as they should.")
 ]
@@ -279,7 +287,17 @@ class OutputOptions:
 class WorkOptions:
     """Who does the work."""
 
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that share the work.")] = 1
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Processes that share the work [default: 1; on a cluster one for each GPU, or core].",
+            show_default=False,
+        ),
+    ] = None
+    cluster: ClusterOption = None
     part: Annotated[
         str | None,
         typer.Option(

@@ -8,7 +8,8 @@ from leadbench.cli.console import note
 from leadbench.cli.options import OutputOptions, WorkOptions
 from leadbench.cli.progress import progress
 from leadbench.results.records import Run
-from leadbench.tasks.shared.runner import Recipe, executor_for, run_task
+from leadbench.tasks.shared.ray_pool import RayPool
+from leadbench.tasks.shared.runner import Executor, Recipe, executor_for, run_task
 from leadbench.tasks.shared.units import Task
 from leadbench.tasks.stored import render_run
 
@@ -24,7 +25,7 @@ def run_and_print(
     """
     work = work or WorkOptions()
     share = work.share
-    executor = None if recipe is None else executor_for(recipe, work.jobs)
+    executor = None if recipe is None else _executor(recipe, work)
     with progress() as reporter:
         run = run_task(
             task,
@@ -39,3 +40,10 @@ def run_and_print(
     typer.echo(render_run(run, output.format))
     note(f"records: {run.folder}")
     return run
+
+
+def _executor(recipe: Recipe, work: WorkOptions) -> Executor | None:
+    """Where units are done; None: in this process."""
+    if work.cluster is not None:
+        return RayPool(recipe, work.cluster, work.jobs)
+    return executor_for(recipe, work.jobs or 1)

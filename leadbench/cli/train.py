@@ -59,6 +59,10 @@ class TrainOptions:
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew, whatever checkpoint the model folder holds.")
     ] = False
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Begin anew where the checkpoint is of another training, instead of refusing."),
+    ] = False
     checkpoint_seconds: Annotated[
         float, typer.Option("--checkpoint-seconds", min=0, help="Least time between two checkpoints.")
     ] = 60.0
@@ -98,6 +102,7 @@ class _Call:
                 report=lambda p: reporter.show(p.stage, p.step, p.steps, figures_text(p.figures)),
                 skip_bad=self.options.skip_bad_motions,
                 restart=self.options.restart,
+                replace=self.options.replace,
                 checkpoint_seconds=self.options.checkpoint_seconds,
                 say=lambda line: typer.echo(line, err=True),
                 compile=self.options.compile,

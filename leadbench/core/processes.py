@@ -7,6 +7,9 @@ import os
 import threading
 import time
 
+PARENT = "LEADBENCH_PARENT"
+"""Environment variable with the process that a command ends with, however that ends."""
+
 _EVERY_SECONDS = 0.5
 
 
@@ -21,6 +24,13 @@ def begin_worker(threads: int = 1) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:  # else this is no worker
         threading.Thread(target=_end_with, args=(parent.pid,), daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """Watch the process that :data:`PARENT` names, where it is set."""
+    parent = os.environ.pop(PARENT, "")
+    if parent.isdecimal():
+        threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:

@@ -21,7 +21,8 @@ from leadbench.core.toml import flat, read_toml
 FILE = "leadbench.toml"
 PREFIX = "LEADBENCH_"
 _PATHS = ("cache", "glove", "datasets.", "encoders.")  # keys whose values may be paths
-_ELSEWHERE = frozenset({"CONFIG", "GOLDEN"})  # variables that are no keys: this file's name, and the tests' folder
+# variables that are no keys: this file's name, the tests' folder, and what a sweep tells its pieces
+_ELSEWHERE = frozenset({"CONFIG", "GOLDEN", "OUTPUTS", "PARENT"})
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from leadbench.core.differences import differing
 from leadbench.core.errors import ResultsError
 from leadbench.results.records import Record
 from leadbench.results.seals import run_digest
-from leadbench.results.store import HEADER, LOCK, RECORDS, RunStore
+from leadbench.results.store import HEADER, LOCK, RECORDS, RunStore, run_folders
 
 CLOSE = 1e-4
 """Relative difference of metrics up to which two machines have made the same record."""
@@ -75,7 +75,7 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[Merged]:
         ResultsError: a folder holds no run, or one that is not as it was written; run folders of different runs; one
             record with different metrics in two places.
     """
-    sources = [[_Source.of(path.parent) for path in _headers(folder)] for folder in folders]
+    sources = [[_Source.of(place) for place in _folders(folder)] for folder in folders]
     _require_one_run([found[0] for folder, found in zip(folders, sources, strict=True) if (folder / HEADER).is_file()])
     by_place: dict[Path, list[_Source]] = {}
     for source in (source for found in sources for source in found):
@@ -84,10 +84,10 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[Merged]:
     return [_write(place, by_place[place], *joined[place]) for place in by_place]
 
 
-def _headers(folder: Path) -> list[Path]:
+def _folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ResultsError(f"{folder}: no such folder")
-    found = sorted(folder.rglob(HEADER))
+    found = run_folders(folder)
     if not found:
         raise ResultsError(f"{folder}: no stored run here or below (leadbench run writes one)")
     return found

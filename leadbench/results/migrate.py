@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from leadbench.core.files import write_text_atomic
 from leadbench.core.errors import ResultsError
+from leadbench.core.files import write_text_atomic
 from leadbench.core.reading import parse_json, read_json_object, read_text, reason
 from leadbench.results.records import SCHEMA_VERSION, Record, record_key
 from leadbench.results.rows import Row
 from leadbench.results.seals import DIGEST, packed_plan, run_digest
-from leadbench.results.store import header_text, record_line
+from leadbench.results.store import header_text, record_line, run_folders
 
 _VARIANTS = {"mlp": "mlp", "skip": "skip", "w/o KL": "no-var", "w/o align": "no-align", "w/o rec": "no-rec"}
 _SOURCES: Mapping[str, dict[str, Any]] = {
@@ -55,7 +55,7 @@ def migrate_results(root: Path) -> tuple[list[Path], list[Path]]:
     Raises:
         ResultsError: no run below the folder, or one that cannot be read; it is left as it was.
     """
-    folders = sorted(path.parent for path in root.rglob("run.json"))
+    folders = run_folders(root)
     if not folders:
         raise ResultsError(f"{root}: no run below it (a run is a folder with run.json)")
     changed: list[Path] = []

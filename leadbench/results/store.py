@@ -86,7 +86,8 @@ class RunStore:
                 "names": dict(names),
                 "provenance": dict(provenance),
                 "plan": packed_plan(planned),
-                # a list, since their order is that of the tables
+                # lists, since their order is that of the tables, and a file's objects are sorted
+                **({"rows": list(packed_plan(planned))} if planned else {}),
                 **({"columns": [{"key": key, **column.model_dump()} for key, column in columns.items()]} if columns else {}),
             }
             self._create_header(header_text(content))
@@ -131,7 +132,7 @@ class RunStore:
         return header
 
     def load(self) -> Run:
-        """The run as it is stored now.
+        """The run as it is stored now; rows in the order of the task, whoever wrote their records first.
 
         Raises:
             ResultsError: no run folder, another schema version, or a line that is not a record.
@@ -141,7 +142,12 @@ class RunStore:
             planned = frozenset(planned_keys(header["plan"]))
         except (TypeError, ValueError) as exc:
             raise ResultsError(f"{self._header}: plan: needed: replications by row") from exc
-        records = tuple(self.records())
+        position = {row: number for number, row in enumerate(header.get("rows", ()))}
+        records = tuple(
+            sorted(self.records(), key=lambda one: (position.get(one.row.key, len(position)), one.replication))
+            if position
+            else self.records()
+        )
         extra = sorted({record.key for record in records} - planned) if planned else []
         if extra:
             raise ResultsError(f"{self._file}: {len(extra)} records are no part of the run (first: {extra[0]})")
@@ -270,6 +276,15 @@ def _columns(header: Mapping[str, Any], where: Path) -> dict[str, MetricColumn]:
         raise ResultsError(f"{where}: columns: needed: a list of key, display, better and table") from exc
 
 
+def run_folders(root: Path, file: str = HEADER) -> list[Path]:
+    """Folders of runs in a folder or below it, by path: those that hold a file.
+
+    Hidden folders are left out: a sweep keeps in one what its pieces made before they were merged.
+    """
+    found = (path for path in root.rglob(file) if not any(p.startswith(".") for p in path.relative_to(root).parts))
+    return sorted(path.parent for path in found)
+
+
 def load_runs(folder: Path) -> list[Run]:
     """Every stored run in a folder or below it, by path.
 
@@ -278,7 +293,7 @@ def load_runs(folder: Path) -> list[Run]:
     """
     if not folder.is_dir():
         raise ResultsError(f"{folder}: no such folder")
-    headers = sorted(path.parent for path in folder.rglob(HEADER))
-    if not headers:
+    found = run_folders(folder)
+    if not found:
         raise ResultsError(f"{folder}: no stored run here or below (leadbench run writes one)")
-    return [RunStore(found).load() for found in headers]
+    return [RunStore(place).load() for place in found]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leadbench.core.errors import ResultsError
-from leadbench.results.store import HEADER, RunStore
+from leadbench.results.store import RunStore, run_folders
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ def verify_results(root: Path) -> list[Verified]:
     """
     if not root.is_dir():
         raise ResultsError(f"{root}: no such folder")
-    headers = sorted(path.parent for path in root.rglob(HEADER))
-    if not headers:
+    folders = run_folders(root)
+    if not folders:
         raise ResultsError(f"{root}: no stored run here or below (leadbench run writes one)")
-    return [_verified(folder) for folder in headers]
+    return [_verified(folder) for folder in folders]
 
 
 def _verified(folder: Path) -> Verified:

@@ -31,6 +31,7 @@ from leadbench.core.contracts import (
 )
 from leadbench.core.device import Compute
 from leadbench.core.files import locked
+from leadbench.core.outputs import tell_output
 from leadbench.core.presets import Preset
 from leadbench.core.provenance import collect_provenance
 from leadbench.core.random import seeded
@@ -209,6 +210,7 @@ class Workshop:
             },
         )
         save_model(path, tensors, written)
+        tell_output(path)
         return path
 
 

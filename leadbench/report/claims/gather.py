@@ -16,7 +16,7 @@ from leadbench.results.details import LatencyDetails, StructureDetails, StudyDet
 from leadbench.results.ratings import ratings_of
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row
-from leadbench.results.store import RunStore
+from leadbench.results.store import RECORDS, RunStore, run_folders
 
 _DEFAULT_PROTOCOL = "guo-2022"
 _WITH_EVALUATOR = ("t2m", "mti", "styles")
@@ -96,7 +96,7 @@ def judge_results(*roots: Path, projector: str = LEAD) -> list[Judgement]:
 
 
 def _below(root: Path) -> list[Run]:
-    found = [RunStore(path.parent).load() for path in sorted(root.rglob("records.jsonl"))]
+    found = [RunStore(folder).load() for folder in run_folders(root, RECORDS)]
     if not found:
         raise ResultsError(f"{root}: no run with records below it (leadbench run writes them)")
     return found

@@ -22,7 +22,7 @@ from leadbench.report.published import render_published
 from leadbench.report.tables.diagnostics import has_diagnostics, render_diagnostics
 from leadbench.report.tables.engine import Column, Document, Line, Table, render
 from leadbench.results.records import Run
-from leadbench.results.store import RunStore
+from leadbench.results.store import RECORDS, RunStore, run_folders
 from leadbench.tasks.report.plots import plots, training_curves
 from leadbench.tasks.stored import published_tables, render_run
 
@@ -110,7 +110,7 @@ def write_report(
 
 
 def _runs(folder: Path) -> list[Run]:
-    found = [RunStore(path.parent).load() for path in sorted(folder.rglob("records.jsonl"))]
+    found = [RunStore(place).load() for place in run_folders(folder, RECORDS)]
     if not found:
         raise ResultsError(f"{folder}: no run with records below it (leadbench run writes them)")
     return [run for run in found if run.records]

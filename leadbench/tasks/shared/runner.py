@@ -18,6 +18,7 @@ import torch
 from leadbench.core.device import every_device
 from leadbench.core.errors import ResultsError, WorkerError
 from leadbench.core.files import require_name
+from leadbench.core.outputs import tell_output
 from leadbench.core.processes import begin_worker
 from leadbench.core.provenance import collect_provenance
 from leadbench.results.records import Computed, Record, Run
@@ -82,7 +83,7 @@ class InProcess:
         """In the given order."""
         assert self._task is not None, "start comes first"
         for number in numbers:
-            yield number, _done_by(self._task, self._units[number])
+            yield number, done_by(self._task, self._units[number])
 
     def stop(self) -> None:
         """Nothing to give back."""
@@ -119,16 +120,15 @@ class LocalPool:
             Whatever a unit raises; units that had ended by then were yielded.
         """
         assert self._pool is not None, "start comes first"
-        futures = {self._pool.submit(_work, number): number for number in numbers}
-        for future in as_completed(futures):
-            try:
-                records = future.result()
-            except BrokenProcessPool as exc:
-                raise WorkerError(
-                    "a worker process died (killed, or out of memory?); what was done is stored: start the same "
-                    "command again, with fewer --jobs"
-                ) from exc
-            yield futures[future], records
+        try:
+            futures = {self._pool.submit(_work, number): number for number in numbers}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool as exc:  # also while units are handed out
+            raise WorkerError(
+                "a worker process died (killed, or out of memory?); what was done is stored: start the same "
+                "command again, with fewer --jobs"
+            ) from exc
 
     def stop(self) -> None:
         """End the processes; what runs is finished, what waits is dropped."""
@@ -147,7 +147,7 @@ def executor_for(recipe: Recipe, jobs: int) -> Executor | None:
     return LocalPool(recipe, count, devices) if count > 1 else None
 
 
-def _done_by(task: Task, unit: Unit) -> Sequence[Record]:
+def done_by(task: Task, unit: Unit) -> Sequence[Record]:
     """Records of a unit, with what computed them."""
     computed = Computed(**task.compute.describe())
     return [record.model_copy(update={"compute": computed}) for record in unit.work()]
@@ -166,7 +166,7 @@ def _open_in_worker(recipe: Recipe, shared: Any, folder: Path, threads: int, sea
 
 def _work(number: int) -> Sequence[Record]:
     task, units = _opened[0]
-    return _done_by(task, units[number])
+    return done_by(task, units[number])
 
 
 def run_name(task: str, identity: Mapping[str, Any]) -> str:
@@ -211,6 +211,7 @@ def run_task(
     if left:
         task.prepare(store.folder, progress)
         _do(task, units, left, store, executor or InProcess(), progress, len(mine))
+    tell_output(store.folder)
     return store.load()
 
 

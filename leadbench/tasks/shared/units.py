@@ -52,8 +52,8 @@ class Share:
     def holds(self, unit: int) -> bool:
         """Whether a unit, counted from 0, belongs to it.
 
-        >>> [unit for unit in range(6) if Share(2, 3).holds(unit)]
-        [1, 4]
+        >>> tuple(unit for unit in range(6) if Share(2, 3).holds(unit))
+        (1, 4)
         """
         return unit % self.of == self.number - 1
 

@@ -1,0 +1,145 @@
+"""A piece done: its command in a process of its own, with a log, and what it wrote."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from leadbench.core.files import locked, replacing
+from leadbench.core.outputs import VARIABLE
+from leadbench.core.processes import PARENT
+from leadbench.sweep.pieces import Piece
+from leadbench.sweep.state import SweepState, digest_of
+
+_WAIT_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that somebody needs who does a piece, on any machine that sees the same files; it can be pickled.
+
+    Attributes:
+        piece: what is to be done.
+        out: folder of results of the sweep.
+        wanted: models of other folders that it reads; they are put into its own.
+        folder: working folder of the command.
+    """
+
+    piece: Piece
+    out: Path
+    wanted: tuple[str, ...]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a piece ended.
+
+    Attributes:
+        code: exit code of its command; 0 where that counts as done.
+        outputs: what it wrote, with digests.
+        seconds, peak_mib: time and most memory of its process.
+        said: last line of its log.
+    """
+
+    code: int
+    outputs: Mapping[str, str]
+    seconds: float
+    peak_mib: float | None = None
+    said: str = ""
+
+
+def do_piece(order: Order) -> Outcome:
+    """Do a piece here, alone: whoever else is asked for it meanwhile waits, and then finds most of it done."""
+    state = SweepState(order.out)
+    with locked(state.lock(order.piece.name)):
+        _put_models(order)
+        log = state.log(order.piece.name)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as temporary:
+            journal = Path(temporary) / "outputs"
+            printed = None if order.piece.stdout is None else Path(temporary) / "printed"
+            code, peak = _called(order, log, journal, printed)
+            done = code in order.piece.exit_codes
+            if printed is not None and order.piece.stdout is not None and done:
+                _put(printed, order.piece.stdout)
+            paths = journal.read_text(encoding="utf-8").split("\n") if journal.is_file() else []
+        seconds = round(time.monotonic() - began, 1)
+        outputs = {path: digest_of(Path(path)) for path in dict.fromkeys(paths) if path}
+        for made in (order.piece.made, order.piece.stdout):
+            if made is not None and done:
+                outputs[str(made.absolute())] = digest_of(made)
+        return Outcome(0 if done else code or 1, outputs, seconds, peak, _last_line(log))
+
+
+def _called(order: Order, log: Path, journal: Path, printed: Path | None) -> tuple[int, float | None]:
+    """Exit code and peak memory (MiB) of the command; where this process is interrupted, it ends the command too."""
+    threads = str(order.piece.resources.cpus)
+    environment = {
+        **os.environ,
+        VARIABLE: str(journal),
+        PARENT: str(os.getpid()),
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "COLUMNS": "200",
+    }
+    command = [sys.executable, "-m", "leadbench", *order.piece.arguments]
+    with ExitStack() as stack:
+        said = stack.enter_context(log.open("w", encoding="utf-8"))
+        standard = said if printed is None else stack.enter_context(printed.open("w", encoding="utf-8"))
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=standard, stderr=said, env=environment, cwd=order.folder
+        )
+        try:
+            return _waited(child)
+        except BaseException:
+            child.send_signal(signal.SIGINT)  # trainings and runs keep what they have
+            child.wait()
+            raise
+
+
+def _waited(child: subprocess.Popen[bytes]) -> tuple[int, float | None]:
+    """Exit code and peak memory of a process, where the system tells it."""
+    if not hasattr(os, "wait4"):
+        return child.wait(), None
+    while True:
+        ended, status, usage = os.wait4(child.pid, os.WNOHANG)
+        if ended:
+            child.returncode = os.waitstatus_to_exitcode(status)
+            kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+            return child.returncode, round(kilobytes / 1024, 1)
+        time.sleep(_WAIT_SECONDS)
+
+
+def _put_models(order: Order) -> None:
+    """Models that needed trainings wrote into other folders, put into the piece's own."""
+    for name in order.wanted:
+        weights = Path(name)
+        if order.piece.models is None or weights.suffix != ".safetensors":
+            continue
+        for source in (weights, weights.with_suffix(".json")):
+            target = order.piece.models / source.name
+            if source.parent.absolute() == target.parent.absolute() or digest_of(source) == digest_of(target):
+                continue
+            _put(source, target)
+
+
+def _put(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
