@@ -75,8 +75,10 @@ class Entry(FrozenModel):
         needs: names of the trainings that come first; default: what the stage needs, or, for a task, all.
         options: of the command; they win over those of the whole sweep.
         resources: default: those of the whole sweep.
+        seconds: that one takes, as far as is known, for plans before one was done.
     """
 
+    seconds: Annotated[float, Field(gt=0)] | None = None
     name: str | None = None
     datasets: tuple[str, ...] | None = None
     needs: tuple[str, ...] | None = None

@@ -42,7 +42,8 @@ class Outlook:
 
 
 def costs_of(pieces: Sequence[Piece], markers: Sequence[Marker]) -> dict[str, Cost]:
-    """Costs by name: of the piece itself where it was done, else the mean of pieces of the same entry."""
+    """Costs by name: of the piece itself where it was done, else the mean of pieces of the same entry, else what the
+    description says."""
     own = {marker.piece: marker for marker in markers}
     alike: dict[str, list[Marker]] = {}
     for marker in markers:
@@ -56,7 +57,7 @@ def costs_of(pieces: Sequence[Piece], markers: Sequence[Marker]) -> dict[str, Co
             peaks = [other.peak_mib for other in others if other.peak_mib is not None]
             found[piece.name] = Cost(mean(other.seconds for other in others), max(peaks) if peaks else None)
         else:
-            found[piece.name] = Cost()
+            found[piece.name] = Cost(piece.expected)
     return found
 
 

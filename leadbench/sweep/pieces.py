@@ -67,6 +67,7 @@ class Piece:
         resources: what it takes.
         stdout: file for what it prints.
         exit_codes: that count as done.
+        expected: seconds that the description says it takes.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Piece:
     resources: Resources = field(default_factory=Resources)
     stdout: Path | None = None
     exit_codes: tuple[int, ...] = (0,)
+    expected: float | None = None
 
 
 def pieces_of(sweep: Sweep, options_of: Options_of) -> tuple[Piece, ...]:
@@ -164,6 +166,7 @@ class _Maker:
             place.folder,
             place.models(seed),
             resources=entry.resources or self._sweep.resources,
+            expected=entry.seconds,
         )
 
     def _task(
@@ -198,7 +201,16 @@ class _Maker:
                 given["part"] = f"{number}/{entry.parts}"
             parts.append(base if entry.parts == 1 else f"{base}.{number}")
             arguments = self._command(entry.command, given, common, place.replacing(seed))
-            yield Piece(parts[-1], name, arguments, needs, place.folder, place.models(seed), resources=resources)
+            yield Piece(
+                parts[-1],
+                name,
+                arguments,
+                needs,
+                place.folder,
+                place.models(seed),
+                resources=resources,
+                expected=None if entry.seconds is None else entry.seconds / entry.parts,
+            )
         if entry.parts > 1:
             arguments = ("results", "merge", *map(str, folders), "--out", str(self._sweep.out))
             yield Piece(base, "merge", arguments, tuple(parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tabulate import tabulate
 
@@ -114,10 +115,7 @@ def _summary(
 def left_alone(left: Sequence[Piece]) -> list[Piece]:
     """What is left, needing nothing that is done."""
     names = {piece.name for piece in left}
-    return [
-        Piece(piece.name, piece.entry, piece.arguments, tuple(need for need in piece.needs if need in names))
-        for piece in left
-    ]
+    return [replace(piece, needs=tuple(need for need in piece.needs if need in names)) for piece in left]
 
 
 def _short(need: str, piece: str) -> str:

@@ -21,6 +21,9 @@ def test_costs_are_of_the_piece_or_of_pieces_alike() -> None:
     assert (costs["s0/train"].seconds, costs["s0/train"].measured) == (10, True)
     assert (costs["s1/train"].seconds, costs["s1/train"].peak_mib, costs["s1/train"].measured) == (15, 300, False)
     assert costs["s0/run"].seconds is None
+    expected = [Piece("a", "run", (), expected=7.0), Piece("b", "train", (), expected=7.0)]
+    costs = costs_of(expected, markers)
+    assert (costs["a"].seconds, costs["b"].seconds) == (7, 15)
 
 
 def test_one_worker_takes_the_sum_and_many_the_longest_chain() -> None:

@@ -70,6 +70,13 @@ def test_options_of_an_entry_win_over_those_of_the_sweep_and_keep_its_own_change
     )
 
 
+def test_expected_seconds_are_divided_among_parts() -> None:
+    task = [{"command": "run", "parts": 2, "seconds": 30}]
+    pieces = made(task=task, train=[{"stage": "autoencoder", "seconds": 5}])
+    assert pieces["bnr/seed-0/autoencoder"].expected == 5
+    assert [pieces[f"bnr/seed-0/run{part}"].expected for part in (".1", ".2", "")] == [15, 15, None]
+
+
 def test_without_trainings_the_models_are_used_as_they_are() -> None:
     pieces = made(train=[], datasets={"official": {"dataset": "humanml3d", "root": "H", "models": "weights"}})
     assert next(iter(pieces)) == "official/run.1"
