@@ -177,6 +177,10 @@ COMMANDS = Group(
 )
 
 
+_INTERRUPTED = 130
+"""Exit code of an interruption, as shells have it."""
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"leadbench {version('leadbench')}")
@@ -252,8 +256,16 @@ def main() -> None:
             raise
         _fail("out of memory; give --chunk a smaller number, or --jobs")
     except KeyboardInterrupt:
-        typer.echo("interrupted; start the same command again to go on", err=True)
-        sys.exit(130)
+        _interrupted()
+    except SystemExit as ended:  # typer's own exit; some versions make one of an interruption, without a word
+        if ended.code != _INTERRUPTED:
+            raise
+        _interrupted()
+
+
+def _interrupted() -> NoReturn:
+    typer.echo("interrupted; start the same command again to go on", err=True)
+    sys.exit(_INTERRUPTED)
 
 
 def _fail(message: str) -> NoReturn:

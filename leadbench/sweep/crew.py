@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Protocol
@@ -35,10 +36,11 @@ class LocalCrew:
     def __init__(self, jobs: int) -> None:
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="piece")
         self._running: dict[Future[Outcome], str] = {}
+        self._stopped = threading.Event()
 
     def begin(self, order: Order) -> None:
         """Take a piece over."""
-        self._running[self._threads.submit(do_piece, order)] = order.piece.name
+        self._running[self._threads.submit(do_piece, order, self._stopped.is_set)] = order.piece.name
 
     def ended(self) -> Mapping[str, Outcome]:
         """Wait until one has ended."""
@@ -46,5 +48,6 @@ class LocalCrew:
         return {self._running.pop(future): future.result() for future in done}
 
     def stop(self) -> None:
-        """Drop what waits; what runs notices the end of this process."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Drop what waits, and interrupt what runs."""
+        self._stopped.set()
+        self._threads.shutdown(wait=True, cancel_futures=True)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from leadbench.sweep.pieces import Piece
 from leadbench.sweep.state import SweepState, digest_of
 
 _WAIT_SECONDS = 0.05
+_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,13 @@ class Outcome:
     said: str = ""
 
 
-def do_piece(order: Order) -> Outcome:
-    """Do a piece here, alone: whoever else is asked for it meanwhile waits, and then finds most of it done."""
+def do_piece(order: Order, stop: Callable[[], bool] = lambda: False) -> Outcome:
+    """Do a piece here, alone: whoever else is asked for it meanwhile waits, and then finds most of it done.
+
+    Args:
+        order: the piece.
+        stop: asked often; once it says so, the command is interrupted.
+    """
     state = SweepState(order.out)
     with locked(state.lock(order.piece.name)):
         _put_models(order)
@@ -69,7 +75,7 @@ def do_piece(order: Order) -> Outcome:
         with tempfile.TemporaryDirectory() as temporary:
             journal = Path(temporary) / "outputs"
             printed = None if order.piece.stdout is None else Path(temporary) / "printed"
-            code, peak = _called(order, log, journal, printed)
+            code, peak = _called(order, log, _Files(journal, printed), stop)
             done = code in order.piece.exit_codes
             if printed is not None and order.piece.stdout is not None and done:
                 _put(printed, order.piece.stdout)
@@ -82,12 +88,20 @@ def do_piece(order: Order) -> Outcome:
         return Outcome(0 if done else code or 1, outputs, seconds, peak, _last_line(log))
 
 
-def _called(order: Order, log: Path, journal: Path, printed: Path | None) -> tuple[int, float | None]:
+@dataclass(frozen=True)
+class _Files:
+    """What a command writes beside its log: where its outputs are, and what it prints, where that is wanted."""
+
+    journal: Path
+    printed: Path | None
+
+
+def _called(order: Order, log: Path, files: _Files, stop: Callable[[], bool]) -> tuple[int, float | None]:
     """Exit code and peak memory (MiB) of the command; where this process is interrupted, it ends the command too."""
     threads = str(order.piece.resources.cpus)
     environment = {
         **os.environ,
-        VARIABLE: str(journal),
+        VARIABLE: str(files.journal),
         PARENT: str(os.getpid()),
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
@@ -96,23 +110,40 @@ def _called(order: Order, log: Path, journal: Path, printed: Path | None) -> tup
     command = [sys.executable, "-m", "leadbench", *order.piece.arguments]
     with ExitStack() as stack:
         said = stack.enter_context(log.open("w", encoding="utf-8"))
+        printed = files.printed
         standard = said if printed is None else stack.enter_context(printed.open("w", encoding="utf-8"))
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=standard, stderr=said, env=environment, cwd=order.folder
         )
         try:
-            return _waited(child)
+            return _waited(child, stop)
         except BaseException:
-            child.send_signal(signal.SIGINT)  # trainings and runs keep what they have
-            child.wait()
+            _interrupt(child)
             raise
 
 
-def _waited(child: subprocess.Popen[bytes]) -> tuple[int, float | None]:
+def _interrupt(child: subprocess.Popen[bytes]) -> None:
+    """End a command as Ctrl-C does, and a little later as ``kill`` does; it has stored what it has."""
+    child.send_signal(signal.SIGINT)
+    try:
+        child.wait(_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.terminate()
+        child.wait()
+
+
+def _waited(child: subprocess.Popen[bytes], stop: Callable[[], bool]) -> tuple[int, float | None]:
     """Exit code and peak memory of a process, where the system tells it."""
-    if not hasattr(os, "wait4"):
-        return child.wait(), None
+    while not hasattr(os, "wait4"):
+        if child.poll() is not None:
+            return child.returncode, None
+        if stop():
+            _interrupt(child)
+        time.sleep(_WAIT_SECONDS)
     while True:
+        if stop():
+            _interrupt(child)
+            return child.returncode, None
         ended, status, usage = os.wait4(child.pid, os.WNOHANG)
         if ended:
             child.returncode = os.waitstatus_to_exitcode(status)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from leadbench.core.errors import ConfigError, ResultsError, WorkerError
 from leadbench.core.files import locked
+from leadbench.sweep.crew import LocalCrew
 from leadbench.sweep.pieces import Piece, pieces_of
 from leadbench.sweep.run import PieceError, run_piece, run_sweep
 from leadbench.sweep.state import SweepState, digest_of
@@ -85,6 +87,21 @@ def test_an_interrupted_sweep_keeps_what_is_done(tmp_path: Path) -> None:
         run_sweep(chain("a", "b", "c"), tmp_path, crew)
     assert crew.stopped
     assert SweepState(tmp_path).progress(chain("a", "b", "c")).status == {"a": "done", "b": "to do", "c": "to do"}
+
+
+def test_a_crew_that_stops_interrupts_what_runs_and_drops_what_waits(tmp_path: Path) -> None:
+    data = ("data", "synthesize", "--clips", "4000", "--out", str(tmp_path / "data"))
+    crew = LocalCrew(1)
+    for name in ("a", "b"):
+        crew.begin(Order(Piece(name, name, data), tmp_path, (), tmp_path))
+    log = SweepState(tmp_path).log("a")
+    deadline = time.monotonic() + 60
+    while not (log.is_file() and log.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)  # at work
+    crew.stop()
+    assert "wrote" not in log.read_text()
+    assert not SweepState(tmp_path).log("b").exists()
+    assert not (tmp_path / "data").exists()
 
 
 def test_two_sweeps_in_one_folder_are_refused(tmp_path: Path) -> None:
