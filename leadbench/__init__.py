@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Projector,
         ProjectorContext,
         TextEncoder,
+        Tracker,
         TrainableAutoencoder,
         TrainableBackbone,
         TrainableMotionBackbone,
@@ -103,6 +104,7 @@ __all__ = [
     "TaskRegistration",
     "TextEncoder",
     "TextEncoderRegistration",
+    "Tracker",
     "TrainableAutoencoder",
     "TrainableBackbone",
     "TrainableMotionBackbone",
@@ -143,7 +145,7 @@ _MODULES = {
     "leadbench.core.config": "T2MConfig",
     "leadbench.core.contracts": (
         "Backbone DenoisingBackbone Evaluator GeneratedMotions MotionAutoencoder MotionBackbone MotionDataset "
-        "MotionSets Projector ProjectorContext TextEncoder TrainableAutoencoder TrainableBackbone "
+        "MotionSets Projector ProjectorContext TextEncoder Tracker TrainableAutoencoder TrainableBackbone "
         "TrainableMotionBackbone TrainableProjector"
     ),
     "leadbench.core.errors": "LeadbenchError",

@@ -75,6 +75,10 @@ class TrainOptions:
             show_default=False,
         ),
     ] = None
+    track: Annotated[
+        list[str] | None,
+        typer.Option("--track", help="Also hand figures to this tracker, such as tensorboard.", show_default=False),
+    ] = None
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile transformer stacks (torch.compile); for long trainings.")
     ] = False
@@ -106,6 +110,7 @@ class _Call:
                 checkpoint_seconds=self.options.checkpoint_seconds,
                 say=lambda line: typer.echo(line, err=True),
                 compile=self.options.compile,
+                trackers=[opened.plugins.tracker(name) for name in dict.fromkeys(self.options.track or ())],
             )
             path = self._fitting(shop, partial(train, shop, opened))
         typer.echo(f"wrote {path}")

@@ -380,3 +380,26 @@ def on_any_device(metric: Metric) -> Metric:
     """Mark a metric that works on whatever device its motions are; they are then not copied to the CPU for it."""
     metric.on_any_device = True  # type: ignore[attr-defined]
     return metric
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """Where the figures of trainings go, beside the card and the terminal: ``leadbench train --track NAME``."""
+
+    def begin(self, training: str, config: Mapping[str, Any], step: int) -> None:
+        """A training begins, or goes on after ``step`` steps.
+
+        Args:
+            training: its name, such as ``diffusion-minilm``.
+            config: of its stage, as JSON holds it.
+            step: that were done; what was logged of later ones is of a process that died.
+        """
+        ...
+
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
+        """Figures after ``step`` steps: ``train/loss`` and the like, ``validation/score`` and the like."""
+        ...
+
+    def end(self) -> None:
+        """The training has ended, or was interrupted: write what is left."""
+        ...

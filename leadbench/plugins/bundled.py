@@ -147,6 +147,20 @@ def leadbench_metrics() -> Sequence[Registration]:
 
 
 @hookimpl
+def leadbench_trackers() -> Sequence[Registration]:
+    """TensorBoard, which needs no account and no network."""
+    return [
+        Registration(
+            "tensorboard",
+            "event files for TensorBoard, below --option tensorboard.folder=runs/tensorboard",
+            "leadbench.training.tensorboard:create_tracker",
+            requires=("tensorboard",),
+            options="leadbench.training.tensorboard:TensorBoardOptions",
+        ),
+    ]
+
+
+@hookimpl
 def leadbench_tasks() -> Sequence[TaskRegistration]:
     """The paper's evaluations."""
     return [

@@ -201,5 +201,10 @@ class LeadbenchHooks:
         """Tasks; factory ``(opened: leadbench.zoo.assets.Opened, request) -> leadbench.tasks.shared.units.Task``."""
 
     @hookspec
+    def leadbench_trackers(self) -> Sequence[Registration]:  # type: ignore[empty-body]
+        """Where figures of trainings go (``leadbench train --track NAME``); factory
+        ``(context) -> leadbench.Tracker``."""
+
+    @hookspec
     def leadbench_commands(self) -> Sequence[Registration]:  # type: ignore[empty-body]
         """Command-line groups; factory ``() -> typer.Typer``, mounted under the registration's name."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # the contracts import torch
         ProjectorContext,
         SetMetric,
         TextEncoder,
+        Tracker,
         TrainableProjector,
     )
     from leadbench.zoo.store import ModelStore
@@ -55,6 +56,7 @@ CONTRACTS = {
     "projector": "Projector",
     "dataset": "MotionDataset",
     "evaluator": "Evaluator",
+    "tracker": "Tracker",
 }
 
 KINDS: dict[str, type[Registration]] = {
@@ -66,6 +68,7 @@ KINDS: dict[str, type[Registration]] = {
     "evaluator": Registration,
     "metric": Registration,
     "task": TaskRegistration,
+    "tracker": Registration,
     "command": Registration,
 }
 
@@ -312,6 +315,10 @@ class Plugins:
     def metric(self, name: str, models: ModelStore | None = None, where: str = "--metric") -> MotionMetric | SetMetric:
         """A metric of single motions, or of sets where its registration is a ``SetMetricRegistration``."""
         return cast("MotionMetric | SetMetric", self.create("metric", name, models, where=where))
+
+    def tracker(self, name: str, where: str = "--track") -> Tracker:
+        """Where figures of trainings go."""
+        return cast("Tracker", self.create("tracker", name, where=where))
 
     def add(self, kind: str, plugin: str, registration: Registration) -> None:
         """Register; a name taken by another plugin is an error that names both."""

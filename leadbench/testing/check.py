@@ -71,8 +71,9 @@ def _check(kind: str, name: str, plugins: Plugins, context: CheckContext) -> lis
     if kind == "projector" and context.path is None:
         return _untrained_projector(name, plugins, context)
     needs_path = kind in ("dataset", "projector")
-    if kind == "command" or (needs_path and context.path is None):
-        why = "a command group: nothing to check" if kind == "command" else f"not opened: give --path to a {kind}"
+    unopened = {"command": "a command group: nothing to check", "tracker": "not opened: a tracker may call a server"}
+    if kind in unopened or (needs_path and context.path is None):
+        why = unopened.get(kind, f"not opened: give --path to a {kind}")
         return [Finding("registers", True, why, skipped=True)]
 
     def make() -> Any:

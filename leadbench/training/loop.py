@@ -63,13 +63,14 @@ class TargetTask(Task, Protocol):
 
 @dataclass(frozen=True)
 class Progress:
-    """What the loop tells after a step."""
+    """What the loop tells after a step; ``validation`` holds figures where the step ended with them."""
 
     stage: str
     step: int
     steps: int
     figures: Mapping[str, float]
     seconds_left: float
+    validation: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -135,7 +136,9 @@ class Trainer:
             if validates:
                 self._validate(task, average, state)
             if report is not None and not len(pending):
-                report(Progress(task.name, state.step, self.loop.steps, pending.last, clock.seconds_left()))
+                found = state.history[-1] if validates else {}
+                left = clock.seconds_left()
+                report(Progress(task.name, state.step, self.loop.steps, pending.last, left, found))
             clock.tell_estimate()
             if saves:
                 self._save(task, optimizer, average, state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from leadbench.core.config import (
 from leadbench.core.contracts import (
     MotionAutoencoder,
     MotionDataset,
+    Tracker,
 )
 from leadbench.core.device import Compute
 from leadbench.core.files import locked
@@ -41,6 +42,7 @@ from leadbench.training.checkpoint import CheckpointFile
 from leadbench.training.identity import training_identity
 from leadbench.training.latents import LatentSet, build_latent_set
 from leadbench.training.loop import Progress, Task, Trainer, TrainState
+from leadbench.training.tracking import tracked
 from leadbench.zoo.files import ModelCard, save_model
 from leadbench.zoo.store import ModelStore, with_statistics
 
@@ -99,6 +101,7 @@ class Workshop:
         checkpoint_seconds: least time between two checkpoints.
         say: called with a line that the user should see.
         compile: compile transformer stacks.
+        trackers: where figures go beside.
     """
 
     dataset: MotionDataset
@@ -111,6 +114,7 @@ class Workshop:
     checkpoint_seconds: float = 60.0
     say: Callable[[str], None] = lambda _: None
     compile: bool = False
+    trackers: Sequence[Tracker] = ()
     _splits: dict[str, list[MotionSample]] = field(default_factory=dict)
     _latents: dict[tuple[str, str], tuple[LatentSet, LatentSet]] = field(default_factory=dict)
 
@@ -169,7 +173,8 @@ class Workshop:
                 compile=self.compile,
                 say=self.say,
             )
-            state = trainer.run(task, self.report)
+            with tracked(self.trackers, task.name, stage.model_dump(mode="json"), self.report) as report:
+                state = trainer.run(task, report)
         if self.preset.half:
             round_to_half(task.model)
         return state

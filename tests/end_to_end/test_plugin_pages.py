@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -34,11 +35,8 @@ def blocks(page: str, language: str) -> list[tuple[str, str]]:
     return re.findall(rf'```{language}(?: title="(.*?)")?\n(.*?)```', text, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ROWS)
-def test_the_example_ends_in_a_table(
-    page: str, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def follow(page: str, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Write a page's examples and do its commands in a folder; what the last one printed."""
     shutil.copytree(tiny / "models", tmp_path / "models", ignore=shutil.ignore_patterns("checkpoints"))
     for other in ("backbone", page):  # the flow of the first page is used by others
         for name, code in blocks(other, "python"):
@@ -54,13 +52,33 @@ def test_the_example_ends_in_a_table(
         said = capsys.readouterr()
         assert code == 0, f"{command}\n{said.out}\n{said.err}"
         assert "FAIL" not in said.out
+    return said.out
+
+
+@pytest.mark.parametrize("page", ROWS)
+def test_the_example_ends_in_a_table(
+    page: str, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = follow(page, tiny, tmp_path, capsys)
     for row in ROWS[page]:
-        assert re.search(rf"\| *{re.escape(row)}(?: \(|  *\|| *↓| *↑)|\| {re.escape(row)}", said.out), said.out
+        assert re.search(rf"\| *{re.escape(row)}(?: \(|  *\|| *↓| *↑)|\| {re.escape(row)}", said), said
     (stored,) = load_runs(tmp_path / "runs")
     assert stored.records
 
 
-@pytest.mark.parametrize("page", ROWS)
+def test_the_example_of_a_tracker_hears_of_every_step(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    follow("tracker", tiny, tmp_path, capsys)
+    lines = [json.loads(line) for line in (tmp_path / "runs.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
+    assert all("train/loss" in line for line in lines)
+    assert "validation/score" in lines[-1]
+
+
+@pytest.mark.parametrize("page", [*ROWS, "tracker"])
 def test_examples_are_short(page: str) -> None:
     for name, code in blocks(page, "python"):
         lines = [line for line in code.splitlines() if line.strip()]
@@ -68,4 +86,4 @@ def test_examples_are_short(page: str) -> None:
 
 
 def test_every_kind_has_a_page() -> None:
-    assert {path.stem for path in PAGES.glob("*.md")} == {*ROWS, "task"}
+    assert {path.stem for path in PAGES.glob("*.md")} == {*ROWS, "task", "tracker"}
