@@ -45,7 +45,7 @@ def plan(
     """
     sweep, pieces = _opened(file, set)
     state = SweepState(sweep.out)
-    stands, costs = state.progress(pieces), costs_of(pieces, state.known())
+    stands, costs = state.standing(pieces), costs_of(pieces, state.known())
     if json:
         typer.echo(plan_json(pieces, stands, costs))
         return
@@ -76,7 +76,16 @@ def list_pieces(
 def run(
     file: FileArgument,
     set: SetOption = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Pieces at once.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Pieces at once [default: 1; on a cluster as many as it has room for].",
+            show_default=False,
+        ),
+    ] = None,
     cluster: ClusterOption = None,
     piece: Annotated[
         str | None,
@@ -102,7 +111,7 @@ def run(
         note(f"done: {chosen.name}")
         return
     with progress() as reporter:
-        crew = LocalCrew(jobs) if cluster is None else RayCrew(cluster, jobs)
+        crew = LocalCrew(jobs or 1) if cluster is None else RayCrew(cluster, jobs)
         run_sweep(pieces, sweep.out, crew, lambda name, k, n: reporter.show("sweep", k, n, name))
     note(f"results: {sweep.out}")
 

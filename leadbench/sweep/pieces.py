@@ -48,7 +48,7 @@ class Known:
     repeated: bool = False
 
 
-Options_of = Callable[[str], Mapping[str, Known]]
+OptionsOf = Callable[[str], Mapping[str, Known]]
 """Options of a command by its words, without hyphens; raises UnknownNameError where there is no such command."""
 
 
@@ -83,7 +83,7 @@ class Piece:
     expected: float | None = None
 
 
-def pieces_of(sweep: Sweep, options_of: Options_of) -> tuple[Piece, ...]:
+def pieces_of(sweep: Sweep, options_of: OptionsOf) -> tuple[Piece, ...]:
     """All pieces, each after those that it needs.
 
     Raises:
@@ -93,12 +93,14 @@ def pieces_of(sweep: Sweep, options_of: Options_of) -> tuple[Piece, ...]:
     made = _Maker(sweep, options_of)
     found = [piece for name, dataset in sweep.datasets.items() for piece in made.of_dataset(name, dataset)]
     found += made.finishing(tuple(piece.name for piece in found))
+    made.check_options()
     return tuple(found)
 
 
 class _Maker:
-    def __init__(self, sweep: Sweep, options_of: Options_of) -> None:
+    def __init__(self, sweep: Sweep, options_of: OptionsOf) -> None:
         self._sweep, self._options_of = sweep, options_of
+        self._known: set[str] = set()  # options of all commands
         self._trainings = {entry_name(one, number): one for number, one in enumerate(sweep.train)}
         self._tasks = {entry_name(one, number): one for number, one in enumerate(sweep.task)}
         entries: list[Training | Work | Finish] = [*sweep.train, *sweep.task, *sweep.finish]
@@ -139,6 +141,12 @@ class _Maker:
             stdout = Path(fill(entry.stdout)) if entry.stdout else None
             yield Piece(name, name, words, before, stdout=stdout, exit_codes=entry.exit_codes)
             before = (*before, name)
+
+    def check_options(self) -> None:
+        """Raise UnknownNameError for an option of the whole sweep that none of its commands has."""
+        for name in self._sweep.options:
+            if name not in self._known:
+                raise unknown_name("option", name, self._known, where="options of the sweep")
 
     def _training(
         self,
@@ -281,6 +289,7 @@ class _Maker:
     ) -> tuple[str, ...]:
         """Words of a command: of the sweep's options those that it has, and all that the entry gives it."""
         known = self._options_of(command)
+        self._known.update(known)
         for name in given:
             if name not in known:
                 raise unknown_name("option", name, known, where=command)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from leadbench.core.cluster import TRIES, connect, leave
 from leadbench.core.errors import WorkerError
 from leadbench.core.reading import reason
+from leadbench.sweep.pieces import Piece
 from leadbench.sweep.work import Order, Outcome, do_piece
 
 
@@ -20,12 +22,14 @@ class RayCrew:
 
     Args:
         address: of the cluster; see :func:`leadbench.core.cluster.connect`.
-        cpus: of a cluster that is started here.
+        most: pieces at once; default: as many as there is room for.
     """
 
-    def __init__(self, address: str, cpus: int | None = None) -> None:
-        self._ray = connect(address, cpus)
+    def __init__(self, address: str, most: int | None = None) -> None:
+        self._ray = connect(address)
         self._do = self._ray.remote(_do_there)
+        self._most = most
+        self._waiting: deque[Order] = deque()
         self._running: dict[Any, Order] = {}
 
     def begin(self, order: Order) -> None:
@@ -41,16 +45,26 @@ class RayCrew:
                 raise WorkerError(
                     f"{order.piece.name}: needs {amount:g} {name}, the whole cluster has {there.get(name, 0):g}"
                 )
+        self._waiting.append(order)
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._waiting and (self._most is None or len(self._running) < self._most):
+            order = self._waiting.popleft()
+            self._running[self._placed(order.piece).remote(order)] = order
+
+    def _placed(self, piece: Piece) -> Any:
+        """The remote function, with what a piece takes."""
+        wanted = piece.resources
         memory = {"memory": int(wanted.memory_gib * 2**30)} if wanted.memory_gib else {}
-        placed = self._do.options(
+        return self._do.options(
             num_cpus=wanted.cpus,
             num_gpus=wanted.gpus,
             max_retries=TRIES,
-            name=order.piece.name,
+            name=piece.name,
             scheduling_strategy="SPREAD",
             **memory,
         )
-        self._running[placed.remote(order)] = order
 
     def ended(self) -> Mapping[str, Outcome]:
         """Wait until one has ended.
@@ -68,10 +82,12 @@ class RayCrew:
                 raise exc.as_instanceof_cause() from exc
             except self._ray.exceptions.RayError as exc:
                 raise WorkerError(f"{name}: the cluster gave up ({reason(exc)}); what was done is stored") from exc
+        self._hand_out()
         return found
 
     def stop(self) -> None:
-        """End what runs, and leave the cluster."""
+        """End what runs, drop what waits, and leave the cluster."""
+        self._waiting.clear()
         for reference in self._running:
             self._ray.cancel(reference, force=True)
         self._running.clear()

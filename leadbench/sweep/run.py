@@ -8,7 +8,6 @@ from pathlib import Path
 
 from leadbench.core.errors import ConfigError, LeadbenchError, WorkerError
 from leadbench.core.files import locked
-from leadbench.core.provenance import git_revision, hardware
 from leadbench.sweep.crew import Crew
 from leadbench.sweep.estimate import chains_behind, costs_of
 from leadbench.sweep.pieces import Piece
@@ -54,8 +53,11 @@ def run_sweep(pieces: Sequence[Piece], out: Path, crew: Crew, report: Report = l
         PieceError: pieces failed; all that do not need them are done first.
     """
     state = SweepState(out)
-    with locked(state.folder / "sweep.lock", _refuse(out)):
-        _Foreman(pieces, state, out, crew, report).work()
+    try:
+        with locked(state.folder / "sweep.lock", _refuse(out)):
+            _Foreman(pieces, state, out, crew, report).work()
+    finally:
+        crew.stop()
 
 
 def run_piece(pieces: Sequence[Piece], out: Path, chosen: Piece) -> None:
@@ -66,26 +68,26 @@ def run_piece(pieces: Sequence[Piece], out: Path, chosen: Piece) -> None:
         PieceError: it failed.
     """
     state = SweepState(out)
-    progress = state.progress(pieces)
-    missing = [need for need in chosen.needs if progress.status[need] not in ("done", "found")]
+    standing = state.standing(pieces)
+    missing = [need for need in chosen.needs if standing.status[need] not in ("done", "found")]
     if missing:
         raise ConfigError(f"{chosen.name}: needs pieces that are not done: {', '.join(missing)}")
-    if progress.status[chosen.name] in ("done", "found"):
+    if standing.status[chosen.name] in ("done", "found"):
         return
     outcome = do_piece(_order(chosen, pieces, state, out))
     if outcome.code:
         raise _failed([_failure(chosen.name, outcome, state)], 0)
-    state.write(_marker(chosen, outcome, progress.inputs[chosen.name]))
+    state.write(_marker(chosen, outcome, standing.inputs[chosen.name]))
 
 
 class _Foreman:
     def __init__(self, pieces: Sequence[Piece], state: SweepState, out: Path, crew: Crew, report: Report) -> None:
         self._pieces = {piece.name: piece for piece in pieces}
         self._state, self._out, self._crew, self._report = state, out, crew, report
-        progress = state.progress(pieces)
+        standing = state.standing(pieces)
         self._folders: dict[Path, str] = {}
         self._inputs: dict[str, str] = {}
-        self._left = {piece.name for piece in progress.left(pieces)}
+        self._left = {piece.name for piece in standing.left(pieces)}
         self._total = len(pieces)
         self._begun: set[str] = set()
         self._failed: list[Failure] = []
@@ -95,18 +97,15 @@ class _Foreman:
 
     def work(self) -> None:
         """Until nothing is left that could be done."""
-        try:
-            while self._left:
-                for piece in self._ready():
-                    self._begun.add(piece.name)
-                    self._inputs[piece.name] = inputs_of([*self._pieces.values()], self._folders)[piece.name]
-                    self._crew.begin(_order(piece, [*self._pieces.values()], self._state, self._out))
-                if not self._begun:
-                    break  # what is left needs what failed
-                for name, outcome in self._crew.ended().items():
-                    self._end(name, outcome)
-        finally:
-            self._crew.stop()
+        while self._left:
+            for piece in self._ready():
+                self._begun.add(piece.name)
+                self._inputs[piece.name] = inputs_of([*self._pieces.values()], self._folders)[piece.name]
+                self._crew.begin(_order(piece, [*self._pieces.values()], self._state, self._out))
+            if not self._begun:
+                break  # what is left needs what failed
+            for name, outcome in self._crew.ended().items():
+                self._end(name, outcome)
         if self._failed:
             raise _failed(self._failed, len(self._left) - len(self._failed))
 
@@ -139,7 +138,6 @@ def _order(piece: Piece, pieces: Sequence[Piece], state: SweepState, out: Path) 
 
 
 def _marker(piece: Piece, outcome: Outcome, inputs: str) -> Marker:
-    found = hardware()
     return Marker(
         piece=piece.name,
         entry=piece.entry,
@@ -147,8 +145,8 @@ def _marker(piece: Piece, outcome: Outcome, inputs: str) -> Marker:
         outputs=dict(outcome.outputs),
         seconds=outcome.seconds,
         peak_mib=outcome.peak_mib,
-        machine=found["gpu"] or found["cpu"],
-        revision=git_revision(Path(__file__).parent),
+        machine=outcome.machine,
+        revision=outcome.revision,
     )
 
 

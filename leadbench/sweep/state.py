@@ -49,7 +49,7 @@ class Marker(FrozenModel):
 
 
 @dataclass(frozen=True)
-class Progress:
+class Standing:
     """Where every piece of a sweep stands.
 
     Attributes:
@@ -108,7 +108,7 @@ class SweepState:
         except ValidationError as exc:
             raise ResultsError(f"{path}: no marker of a piece; remove it, and the piece is done again") from exc
 
-    def progress(self, pieces: Sequence[Piece]) -> Progress:
+    def standing(self, pieces: Sequence[Piece]) -> Standing:
         """Where every piece stands, by its marker, its inputs and what it wrote."""
         status: dict[str, Status] = {}
         markers: dict[str, Marker] = {}
@@ -122,7 +122,7 @@ class SweepState:
                 status[piece.name] = "done" if same and not waits else "changed"
             else:
                 status[piece.name] = "found" if piece.made is not None and piece.made.is_dir() else "to do"
-        return Progress(status, markers, inputs)
+        return Standing(status, markers, inputs)
 
     def known(self) -> list[Marker]:
         """All markers, also of pieces that the description does not have any more."""

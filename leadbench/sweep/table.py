@@ -11,10 +11,10 @@ from tabulate import tabulate
 
 from leadbench.sweep.estimate import Cost, longest_chain, outlook
 from leadbench.sweep.pieces import Piece
-from leadbench.sweep.state import Progress
+from leadbench.sweep.state import Standing
 
 
-def plan_text(pieces: Sequence[Piece], progress: Progress, costs: Mapping[str, Cost], workers: Sequence[int]) -> str:
+def plan_text(pieces: Sequence[Piece], standing: Standing, costs: Mapping[str, Cost], workers: Sequence[int]) -> str:
     """Every piece with what it needs, what it takes and where it stands; then what is left in all."""
     rows = []
     direct = direct_needs(pieces)
@@ -22,12 +22,12 @@ def plan_text(pieces: Sequence[Piece], progress: Progress, costs: Mapping[str, C
         needs = ", ".join(_short(need, piece.name) for need in direct[piece.name])
         cost = costs[piece.name]
         memory = "?" if cost.peak_mib is None else f"{cost.peak_mib / 1024:.1f} GiB"
-        rows.append([number, piece.name, _clipped(needs), duration(cost.seconds), memory, progress.status[piece.name]])
+        rows.append([number, piece.name, _clipped(needs), duration(cost.seconds), memory, standing.status[piece.name]])
     table = tabulate(rows, ["#", "Piece", "Needs", "Time", "Memory", ""], tablefmt="simple", disable_numparse=True)
-    return "\n".join([table, "", *_summary(pieces, progress, costs, workers)])
+    return "\n".join([table, "", *_summary(pieces, standing, costs, workers)])
 
 
-def plan_json(pieces: Sequence[Piece], progress: Progress, costs: Mapping[str, Cost]) -> str:
+def plan_json(pieces: Sequence[Piece], standing: Standing, costs: Mapping[str, Cost]) -> str:
     """The same for programs: one object a piece."""
     rows = [
         {
@@ -39,7 +39,7 @@ def plan_json(pieces: Sequence[Piece], progress: Progress, costs: Mapping[str, C
             "seconds": costs[piece.name].seconds,
             "peak_mib": costs[piece.name].peak_mib,
             "resources": piece.resources.model_dump(),
-            "status": progress.status[piece.name],
+            "status": standing.status[piece.name],
         }
         for number, (piece, level) in enumerate(zip(pieces, levels(pieces), strict=True), start=1)
     ]
@@ -86,14 +86,14 @@ def duration(seconds: float | None) -> str:
 
 
 def _summary(
-    pieces: Sequence[Piece], progress: Progress, costs: Mapping[str, Cost], workers: Sequence[int]
+    pieces: Sequence[Piece], standing: Standing, costs: Mapping[str, Cost], workers: Sequence[int]
 ) -> list[str]:
-    left = progress.left(pieces)
+    left = standing.left(pieces)
     lines = [f"{len(pieces)} pieces, {len(pieces) - len(left)} of them done"]
-    changed = [piece.name for piece in left if progress.status[piece.name] == "changed"]
+    changed = [piece.name for piece in left if standing.status[piece.name] == "changed"]
     if changed:
         lines.append(f"{len(changed)} were done with other inputs or another command, or lost what they wrote")
-    revisions = sorted({marker.revision or "unknown" for marker in progress.markers.values()})
+    revisions = sorted({marker.revision or "unknown" for marker in standing.markers.values()})
     if len(revisions) > 1:
         lines.append(f"what is done is of several revisions: {', '.join(revisions)}")
     if not left:

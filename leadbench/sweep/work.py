@@ -17,6 +17,7 @@ from pathlib import Path
 from leadbench.core.files import locked, replacing
 from leadbench.core.outputs import VARIABLE
 from leadbench.core.processes import PARENT
+from leadbench.core.provenance import git_revision, hardware
 from leadbench.sweep.pieces import Piece
 from leadbench.sweep.state import SweepState, digest_of
 
@@ -50,6 +51,7 @@ class Outcome:
         outputs: what it wrote, with digests.
         seconds, peak_mib: time and most memory of its process.
         said: last line of its log.
+        machine, revision: processor or accelerator, and leadbench's revision, of where it was done.
     """
 
     code: int
@@ -57,6 +59,8 @@ class Outcome:
     seconds: float
     peak_mib: float | None = None
     said: str = ""
+    machine: str = ""
+    revision: str | None = None
 
 
 def do_piece(order: Order, stop: Callable[[], bool] = lambda: False) -> Outcome:
@@ -85,7 +89,9 @@ def do_piece(order: Order, stop: Callable[[], bool] = lambda: False) -> Outcome:
         for made in (order.piece.made, order.piece.stdout):
             if made is not None and done:
                 outputs[str(made.absolute())] = digest_of(made)
-        return Outcome(0 if done else code or 1, outputs, seconds, peak, _last_line(log))
+        found, revision = hardware(), git_revision(Path(__file__).parent)
+        machine = found["gpu"] or found["cpu"]
+        return Outcome(0 if done else code or 1, outputs, seconds, peak, _last_line(log), machine, revision)
 
 
 @dataclass(frozen=True)

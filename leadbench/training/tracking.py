@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from leadbench.core.contracts import Tracker
+from leadbench.core.errors import LeadbenchError, PluginError
+from leadbench.core.reading import reason
 from leadbench.training.loop import Progress
 
 
@@ -21,6 +23,9 @@ def tracked(
         training: its name.
         config: of its stage.
         report: who is told too.
+
+    Raises:
+        PluginError: a tracker fails; the training goes on from its last checkpoint.
     """
     if not trackers:
         yield report
@@ -33,13 +38,24 @@ def tracked(
             if not begun:
                 begun = True
                 for tracker in trackers:
-                    stack.callback(tracker.end)
-                    tracker.begin(training, config, progress.step - 1)
+                    stack.callback(_asked, tracker.end)
+                    _asked(tracker.begin, training, config, progress.step - 1)
             named = {f"train/{name}": value for name, value in progress.figures.items()}
             named |= {f"validation/{name}": value for name, value in progress.validation.items() if name != "step"}
             for tracker in trackers:
-                tracker.log(progress.step, named)
+                _asked(tracker.log, progress.step, named)
             if report is not None:
                 report(progress)
 
         yield told
+
+
+def _asked(method: Callable[..., None], *arguments: Any) -> None:
+    """Call a tracker; what it raises is one line that names it."""
+    try:
+        method(*arguments)
+    except LeadbenchError:
+        raise
+    except Exception as exc:  # a server's client raises anything
+        owner = type(getattr(method, "__self__", method)).__name__
+        raise PluginError(f"tracker {owner}, {method.__name__}: {type(exc).__name__}: {reason(exc)}") from exc

@@ -156,12 +156,29 @@ def test_a_run_on_a_cluster_of_which_a_machine_dies_is_that_of_one_process(
 def test_a_sweep_on_a_cluster_goes_on_where_a_machine_dies(here: Path, machines: Machines) -> None:
     killed = machines.kill_one_when(here / "runs/.sweep/logs/synthetic/seed-0/*.log")
     only = ["--set", "seeds=[0]", "--set", "task.0.parts=1"]
-    assert call("sweep", "run", "sweep.toml", "--cluster", machines.address, *only) == 0
+    assert call("sweep", "run", "sweep.toml", "--cluster", machines.address, *only, "--jobs", 2) == 0
     killed.join()
     run = load_runs(here / "runs")[0]
     assert run.planned == {record.key for record in run.records}
     lines = (run.folder / "records.jsonl").read_text().splitlines()
     assert len(lines) == len(run.planned)
+
+
+def test_what_no_machine_has_is_said(here: Path, machines: Machines, capsys: pytest.CaptureFixture[str]) -> None:
+    too_much = ["--set", "resources.cpus=9"]
+    assert call("sweep", "run", "sweep.toml", "--cluster", machines.address, *too_much) == 2
+    assert "needs 9 CPU, the whole cluster has 2" in capsys.readouterr().err
+
+
+def test_an_audit_on_a_cluster_is_that_of_one_process(
+    tiny: Path, here: Path, machines: Machines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = ["--dataset", tiny / "data", "--models", tiny / "models", "--device", "cpu"]
+    wanted += ["--corruption", "frozen-feet", "--replications", 2]
+    assert call("evaluator", "audit", *wanted, "--out", "alone") == 0
+    table = capsys.readouterr().out
+    assert call("evaluator", "audit", *wanted, "--out", "cluster", "--cluster", machines.address) == 0
+    assert capsys.readouterr().out == table
 
 
 @pytest.mark.parametrize(

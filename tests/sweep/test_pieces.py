@@ -107,6 +107,7 @@ def test_a_task_may_need_some_trainings_with_what_those_need() -> None:
             {"task": [{"command": "run", "options": {"stepps": 1}}]},
             r"run: unknown option 'stepps' .*did you mean 'steps'",
         ),
+        ({"options": {"presett": "tiny"}}, "options of the sweep: unknown option 'presett' .*did you mean 'preset'"),
         ({"task": [{"command": "run", "options": {"controls": 3}}]}, "'controls': is a flag"),
         ({"task": [{"command": "run", "options": {"steps": True}}]}, "'steps': needs a value"),
         ({"task": [{"command": "run", "needs": ["difusion"]}]}, "did you mean 'diffusion'"),

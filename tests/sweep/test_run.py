@@ -37,7 +37,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
 def test_a_changed_command_is_done_again_with_all_that_need_it(tmp_path: Path) -> None:
     run_sweep([*chain("a", "b", "c"), Piece("d", "d", ("d",))], tmp_path, FakeCrew())
     changed = [Piece("a", "a", ("a",)), Piece("b", "b", ("b", "--more"), ("a",)), Piece("c", "c", ("c",), ("b",))]
-    stands = SweepState(tmp_path).progress(changed)
+    stands = SweepState(tmp_path).standing(changed)
     assert stands.status == {"a": "done", "b": "changed", "c": "changed"}
     crew = FakeCrew()
     run_sweep(changed, tmp_path, crew)
@@ -52,15 +52,15 @@ def test_changed_data_and_lost_or_changed_outputs_are_noticed(tmp_path: Path) ->
     pieces = [Piece("a", "a", ("a",), dataset=data), Piece("b", "b", ("b",), ("a",))]
     run_sweep(pieces, out, FakeCrew(touching(written)))
     state = SweepState(out)
-    assert set(state.progress(pieces).status.values()) == {"done"}
+    assert set(state.standing(pieces).status.values()) == {"done"}
     (data / "models" / "x.safetensors").write_text("a model in the dataset's folder is no part of it")
-    assert set(state.progress(pieces).status.values()) == {"done"}
+    assert set(state.standing(pieces).status.values()) == {"done"}
     (written / "b").write_text("changed")
-    assert state.progress(pieces).status == {"a": "done", "b": "changed"}
+    assert state.standing(pieces).status == {"a": "done", "b": "changed"}
     (written / "b").unlink()
-    assert state.progress(pieces).status == {"a": "done", "b": "changed"}
+    assert state.standing(pieces).status == {"a": "done", "b": "changed"}
     (data / "Mean.npy").write_text("12")
-    assert state.progress(pieces).status == {"a": "changed", "b": "changed"}
+    assert state.standing(pieces).status == {"a": "changed", "b": "changed"}
 
 
 def test_a_failure_stops_only_what_needs_it_and_is_told_with_its_log(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_an_interrupted_sweep_keeps_what_is_done(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_sweep(chain("a", "b", "c"), tmp_path, crew)
     assert crew.stopped
-    assert SweepState(tmp_path).progress(chain("a", "b", "c")).status == {"a": "done", "b": "to do", "c": "to do"}
+    assert SweepState(tmp_path).standing(chain("a", "b", "c")).status == {"a": "done", "b": "to do", "c": "to do"}
 
 
 def test_a_crew_that_stops_interrupts_what_runs_and_drops_what_waits(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_damaged_marker_is_named(tmp_path: Path) -> None:
     run_sweep(chain("a"), tmp_path, FakeCrew())
     (tmp_path / ".sweep" / "done" / "a.done.json").write_text("{}")
     with pytest.raises(ResultsError, match="no marker of a piece; remove it"):
-        SweepState(tmp_path).progress(chain("a"))
+        SweepState(tmp_path).standing(chain("a"))
 
 
 def test_one_piece_needs_those_before_it(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_one_piece_needs_those_before_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="b: needs pieces that are not done: a"):
         run_piece(pieces, tmp_path, pieces[1])
     run_piece(pieces, tmp_path, pieces[0])
-    assert SweepState(tmp_path).progress(pieces).status == {"a": "done", "b": "to do"}
+    assert SweepState(tmp_path).standing(pieces).status == {"a": "done", "b": "to do"}
     with pytest.raises(PieceError, match="c: ended with 2"):
         run_piece([Piece("c", "c", ("zoo", "lst"))], tmp_path, Piece("c", "c", ("zoo", "lst")))
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from command import call
 
+from leadbench.core.errors import PluginError
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.training.loop import Progress
@@ -80,3 +81,17 @@ def test_a_tracker_that_is_not_there_is_one_line(
     command = ["train", "length", "--preset", "tiny", "--dataset", data, "--models", tmp_path / "models"]
     assert call(*command, "--track", "tensorbord") == 2
     assert "--track: unknown tracker 'tensorbord'" in capsys.readouterr().err
+
+
+def test_a_tracker_that_fails_is_one_line() -> None:
+    class Broken(Heard):
+        def log(self, step: int, figures: Mapping[str, float]) -> None:
+            raise ConnectionError("no answer")
+
+    def train() -> None:
+        with tracked((Broken(),), "length", {}, None) as report:
+            assert report is not None
+            report(Progress("length", 1, 9, {"loss": 2.0}, 0.0))
+
+    with pytest.raises(PluginError, match="tracker Broken, log: ConnectionError: no answer"):
+        train()

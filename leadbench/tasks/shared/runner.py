@@ -225,8 +225,8 @@ def _do(
     total: int,
 ) -> None:
     done = total - len(left)
-    executor.start(task, store.folder)
     try:
+        executor.start(task, store.folder)
         for number, records in executor.run(left):
             made = {record.key for record in records}
             if made != set(units[number].keys):
