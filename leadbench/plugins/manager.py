@@ -24,13 +24,12 @@ from leadbench.core.reading import reason
 from leadbench.plugins.context import Context
 from leadbench.plugins.hookspecs import (
     PROJECT,
-    BackboneRegistration,
     LeadbenchHooks,
     ProjectorRegistration,
     Registration,
-    TaskRegistration,
     imported,
 )
+from leadbench.plugins.kinds import CONTRACTS, HELD, KINDS, hook_name
 from leadbench.plugins.options import all_values, resolved_options
 
 if TYPE_CHECKING:  # the contracts import torch
@@ -48,37 +47,6 @@ if TYPE_CHECKING:  # the contracts import torch
         TrainableProjector,
     )
     from leadbench.zoo.store import ModelStore
-
-CONTRACTS = {
-    "backbone": "Backbone",
-    "text_encoder": "TextEncoder",
-    "autoencoder": "MotionAutoencoder",
-    "projector": "Projector",
-    "dataset": "MotionDataset",
-    "evaluator": "Evaluator",
-    "tracker": "Tracker",
-}
-
-KINDS: dict[str, type[Registration]] = {
-    "backbone": BackboneRegistration,
-    "text_encoder": Registration,
-    "autoencoder": Registration,
-    "projector": ProjectorRegistration,
-    "dataset": Registration,
-    "evaluator": Registration,
-    "metric": Registration,
-    "task": TaskRegistration,
-    "tracker": Registration,
-    "command": Registration,
-}
-
-
-_HELD = ("backbone", "autoencoder", "evaluator", "metric", "projector")  # kinds whose content runs depend on
-
-
-def hook_name(kind: str) -> str:
-    """Hook that collects registrations of a kind: ``backbone`` -> ``leadbench_backbones``."""
-    return f"leadbench_{kind}s"
 
 
 @dataclass(frozen=True)
@@ -228,7 +196,7 @@ class Plugins:
     def _remember(self, context: Context, made: object) -> None:
         """Options and content of a part. The files of bundled parts are named in a run's identity already."""
         kept: dict[str, Any] = {} if context.options is None else {"options": all_values(context.options)}
-        if not self.bundled(context.kind, context.name) and context.kind in _HELD:
+        if not self.bundled(context.kind, context.name) and context.kind in HELD:
             from leadbench.core.content import content_digest  # imports torch
 
             kept["content"] = content_digest(made)

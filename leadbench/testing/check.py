@@ -15,7 +15,8 @@ from leadbench.core.random import seeded
 from leadbench.core.tensors import LatentSpec, MotionBatch
 from leadbench.data.humanml3d import collate, draw
 from leadbench.plugins.hookspecs import ProjectorRegistration, Registration, SetMetricRegistration, TaskRegistration
-from leadbench.plugins.manager import KINDS, Plugins
+from leadbench.plugins.kinds import KINDS
+from leadbench.plugins.manager import Plugins
 from leadbench.tasks.shared.registry import open_task
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.testing.autoencoders import check_autoencoder
