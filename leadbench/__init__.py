@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from leadbench.core.errors import LeadbenchError
     from leadbench.core.random import NoiseSource
+    from leadbench.core.shards import gathered
     from leadbench.core.tensors import Condition, Latent, LatentSpec, MotionBatch, MotionSpec, Prediction, Projection
     from leadbench.metrics.distributions import (
         fid_infinity,
@@ -118,6 +119,7 @@ __all__ = [
     "fid",
     "fid_infinity",
     "gallery_ranks",
+    "gathered",
     "generate",
     "hookimpl",
     "kernel_distance",
@@ -150,6 +152,7 @@ _MODULES = {
     ),
     "leadbench.core.errors": "LeadbenchError",
     "leadbench.core.random": "NoiseSource",
+    "leadbench.core.shards": "gathered",
     "leadbench.core.tensors": "Condition Latent LatentSpec MotionBatch MotionSpec Prediction Projection",
     "leadbench.metrics.distributions": ("fid_infinity kernel_distance nearest_distances precision_recall vendi_score"),
     "leadbench.metrics.gallery": "gallery_ranks",

@@ -7,7 +7,9 @@ Commands are modules that import what they need as any module does. They are imp
 from __future__ import annotations
 
 import errno
+import os
 import sys
+import time
 from importlib.metadata import version
 from typing import Annotated, NoReturn
 
@@ -15,8 +17,8 @@ import typer
 
 from leadbench.cli.console import VOLUME
 from leadbench.cli.groups import Group, LazyCommand, typer_group
-from leadbench.core.errors import LeadbenchError, PluginError
-from leadbench.core.processes import end_with_parent
+from leadbench.core.errors import ConfigError, LeadbenchError, PluginError
+from leadbench.core.processes import end_with_parent, is_launched
 
 COMMANDS = Group(
     "Benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.",
@@ -177,6 +179,8 @@ COMMANDS = Group(
 )
 
 
+_OTHERS_SECONDS = 5.0
+
 _INTERRUPTED = 130
 """Exit code of an interruption, as shells have it."""
 
@@ -238,6 +242,7 @@ def main() -> None:
     """
     end_with_parent()
     try:
+        _require_training(sys.argv[1:])
         mount_plugin_commands(sys.argv[1:])
         app()
     except LeadbenchError as exc:
@@ -263,13 +268,31 @@ def main() -> None:
         _interrupted()
 
 
+def _require_training(arguments: list[str]) -> None:
+    """Raise ConfigError where several processes were launched together of a command that one process works on."""
+    named = next((word for word in arguments if not word.startswith("-")), "")
+    if is_launched() and named != "train":
+        raise ConfigError(
+            f"leadbench {named}: several processes were launched together (WORLD_SIZE is set), which only train knows; "
+            f"start it alone, with --jobs, --device cuda:all or --cluster"
+        )
+
+
 def _interrupted() -> NoReturn:
     typer.echo("interrupted; start the same command again to go on", err=True)
     sys.exit(_INTERRUPTED)
 
 
 def _fail(message: str) -> NoReturn:
-    """One line on stderr, and exit code 2; with ``--verbose`` the traceback before it."""
+    """One line on stderr, and exit code 2; with ``--verbose`` the traceback before it.
+
+    Of processes that were launched together the others wait first: where all failed alike, the first one has said so
+    and the launcher ended them.
+    """
+    process = int(os.environ["RANK"]) if is_launched() else 0
+    if process:
+        time.sleep(_OTHERS_SECONDS)
+        message = f"process {process}: {message}"
     from rich.console import Console  # takes longer to import than help takes
 
     console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)

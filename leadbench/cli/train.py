@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from leadbench.cli.console import VOLUME
 from leadbench.cli.options import DatasetOptions, PresetOption, SkipBadOption, complete_backbones, grouped
 from leadbench.cli.parsing import parse_batch
 from leadbench.cli.progress import figures_text, progress
+from leadbench.core.contracts import Tracker
 from leadbench.core.device import AUTO, free_cached_memory, is_out_of_memory
 from leadbench.core.errors import ConfigError
 from leadbench.core.files import require_output
 from leadbench.core.overrides import override
 from leadbench.core.presets import Preset, get_preset
+from leadbench.core.processes import is_launched
 from leadbench.training import plugin_stages, stages
+from leadbench.training.launch import Released, device_of_launch, join_launch
 from leadbench.training.stages import ProjectorJob
 from leadbench.training.workshop import Workshop
 from leadbench.zoo.assets import Opened, open_assets
@@ -95,10 +100,16 @@ class _Call:
 
     def run(self, train: Callable[[Workshop, Opened], Path]) -> None:
         """Open everything, train, print where the weights are."""
-        chosen = self._preset()
-        opened = open_assets(self.assets.choice(), strict=self.assets.strict_plugins)
+        chosen, choice = self._preset(), self.assets.choice()
+        if is_launched():
+            if self.options.batch == AUTO:
+                raise ConfigError("--batch auto: not with several processes; give a number, of all of them together")
+            choice = replace(choice, device=device_of_launch(choice.device_name))
+        launch = join_launch(choice.compute().device)
+        VOLUME.quiet = VOLUME.quiet or not launch.first
+        opened = open_assets(choice, strict=self.assets.strict_plugins)
         require_output(opened.models.folder, "--models")
-        with progress() as reporter:
+        with progress() as reporter, suppress(Released):
             shop = Workshop(
                 opened.dataset,
                 chosen,
@@ -108,12 +119,16 @@ class _Call:
                 restart=self.options.restart,
                 replace=self.options.replace,
                 checkpoint_seconds=self.options.checkpoint_seconds,
-                say=lambda line: typer.echo(line, err=True),
+                say=(lambda line: typer.echo(line, err=True)) if launch.first else (lambda _: None),
                 compile=self.options.compile,
-                trackers=[opened.plugins.tracker(name) for name in dict.fromkeys(self.options.track or ())],
+                trackers=self._trackers(opened) if launch.first else (),
+                launch=launch,
             )
             path = self._fitting(shop, partial(train, shop, opened))
-        typer.echo(f"wrote {path}")
+            typer.echo(f"wrote {path}")
+
+    def _trackers(self, opened: Opened) -> list[Tracker]:
+        return [opened.plugins.tracker(name) for name in dict.fromkeys(self.options.track or ())]
 
     def _preset(self) -> Preset:
         batch = None if self.options.batch is None else parse_batch(self.options.batch)

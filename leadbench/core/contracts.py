@@ -181,6 +181,9 @@ class TrainableBackbone(Backbone, Protocol):
 
         ``loss`` is minimised, and chooses the weights on the validation split; the others are logged. Every random
         number comes from ``draws``: times, noise and whatever else the objective needs, one stream for each row.
+
+        Where several processes share a batch, these are the rows of one of them: terms are means over rows, and what
+        needs all rows passes through :func:`leadbench.gathered`.
         """
         ...
 
@@ -209,7 +212,8 @@ class TrainableAutoencoder(MotionAutoencoder, Protocol):
     def training_loss(self, motion: MotionBatch, draws: NoiseSource) -> Mapping[str, Tensor]:
         """Scalars of a batch of motions without padding, normalised by ``motion``.
 
-        ``loss`` is minimised, and chooses the weights on the validation split; the others are logged.
+        ``loss`` is minimised, and chooses the weights on the validation split; the others are logged. Of several
+        processes that share a batch each gets its rows; see :class:`TrainableBackbone`.
         """
         ...
 
@@ -268,7 +272,8 @@ class TrainableProjector(Projector, Protocol):
     def training_loss(self, latent: Tensor, text: Tensor) -> Mapping[str, Tensor]:
         """Scalars of a batch of latents [B, N, M] and text embeddings [B, C].
 
-        ``loss`` is minimised, and chooses the weights on the validation split; the others are logged.
+        ``loss`` is minimised, and chooses the weights on the validation split; the others are logged. Of several
+        processes that share a batch each gets its rows; see :class:`TrainableBackbone`.
         """
         ...
 

@@ -13,6 +13,12 @@ PARENT = "LEADBENCH_PARENT"
 _EVERY_SECONDS = 0.5
 
 
+def is_launched() -> bool:
+    """Whether ``accelerate launch`` or ``torchrun`` started several processes, of which this is one."""
+    world, rank = os.environ.get("WORLD_SIZE", ""), os.environ.get("RANK", "")
+    return world.isdecimal() and int(world) > 1 and rank.isdecimal()
+
+
 def begin_worker(threads: int = 1) -> None:
     """Initializer of worker processes: torch's threads, and a watch on the parent.
 

@@ -10,7 +10,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -88,6 +88,16 @@ class NoiseSource:
             return torch.from_numpy(drawn)
         bits = sent(torch.from_numpy(keys.view(np.int64)), self.device)
         return philox_uniforms(bits, int(np.prod(shape))).view(len(self.ids), *shape)
+
+    def of(self, rows: slice) -> NoiseSource:
+        """The numbers of some rows alone.
+
+        >>> two = NoiseSource(0, ("a", "b"))
+        >>> bool((two.of(slice(1, 2)).normal("noise", [3]) == two.normal("noise", [3])[1:]).all())
+        True
+        """
+        repeat = self.repeat if isinstance(self.repeat, int) else self.repeat[rows]
+        return replace(self, ids=self.ids[rows], repeat=repeat)
 
     def _keys(self, purpose: str, step: int) -> NDArray[np.uint64]:
         """The streams' keys [B, 2]."""

@@ -176,6 +176,12 @@ class MotionBatch:
         values = (raw.features - spec.mean) / spec.std
         return MotionBatch(values * self.mask.unsqueeze(-1), self.mask, spec)
 
+    def of(self, rows: slice) -> MotionBatch:
+        """Some of the motions, padded as they are."""
+        mask = self.mask[rows]
+        known: list[int] | None = getattr(self.mask, _KNOWN, None)
+        return MotionBatch(self.features[rows], mask if known is None else _remember(mask, known[rows]), self.spec)
+
     def to(self, device: torch.device | str) -> MotionBatch:
         """The batch on another device."""
         spec = self.spec.to(device) if self.spec is not None else None

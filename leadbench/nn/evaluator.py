@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from leadbench.core.config import EvaluatorConfig
 from leadbench.core.errors import DataError
 from leadbench.core.tensors import mask_of
+from leadbench.nn.dropout import RowDropout
 
 CONTACTS = 4
 """Foot contacts, the last features of a frame: the movement convolutions do not see them."""
@@ -101,7 +102,7 @@ class MovementEncoder(nn.Module):
         inputs, hidden, width = config.features - CONTACTS, config.movement_hidden, config.movement_width
         self.first = nn.Conv1d(inputs, hidden, kernel_size=4, stride=2, padding=1)
         self.second = nn.Conv1d(hidden, width, kernel_size=4, stride=2, padding=1)
-        self.activation = nn.Sequential(nn.Dropout(MOVEMENT_DROPOUT), nn.LeakyReLU(SLOPE))
+        self.activation = nn.Sequential(RowDropout(MOVEMENT_DROPOUT), nn.LeakyReLU(SLOPE))
         self.output = nn.Linear(width, width)
         _initialise(self)
 
@@ -148,7 +149,8 @@ class MotionEmbedder(nn.Module):
         """Features [B, F', D] whose frames after a motion's last one are 0, at least 4 of them, and the steps [B] that
         the GRU takes. Raises DataError as :meth:`forward` does."""
         self.check(features, lengths)
-        longest = int(lengths.max())
+        # in training of as many frames as are given, which several processes that share a batch agree on
+        longest = features.shape[1] if self.training else int(lengths.max())
         mask = mask_of(lengths.tolist(), features.device, longest).unsqueeze(-1)
         # torch.where, not a product: padding may hold NaN, and NaN * 0 is NaN.
         real = torch.where(mask, features[:, :longest], features.new_zeros(()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from leadbench.core.config import LengthConfig
+from leadbench.nn.dropout import RowDropout
 
 
 class LengthNetwork(nn.Module):
@@ -21,10 +22,10 @@ class LengthNetwork(nn.Module):
             nn.LayerNorm(config.text_width),
             nn.Linear(config.text_width, width),
             nn.GELU(),
-            nn.Dropout(config.dropout),
+            RowDropout(config.dropout),
             nn.Linear(width, width),
             nn.GELU(),
-            nn.Dropout(config.dropout),
+            RowDropout(config.dropout),
             nn.Linear(width, config.units),
         )
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from leadbench.core.config import ProjectorConfig, TransformerConfig
 from leadbench.core.errors import ConfigError, LatentMismatchError
+from leadbench.nn.dropout import RowDropout
 from leadbench.nn.positions import SinusoidalPositions
 from leadbench.nn.transformer import SkipTransformerEncoder, TransformerEncoder, reset_parameters
 
@@ -52,7 +53,7 @@ class TokenMLP(nn.Module):
         self.shape_out = tokens_out
         layers: list[nn.Module] = [nn.Linear(tokens_in[0] * tokens_in[1], config.width)]
         for _ in range(config.layers):
-            layers += [nn.Linear(config.width, config.feedforward), nn.GELU(), nn.Dropout(config.dropout)]
+            layers += [nn.Linear(config.width, config.feedforward), nn.GELU(), RowDropout(config.dropout)]
             layers += [nn.Linear(config.feedforward, config.width), nn.LayerNorm(config.width)]
         layers.append(nn.Linear(config.width, tokens_out[0] * tokens_out[1]))
         self.layers = nn.Sequential(*layers)

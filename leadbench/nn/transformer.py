@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from leadbench.core.config import TransformerConfig
 from leadbench.core.errors import ConfigError
+from leadbench.core.shards import divided, dropped_out
 from leadbench.core.tensors import hides_nothing
+from leadbench.nn.dropout import RowDropout
 
 
 def effective_mask(mask: Tensor | None) -> Tensor | None:
@@ -29,8 +31,20 @@ def _attend(query: Tensor, key_value: Tensor, heads: int, mask: Tensor | None, d
     q = query.view(batch, rows, heads, width // heads).transpose(1, 2)
     k, v = key_value.view(batch, key_value.shape[1], 2, heads, width // heads).permute(2, 0, 3, 1, 4)
     keys = None if mask is None else mask[:, None, None, :]
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=keys, dropout_p=dropout)
+    if dropout and divided():
+        mixed = _attend_by_hand(q, k, v, keys, dropout)
+    else:
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=keys, dropout_p=dropout)
     return mixed.transpose(1, 2).reshape(batch, rows, width)
+
+
+def _attend_by_hand(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+    """Attention [B, H, T, D] whose dropout is that of the whole batch, of which this process computes some rows: the
+    fused kernels draw their own."""
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return dropped_out(scores.softmax(dim=-1), dropout) @ v
 
 
 def reset_parameters(module: nn.Module) -> None:
@@ -97,7 +111,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.expand = nn.Linear(config.width, config.feedforward)
         self.contract = nn.Linear(config.feedforward, config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = RowDropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.contract(self.dropout(F.gelu(self.expand(x))))
@@ -113,7 +127,7 @@ class EncoderBlock(nn.Module):
         self.norm_attention = nn.LayerNorm(config.width)
         self.feedforward = FeedForward(config)
         self.norm_feedforward = nn.LayerNorm(config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = RowDropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, rows: int | None = None) -> Tensor:
         """x [B, S, D] to [B, S, D], or to its first ``rows`` rows alone, which is cheaper."""
@@ -134,7 +148,7 @@ class DecoderBlock(nn.Module):
         self.norm_cross = nn.LayerNorm(config.width)
         self.feedforward = FeedForward(config)
         self.norm_feedforward = nn.LayerNorm(config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = RowDropout(config.dropout)
 
     def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
         """x [B, T, D] with memory [B, S, D] to [B, T, D]; ``mask`` [B, T] hides rows of x from self-attention."""

@@ -88,10 +88,12 @@ class AutoencoderTask:
 
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """MSE of normalised features + KL + distances of recovered joints (metres)."""
-        features = self._batches.get(step)
+        batch = self._batches.draw(step)
+        features, own = batch.features, batch.own
         mask = full_mask(features.shape[0], features.shape[1], features.device)
         posterior = self.model.encode(features, mask)  # type: ignore[operator]
-        latent = posterior.loc + normal_like(posterior.loc) * posterior.scale
+        noise = normal_like(posterior.loc.new_empty(()).expand(len(batch.rows), *posterior.loc.shape[1:]))[own]
+        latent = posterior.loc + noise * posterior.scale
         decoded = self.model.decode(latent, mask)  # type: ignore[operator]
         total, figures = self._reconstruction(decoded, features)
         kl = kl_to_standard_normal(posterior)

@@ -11,9 +11,11 @@ from leadbench.core.config import DiffusionStage, LoopConfig
 from leadbench.core.contracts import TrainableBackbone, TrainableMotionBackbone
 from leadbench.core.errors import ConfigError
 from leadbench.core.random import NoiseSource, stream
+from leadbench.core.shards import own_rows
 from leadbench.core.tensors import Condition, MotionBatch, MotionSample, full_mask
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.training.autoencoder import normalized_batches
+from leadbench.training.batches import LengthBatch
 from leadbench.training.latents import LatentSet, blanked
 from leadbench.training.loop import epoch_batch
 
@@ -65,10 +67,12 @@ class BackboneTask(_OwnObjective):
         """The backbone's loss of one batch."""
         loop = self._stage.loop
         rows = epoch_batch(loop.seed, self.name, step, loop.batch, len(self._train))
-        draws = training_draws(loop, step, rows, self._train.loc.device)
-        captions = self._train.text[self._train.caption_rows(rows, loop.seed, self.name, step)]
+        own = own_rows(len(rows))
+        draws = training_draws(loop, step, rows, self._train.loc.device).of(own)
+        captions = self._train.text[self._train.caption_rows(rows, loop.seed, self.name, step)[own]]
         condition = self._dropped(captions, self._train.null, draws)
-        return scalars(self._part.training_loss(self._train.posterior(rows, draws), condition, draws), self.name)
+        clean = self._train.posterior(rows[own], draws)
+        return scalars(self._part.training_loss(clean, condition, draws), self.name)
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """The same loss on the validation split, with the same draws every time and no caption dropped."""
@@ -106,11 +110,11 @@ class MotionBackboneTask(_OwnObjective):
 
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The backbone's loss of one batch."""
-        features, rows = self._batches.draw(step)
-        draws = training_draws(self._stage.loop, step, rows, features.device)
-        condition = self._condition(self._train, rows, step)
+        batch = self._batches.draw(step)
+        draws = training_draws(self._stage.loop, step, batch.rows, batch.features.device).of(batch.own)
+        condition = self._condition(self._train, batch, step)
         condition = self._dropped(condition, self._encoder.null(1), draws)
-        return scalars(self._part.training_loss(self._motion(features), condition, draws), self.name)
+        return scalars(self._part.training_loss(self._motion(batch.features), condition, draws), self.name)
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """The mean loss of as many batches of the validation split as hold each motion about once."""
@@ -119,11 +123,10 @@ class MotionBackboneTask(_OwnObjective):
         try:
             found = []
             for number in range(count):
-                features, rows = self._held_out.draw(number)
-                draws = training_draws(self._stage.loop, _VALIDATION - number, rows, features.device)
-                terms = self._part.training_loss(
-                    self._motion(features), self._condition(self._val, rows, number), draws
-                )
+                batch = self._held_out.draw(number)
+                draws = training_draws(self._stage.loop, _VALIDATION - number, batch.rows, batch.features.device)
+                condition = self._condition(self._val, batch, number)
+                terms = self._part.training_loss(self._motion(batch.features), condition, draws)
                 found.append(_scores(terms, self.name))
         finally:
             self._part.network = trained
@@ -133,11 +136,12 @@ class MotionBackboneTask(_OwnObjective):
         mask = full_mask(features.shape[0], features.shape[1], features.device)
         return MotionBatch(features, mask, self._part.motion)
 
-    def _condition(self, samples: Sequence[MotionSample], rows: Sequence[int], step: int) -> Condition:
-        picks = stream(self._stage.loop.seed, f"caption:{self.name}", step).random(len(rows))
-        chosen = [samples[row].captions for row in rows]
+    def _condition(self, samples: Sequence[MotionSample], batch: LengthBatch, step: int) -> Condition:
+        """One random caption of each row that is computed here."""
+        picks = stream(self._stage.loop.seed, f"caption:{self.name}", step).random(len(batch.rows))
+        chosen = [samples[row].captions for row in batch.rows]
         named = [captions[int(p * len(captions))].caption for captions, p in zip(chosen, picks, strict=True)]
-        return self._encoder.encode(named)
+        return self._encoder.encode(named)[batch.own]
 
 
 def _scores(terms: Mapping[str, Tensor], where: str) -> dict[str, float]:

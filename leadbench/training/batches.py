@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from leadbench.core.random import stream
+from leadbench.core.shards import Place, current_place, own_rows
 from leadbench.data.frames import FramePool
 from leadbench.data.humanml3d import FRAME_STEP
+
+
+@dataclass(frozen=True, eq=False)
+class LengthBatch:
+    """Crops of one length.
+
+    Attributes:
+        features: [b, L, D], the rows that this process computes.
+        rows: which clip each row of the whole batch is cut from.
+        own: the rows of the whole batch that ``features`` are.
+    """
+
+    features: Tensor
+    rows: tuple[int, ...]
+    own: slice
 
 
 class LengthBatches:
@@ -33,18 +50,16 @@ class LengthBatches:
         self._lengths = np.array([clips[i].shape[0] for i in self._order])
         self._frames, self._seed = frames, seed
         self._pool = FramePool([clips[i] for i in self._order], device)
-        self._ahead: dict[int, Future[Tensor]] = {}
+        self._ahead: dict[tuple[int, Place], Future[Tensor]] = {}
         self._worker: ThreadPoolExecutor | None = None
 
-    def get(self, step: int) -> Tensor:
-        """Batch of step ``step``: features [B, L, D], L a multiple of 4."""
-        return self.draw(step)[0]
-
-    def draw(self, step: int) -> tuple[Tensor, list[int]]:
-        """The same batch, and which of the given clips each row is cut from."""
+    def draw(self, step: int) -> LengthBatch:
+        """Batch of step ``step``; L is a multiple of 4."""
         places, starts, length = self._plan(step)
-        crops = self._pool.windows(places, starts, length) if self._pool.resident else self._sent_ahead(step)
-        return crops, [self._order[i] for i in places]
+        own = own_rows(len(places))
+        resident = self._pool.resident
+        crops = self._pool.windows(places[own], starts[own], length) if resident else self._sent_ahead(step)
+        return LengthBatch(crops, tuple(self._order[i] for i in places), own)
 
     def _plan(self, step: int) -> tuple[list[int], list[int], int]:
         """Clips of a step, where their crops start, and how long all are."""
@@ -57,12 +72,15 @@ class LengthBatches:
         return [int(i) for i in places], starts, length
 
     def _sent_ahead(self, step: int) -> Tensor:
-        """The crops of a step, cut and pinned while the step before it was computed."""
+        """The own crops of a step, cut and pinned while the step before it was computed."""
         self._worker = self._worker or ThreadPoolExecutor(1, "batches")
-        ready = self._ahead.pop(step, None)
-        crops = self._cut(step) if ready is None else ready.result()
-        self._ahead = {step + 1: self._worker.submit(self._cut, step + 1)}
+        here = current_place()
+        ready = self._ahead.pop((step, here), None)
+        crops = self._cut(step, here) if ready is None else ready.result()
+        self._ahead = {(step + 1, here): self._worker.submit(self._cut, step + 1, here)}
         return crops.to(self._pool.device, non_blocking=True)
 
-    def _cut(self, step: int) -> Tensor:
-        return self._pool.host_windows(*self._plan(step))
+    def _cut(self, step: int, place: Place) -> Tensor:
+        places, starts, length = self._plan(step)
+        own = place.rows(len(places))
+        return self._pool.host_windows(places[own], starts[own], length)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from leadbench.core.config import ConsistencyStage
 from leadbench.core.device import normal_like, sent
+from leadbench.core.shards import own_rows
 from leadbench.core.tensors import Condition
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.sampling import Branches, boundary_scalings, ddim_sample
@@ -51,14 +52,16 @@ class ConsistencyTask:
         """Pseudo-Huber distance between the student at t and the target network one solver step earlier."""
         loop, stage = self._stage.loop, self._stage
         rows = epoch_batch(loop.seed, self.name, step, loop.batch, len(self._train))
+        own = own_rows(len(rows))
         clean = self._train.sample(rows)
-        condition = self._train.text[self._train.caption_rows(rows, loop.seed, self.name, step)]
-        noise, place = normal_like(clean), clean.device
+        condition = self._train.text[self._train.caption_rows(rows, loop.seed, self.name, step)[own]]
+        noise, place = normal_like(clean)[own], clean.device
+        clean = clean[own]
         stride = self._schedule.timesteps // stage.solver_steps
-        index = sent(torch.randint(1, stage.solver_steps + 1, (len(rows),)), place)
+        index = sent(torch.randint(1, stage.solver_steps + 1, (len(rows),)), place)[own]
         start = index * stride - 1
         end = (start - stride).clamp(min=0)
-        weight = sent(torch.empty(len(rows)).uniform_(*stage.guidance_weight), place)
+        weight = sent(torch.empty(len(rows)).uniform_(*stage.guidance_weight), place)[own]
         noisy = self._schedule.add_noise(clean, noise, start)
         with torch.no_grad():
             earlier = self._teacher_step(noisy, start, end, condition, weight)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from leadbench.core.config import DiffusionStage
 from leadbench.core.device import normal_like, sent
+from leadbench.core.shards import own_rows
 from leadbench.nn.denoiser import Denoiser
 from leadbench.nn.schedule import NoiseSchedule
 from leadbench.training.latents import LatentSet, training_batch
@@ -27,8 +28,10 @@ class DiffusionTask:
         """MSE between drawn and predicted noise at uniform timesteps."""
         stage = self._stage
         clean, condition = training_batch(self._train, stage.loop, self.name, step, stage.caption_dropout)
-        noise = normal_like(clean)
-        timestep = sent(torch.randint(self._schedule.timesteps, (len(clean),)), clean.device)
+        own = own_rows(len(clean))
+        noise = normal_like(clean)[own]
+        timestep = sent(torch.randint(self._schedule.timesteps, (len(clean),)), clean.device)[own]
+        clean, condition = clean[own], condition[own]
         predicted = self.model(
             self._schedule.add_noise(clean, noise, timestep), timestep, condition.tokens, text_mask=condition.mask
         )

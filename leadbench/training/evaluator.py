@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 from leadbench.core.config import EvaluatorStage
 from leadbench.core.device import indices
 from leadbench.core.random import stream
+from leadbench.core.shards import gathered, own_rows
 from leadbench.core.tensors import MotionSample, MotionSpec
 from leadbench.data.frames import SamplePool
 from leadbench.data.humanml3d import FRAME_STEP
@@ -98,12 +99,15 @@ class EvaluatorTask:
             caption = sample.captions[int(which * len(sample.captions))]
             rows.append(self._row[caption])
             labels.append(self._label[caption.caption])
-        motion = self._pools[id(split)].crops(chosen, begins, lengths).normalize(self._spec)
+        own = own_rows(len(chosen))
+        # of the whole batch, so that every process pads to the same length and drops out alike
+        motion = self._pools[id(split)].crops(chosen, begins, lengths)
         place = self._spec.mean.device
-        at = indices(rows, place)
+        at, words = indices(rows[own], place), self._words
+        features = motion.of(own).normalize(self._spec).features[..., : self._stage.architecture.features]
         return contrastive_loss(
-            model.text(self._words.vectors[at], self._words.pos[at], self._words.lengths[torch.tensor(rows)]),
-            model.motion(motion.features[..., : self._stage.architecture.features], torch.tensor(lengths)),
+            gathered(model.text(words.vectors[at], words.pos[at], words.lengths[torch.tensor(rows[own])])),
+            gathered(model.motion(features, torch.tensor(lengths[own]))),
             indices(labels, place),
             self._stage.temperature,
         )

@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from leadbench.core.config import LengthStage
 from leadbench.core.device import indices
+from leadbench.core.shards import own_rows
 from leadbench.core.tensors import MotionSample, MotionSpec
 from leadbench.data.humanml3d import FRAME_STEP
 from leadbench.nn.length import LengthNetwork, median_units
@@ -39,7 +40,8 @@ class LengthTask:
         """Cross-entropy of a batch of captions."""
         loop = self._stage.loop
         texts, units = self._train
-        rows = indices(epoch_batch(loop.seed, self.name, step, loop.batch, len(units)), texts.device)
+        drawn = epoch_batch(loop.seed, self.name, step, loop.batch, len(units))
+        rows = indices(drawn[own_rows(len(drawn))], texts.device)
         return cross_entropy(self.model(texts[rows]), units[rows]), {}
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:

@@ -20,9 +20,11 @@ from torch.utils._pytree import tree_map
 from leadbench.core.config import LoopConfig, OptimizerConfig
 from leadbench.core.device import CPU, Compute, peak_memory
 from leadbench.core.errors import ConfigError, NonFiniteError
-from leadbench.core.random import seeded, stream
+from leadbench.core.random import stream
 from leadbench.nn.transformer import SkipTransformerDecoder, SkipTransformerEncoder, TransformerEncoder
 from leadbench.training.checkpoint import CheckpointFile
+from leadbench.training.launch import LONE, Launch
+from leadbench.training.rows import DividedTask, require_mean
 
 READ_EVERY = 50
 """Steps on an accelerator after which losses and gradient norms are read, all at once."""
@@ -97,6 +99,7 @@ class Trainer:
         compute: where the model is trained, and what it computes in.
         compile: compile the transformer stacks (torch.compile).
         say: called with what the training needs, before it and after its first steps.
+        launch: the processes that train together; each computes its rows of a batch, the first one does all else.
     """
 
     optimizer: OptimizerConfig
@@ -106,6 +109,7 @@ class Trainer:
     compute: Compute = CPU
     compile: bool = False
     say: Callable[[str], None] = lambda _: None
+    launch: Launch = LONE
 
     def run(self, task: Task, report: Callable[[Progress], None] | None = None) -> TrainState:
         """Train ``task.model``; on return it holds the weights selected on the validation split.
@@ -115,6 +119,8 @@ class Trainer:
         Raises:
             NonFiniteError: the loss became NaN or infinite; the message names stage and step.
             CheckpointError: the checkpoint is of another training, or damaged.
+            ConfigError: several processes train, and the loss is no mean over rows.
+            Released: several processes train, and this is not the first; the others' part ends with the last step.
         """
         task.model.to(self.compute.device)
         optimizer = self._optimizer(task.model)
@@ -124,25 +130,30 @@ class Trainer:
         if self.compile:
             compile_stacks(task.model)
         state = self._resume(task, optimizer, average)
-        clock, pending = _Clock(self, task, state), _Figures(task.name)
+        if self.launch.several:
+            require_mean(task, self.loop.seed, state.step * self.loop.accumulate, self.launch)
+        divided = DividedTask(task, self.loop.seed, self.compute, self.launch)
+        clock, pending = _Clock(self, task, state), _Figures(task.name, self.launch)
         while state.step < self.loop.steps:
-            pending.add(state.step, self._step(task, optimizer, average, state.step))
+            pending.add(state.step, self._step(divided, optimizer, average, state.step))
             state.step += 1
             state.seconds = clock.seconds()
             validates = state.step % self.loop.validate_every == 0 or state.step == self.loop.steps
-            saves = self.checkpoint is not None and clock.since_save() > self.checkpoint_seconds
-            if validates or saves or len(pending) >= self._read_every:
+            due = validates or len(pending) >= self._read_every
+            saves = self._saves(clock, due)
+            if due or saves:
                 pending.read()
-            if validates:
+            if validates and self.launch.first:
                 self._validate(task, average, state)
             if report is not None and not len(pending):
-                found = state.history[-1] if validates else {}
+                found = state.history[-1] if validates and state.history else {}
                 left = clock.seconds_left()
                 report(Progress(task.name, state.step, self.loop.steps, pending.last, left, found))
             clock.tell_estimate()
             if saves:
                 self._save(task, optimizer, average, state)
                 clock.saved()
+        self.launch.release()
         if self.checkpoint is not None:
             self._save(task, optimizer, average, state)
         if self.loop.select == "last":
@@ -157,6 +168,13 @@ class Trainer:
         """Steps between two looks at their figures: reading is free on a CPU, and a wait elsewhere."""
         return READ_EVERY if self.compute.accelerated else 1
 
+    def _saves(self, clock: _Clock, due: bool) -> bool:
+        """Whether a checkpoint is to be written. Of several processes all must read at the same steps, so there it
+        waits for one where figures are read anyway."""
+        if self.checkpoint is None or not self.launch.first or (self.launch.several and not due):
+            return False
+        return clock.since_save() > self.checkpoint_seconds
+
     def _optimizer(self, model: nn.Module) -> torch.optim.AdamW:
         return torch.optim.AdamW(
             model.parameters(),
@@ -167,9 +185,9 @@ class Trainer:
         )
 
     def _step(
-        self, task: Task, optimizer: torch.optim.Optimizer, average: nn.Module | None, step: int
+        self, task: DividedTask, optimizer: torch.optim.Optimizer, average: nn.Module | None, step: int
     ) -> dict[str, Tensor]:
-        """One step; its figures stay where they were computed."""
+        """One step; its figures stay where they were computed, and are this process's part of the sums."""
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(self.optimizer, step, self.loop.steps)
         task.model.train()
@@ -178,15 +196,13 @@ class Trainer:
         losses: list[Tensor] = []
         figures: Mapping[str, Tensor] = {}
         for number in range(step * count, (step + 1) * count):
-            with seeded(self.loop.seed, f"train:{task.name}", number), self.compute.autocast():
-                loss, figures = task.loss(number)
-            (loss / count).backward()
-            losses.append(loss.detach().float())
+            loss, figures = task.backward(number, count, last=number + 1 == (step + 1) * count)
+            losses.append(loss)
         norm = torch.nn.utils.clip_grad_norm_(task.model.parameters(), self.optimizer.gradient_clip)
         optimizer.step()
         if average is not None:
             update_average(average, task.model, self.loop.ema, step)
-        return {"loss": torch.stack(losses).mean(), "gradient_norm": norm, **figures}
+        return {"loss": torch.stack(losses).mean(), "gradient_norm": norm / self.launch.place.world, **figures}
 
     def _validate(self, task: Task, average: nn.Module | None, state: TrainState) -> None:
         model = task.model if average is None else average
@@ -210,7 +226,8 @@ class Trainer:
         self.checkpoint.save(tree_map(lambda held: held.cpu() if isinstance(held, Tensor) else held, content))
 
     def _resume(self, task: Task, optimizer: torch.optim.Optimizer, average: nn.Module | None) -> TrainState:
-        payload = None if self.checkpoint is None else self.checkpoint.load()
+        file = self.checkpoint
+        payload = None if file is None else self.launch.told(file.load)
         if payload is None:
             return TrainState()
         task.model.load_state_dict(payload["model"])
@@ -223,8 +240,8 @@ class Trainer:
 class _Figures:
     """Figures of steps on their device, until they are read."""
 
-    def __init__(self, stage: str) -> None:
-        self._stage = stage
+    def __init__(self, stage: str, launch: Launch) -> None:
+        self._stage, self._launch = stage, launch
         self._steps: list[int] = []
         self._held: list[dict[str, Tensor]] = []
         self.last: dict[str, float] = {}
@@ -244,7 +261,7 @@ class _Figures:
             return
         losses = torch.stack([figures["loss"] for figures in self._held])
         shown = torch.stack([torch.as_tensor(value).detach().float() for value in self._held[-1].values()])
-        read = torch.cat([losses, shown.to(losses.device)]).cpu().tolist()
+        read = self._launch.total(torch.cat([losses, shown.to(losses.device)])).cpu().tolist()
         for step, loss in zip(self._steps, read, strict=False):
             if not math.isfinite(loss):
                 raise NonFiniteError(f"training {self._stage}: loss is {loss} at step {step}")

@@ -58,11 +58,12 @@ class MotionClipTask:
     def loss(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Reconstruction, and the alignment of each latent with one random caption."""
         assert isinstance(self.model, MotionVAE)
-        features, rows = self._batches.draw(step)
+        batch = self._batches.draw(step)
+        features = batch.features
         mask = full_mask(features.shape[0], features.shape[1], features.device)
         latent = self.model.encode(features, mask).loc
         total, figures = self._reconstruction(self.model.decode(latent, mask), features)
-        align = alignment_loss(latent[:, 0], self._text([self._train[i] for i in rows], step))
+        align = alignment_loss(latent[:, 0], self._text([self._train[i] for i in batch.rows], step, batch.own))
         return total + self._stage.text_weight * align, detached({**figures, "align": align})
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
@@ -74,11 +75,11 @@ class MotionClipTask:
         score = self._reconstruction.of_error(error) + self._stage.text_weight * align
         return {"score": score, "align": align, **vars(error)}
 
-    def _text(self, samples: Sequence[MotionSample], step: int) -> Tensor:
-        """Embeddings [B, C], one random caption of each sample."""
+    def _text(self, samples: Sequence[MotionSample], step: int, own: slice = slice(None)) -> Tensor:
+        """Embeddings [b, C], one random caption of each sample, of the rows ``own``."""
         picks = stream(self._stage.loop.seed, f"caption:{self.name}", step).random(len(samples))
         chosen = [s.captions[int(p * len(s.captions))].caption for s, p in zip(samples, picks, strict=True)]
-        return self._encoder.encode(chosen).pooled()
+        return self._encoder.encode(chosen[own]).pooled()
 
 
 def match_text_length(model: MotionVAE, spec: MotionSpec, train: Sequence[MotionSample]) -> None:

@@ -14,6 +14,7 @@ from leadbench.core.tensors import Latent, MotionBatch, MotionSample, full_mask
 from leadbench.motion.features import features_to_joints
 from leadbench.training.autoencoder import ReconstructionError, normalized_batches, whole_clips
 from leadbench.training.backbone import scalars, training_draws
+from leadbench.training.batches import LengthBatch
 
 _VALIDATION = -1
 
@@ -53,11 +54,12 @@ class OwnAutoencoderTask:
         means = {name: float(sum(others[name] for _, others in found)) / len(found) for name in found[0][1]}
         return {"score": float(sum(loss for loss, _ in found)) / len(found), **means}
 
-    def _terms(self, drawn: tuple[Tensor, list[int]], step: int) -> Mapping[str, Tensor]:
-        features, rows = drawn
+    def _terms(self, batch: LengthBatch, step: int) -> Mapping[str, Tensor]:
+        features = batch.features
         mask = full_mask(features.shape[0], features.shape[1], features.device)
         motion = MotionBatch(features, mask, self._part.motion)
-        return self._part.training_loss(motion, training_draws(self._stage.loop, step, rows, features.device))
+        draws = training_draws(self._stage.loop, step, batch.rows, features.device)
+        return self._part.training_loss(motion, draws.of(batch.own))
 
 
 @torch.no_grad()

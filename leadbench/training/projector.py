@@ -12,6 +12,7 @@ from leadbench.core.config import ProjectorStage
 from leadbench.core.contracts import ProjectorContext, TrainableProjector
 from leadbench.core.device import indices
 from leadbench.core.errors import ConfigError
+from leadbench.core.shards import gathered, own_rows
 from leadbench.nn.projector import LeadProjector
 from leadbench.training.latents import LatentSet
 from leadbench.training.loop import epoch_batch
@@ -64,7 +65,7 @@ class TrainableLead(LoadedProjector):
         terms = {
             "align": alignment_loss(tokens.mean(dim=1), text),
             "rec": mse_loss(back, latent),
-            "var": variance_loss(latent, back),
+            "var": variance_loss(gathered(latent), gathered(back)),
         }
         weights = {"align": stage.align_weight, "rec": stage.rec_weight, "var": stage.var_weight}
         total = sum((weight * terms[key] for key, weight in weights.items()), latent.new_zeros(()))
@@ -104,8 +105,9 @@ class ProjectorTask:
             if self._stage.posterior_samples
             else self._train.loc[indices(rows, self._train.loc.device)]
         )
-        captions = self._train.caption_rows(rows, loop.seed, self.name, step)
-        terms = self._terms(latent, self._train.text[captions].tokens.mean(dim=1))
+        own = own_rows(len(rows))
+        captions = self._train.caption_rows(rows, loop.seed, self.name, step)[own]
+        terms = self._terms(latent[own], self._train.text[captions].tokens.mean(dim=1))
         total = terms.pop("loss")
         return total, {key: term.detach() for key, term in terms.items()}
 

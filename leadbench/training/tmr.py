@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy, normalize
 
 from leadbench.core.config import TmrStage
 from leadbench.core.random import stream
-from leadbench.core.tensors import Condition, MotionSample, MotionSpec
+from leadbench.core.shards import gathered, own_rows
+from leadbench.core.tensors import MotionSample, MotionSpec
 from leadbench.data.frames import SamplePool, drawn_batch
 from leadbench.data.humanml3d import DrawnSample, draw
 from leadbench.nn.tmr import TmrNetworks
@@ -71,17 +72,19 @@ class TmrTask:
 
     def _batch_loss(self, model: nn.Module, drawn: Sequence[DrawnSample], pool: SamplePool | None = None) -> Tensor:
         assert isinstance(model, TmrNetworks)
-        motion = drawn_batch(drawn, self._spec.mean.device, pool).normalize(self._spec)
-        condition = self._encoder.encode([item.caption.caption for item in drawn])
+        own = own_rows(len(drawn))
+        # both of the whole batch, so that every process pads to the same length and drops out alike
+        motion = drawn_batch(drawn, self._spec.mean.device, pool).of(own).normalize(self._spec)
+        condition = self._encoder.encode([item.caption.caption for item in drawn])[own]
         return filtered_contrastive_loss(
-            model.text(condition.tokens, condition.mask),
-            model.motion(motion.features, motion.mask),
-            _similar(condition, self._stage.paraphrase),
+            gathered(model.text(condition.tokens, condition.mask)),
+            gathered(model.motion(motion.features, motion.mask)),
+            _similar(gathered(condition.pooled()), self._stage.paraphrase),
             self._stage.temperature,
         )
 
 
-def _similar(condition: Condition, threshold: float) -> Tensor:
-    """Pairs [B, B] of captions whose embeddings have a larger cosine than ``threshold``."""
-    rows = normalize(condition.pooled(), dim=-1)
+def _similar(pooled: Tensor, threshold: float) -> Tensor:
+    """Pairs [B, B] of captions whose embeddings [B, C] have a larger cosine than ``threshold``."""
+    rows = normalize(pooled, dim=-1)
     return rows @ rows.T > threshold

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from leadbench.data.digest import samples_digest
 from leadbench.training.checkpoint import CheckpointFile
 from leadbench.training.identity import training_identity
 from leadbench.training.latents import LatentSet, build_latent_set
+from leadbench.training.launch import LONE, Launch
 from leadbench.training.loop import Progress, Task, Trainer, TrainState
 from leadbench.training.tracking import tracked
 from leadbench.zoo.files import ModelCard, save_model
@@ -102,6 +103,7 @@ class Workshop:
         say: called with a line that the user should see.
         compile: compile transformer stacks.
         trackers: where figures go beside.
+        launch: the processes that train together.
     """
 
     dataset: MotionDataset
@@ -115,6 +117,7 @@ class Workshop:
     say: Callable[[str], None] = lambda _: None
     compile: bool = False
     trackers: Sequence[Tracker] = ()
+    launch: Launch = LONE
     _splits: dict[str, list[MotionSample]] = field(default_factory=dict)
     _latents: dict[tuple[str, str], tuple[LatentSet, LatentSet]] = field(default_factory=dict)
 
@@ -161,9 +164,7 @@ class Workshop:
         of = training_identity(task.model, stage, splits, {**(inputs or {}), **precision})
         file = self.store.folder / "checkpoints" / f"{task.name}.pt"
         checkpoint = CheckpointFile(file, of, self.restart, self.replace, self.say)
-        with locked(
-            file.with_suffix(".lock"), lambda: self.say(f"{task.name}: another process trains it here; waiting for it")
-        ):
+        with self._only(task.name, file), self.launch.together(f"training {task.name}"):
             trainer = Trainer(
                 stage.optimizer,
                 stage.loop,
@@ -172,12 +173,20 @@ class Workshop:
                 compute=self.compute,
                 compile=self.compile,
                 say=self.say,
+                launch=self.launch,
             )
             with tracked(self.trackers, task.name, stage.model_dump(mode="json"), self.report) as report:
                 state = trainer.run(task, report)
         if self.preset.half:
             round_to_half(task.model)
         return state
+
+    def _only(self, name: str, checkpoint: Path) -> AbstractContextManager[None]:
+        """Within it nobody else trains this; of processes that train together the first one sees to that."""
+        if not self.launch.first:
+            return nullcontext()
+        waiting = f"{name}: another process trains it here; waiting for it"
+        return locked(checkpoint.with_suffix(".lock"), lambda: self.say(waiting))
 
     def save(
         self, task: Task, stage: FrozenModel, state: TrainState, links: dict[str, str], card: CardFields | None = None

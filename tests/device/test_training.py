@@ -8,26 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from command import call
-from safetensors.torch import load_file
+from training_stages import STAGES, difference, train
 
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.testing.pretended import Pretended, pretended_device, waits_inside
 from leadbench.training.loop import Trainer
 from leadbench.zoo.files import load_card
-
-STAGES = (
-    ("autoencoder", "autoencoder"),
-    ("evaluator", "evaluator"),
-    ("evaluator --kind guo-essential", "evaluator-essential"),
-    ("evaluator --kind tmr", "evaluator-tmr"),
-    ("length", "length-wordllama"),
-    ("motionclip", "motionclip"),
-    ("diffusion --text-encoder wordllama", "diffusion-wordllama"),
-    ("consistency --text-encoder wordllama", "consistency-wordllama"),
-    ("projector --align-encoder wordllama", "projector"),
-)
-THREE = ("--preset", "tiny", "--set", "loop.steps=3", "--set", "loop.validate_every=3")
 
 
 @pytest.fixture(scope="module")
@@ -45,24 +32,6 @@ def on_cpu(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for stage, _ in STAGES:
         assert train(small, stage, models, "--device", "cpu") == 0
     return models
-
-
-def train(small: Path, stage: str, models: Path, *options: str, steps: tuple[str, ...] = THREE) -> int:
-    """Run ``leadbench train``."""
-    command = ("train", *stage.split(), *steps, "--dataset", small, "--models", models, *options)
-    return call(*command)
-
-
-def difference(here: Path, there: Path) -> float:
-    """Largest difference of two model files, of the largest magnitude in the first.
-
-    Not of each tensor's own: biases of attention keys have no gradient but rounding, which Adam brings to the size of a
-    step.
-    """
-    one, other = load_file(here), load_file(there)
-    assert one.keys() == other.keys()
-    largest = max(float(tensor.abs().max()) for tensor in one.values())
-    return max(float((one[name] - other[name]).abs().max()) for name in one) / largest
 
 
 @pytest.mark.parametrize(("stage", "name"), STAGES, ids=[name for _, name in STAGES])

@@ -8,6 +8,7 @@ from torch.distributions import Normal
 from leadbench.core.config import ProjectorStage
 from leadbench.core.contracts import ProjectorContext
 from leadbench.core.presets import get_preset
+from leadbench.core.shards import Place, sharded
 from leadbench.core.tensors import Condition, LatentSpec
 from leadbench.nn.projector import LeadProjector
 from leadbench.training.autoencoder import kl_to_standard_normal
@@ -50,8 +51,8 @@ def test_length_batches_have_no_padding_and_repeat_exactly() -> None:
     batches = LengthBatches(clips, frames=256, seed=0)
     lengths = set()
     for step in range(60):
-        batch = batches.get(step)
-        assert torch.equal(batch, LengthBatches(clips, 256, 0).get(step))
+        batch = batches.draw(step).features
+        assert torch.equal(batch, LengthBatches(clips, 256, 0).draw(step).features)
         assert batch.shape[1] % 4 == 0
         assert batch.shape[0] * batch.shape[1] <= 256
         assert (batch == batch[:, :1]).all()  # a crop comes from one clip
@@ -114,6 +115,20 @@ def test_length_batches_tell_whose_crop_a_row_is() -> None:
     clips = [torch.full((40 + 7 * (i * 5 % 11), 2), float(i)) for i in range(11)]
     batches = LengthBatches(clips, frames=256, seed=0)
     for step in range(20):
-        crops, rows = batches.draw(step)
-        assert crops[:, 0, 0].tolist() == [float(row) for row in rows]
-        assert torch.equal(crops, batches.get(step))
+        drawn = batches.draw(step)
+        assert drawn.features[:, 0, 0].tolist() == [float(row) for row in drawn.rows]
+        assert torch.equal(drawn.features, batches.draw(step).features)
+
+
+def test_length_batches_of_several_processes_are_parts_of_one() -> None:
+    clips = [torch.full((40 + 7 * (i * 5 % 11), 2), float(i)) for i in range(11)]
+    batches = LengthBatches(clips, frames=256, seed=0)
+    for step in range(20):
+        whole = batches.draw(step)
+        parts = []
+        for rank in range(2):
+            with sharded(Place(rank, 2)) as batch:
+                drawn = batches.draw(step)
+            assert drawn.rows == whole.rows
+            parts.append(drawn.features[: round(batch.weight * len(whole.rows))])
+        assert torch.equal(torch.cat(parts), whole.features)
