@@ -10,6 +10,7 @@ from typing import Any
 from leadbench.api.models import open_dataset
 from leadbench.core.config import T2MConfig
 from leadbench.core.errors import ConfigError
+from leadbench.core.remote import local_copy
 from leadbench.report.names import row_name
 from leadbench.results.records import Record, Run
 from leadbench.results.store import load_runs
@@ -71,7 +72,7 @@ def load_results(folder: str | Path) -> Results:
     Raises:
         ResultsError: there is none, or one cannot be read.
     """
-    return Results(tuple(load_runs(Path(folder))))
+    return Results(tuple(load_runs(local_copy(folder))))
 
 
 def save_report(folders: str | Path | Sequence[str | Path], file: str | Path, *, title: str = "Results") -> Path:
@@ -81,7 +82,7 @@ def save_report(folders: str | Path | Sequence[str | Path], file: str | Path, *,
         ResultsError: a folder holds no run, or one cannot be read.
     """
     given = [folders] if isinstance(folders, str | Path) else folders
-    return write_report(list(map(Path, given)), Path(file), title=title)
+    return write_report(list(map(local_copy, given)), Path(file), title=title)
 
 
 def run(

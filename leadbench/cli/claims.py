@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from leadbench.cli.outputs import all_readable
 from leadbench.cli.tables import FormatOption
 from leadbench.report.claims.gather import LEAD, judge_results
 from leadbench.report.claims.judge import overall
@@ -16,7 +17,8 @@ from leadbench.report.tables.engine import check_format
 
 def claims(
     results: Annotated[
-        list[Path], typer.Argument(help="Folders with run folders below them, such as runs or results/bnr.")
+        list[Path],
+        typer.Argument(help="Folders with run folders below them, such as runs or results/bnr.", callback=all_readable),
     ],
     format: FormatOption = "github",
     projector: Annotated[

@@ -11,7 +11,7 @@ import typer
 
 from leadbench.cli.console import note
 from leadbench.cli.options import PluginOption
-from leadbench.cli.outputs import writable
+from leadbench.cli.outputs import readable, writable
 from leadbench.cli.progress import progress
 from leadbench.core.errors import DataError, unknown_name
 from leadbench.data.check import check_folder
@@ -41,7 +41,7 @@ def synthesize(
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    folder: Annotated[Path, typer.Argument(help="Dataset folder.", callback=readable)],
     format: Annotated[str, typer.Option("--format", help="plain or json.")] = "plain",
     most: Annotated[int, typer.Option("--most", min=1, help="Problems of a kind to print.")] = 5,
 ) -> None:

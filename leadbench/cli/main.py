@@ -100,6 +100,8 @@ COMMANDS = Group(
                 "run": LazyCommand("leadbench.cli.sweep", "run", "Do what is left of a sweep."),
             },
         ),
+        "push": LazyCommand("leadbench.cli.publish", "push", "Publish models or results in a store, such as hf://."),
+        "pull": LazyCommand("leadbench.cli.publish", "pull", "Bring what was published into a folder here."),
         "generate": LazyCommand(
             "leadbench.cli.generate", "generate", "Generate motions of captions: arrays, a page, BVH, video."
         ),
@@ -295,6 +297,9 @@ def _fail(message: str) -> NoReturn:
         message = f"process {process}: {message}"
     from rich.console import Console  # takes longer to import than help takes
 
+    copies = sys.modules.get("leadbench.core.remote")  # imported, where something was named by URL
+    if copies is not None:
+        message = copies.with_urls(message)
     console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     if VOLUME.verbose:
         console.print_exception()

@@ -10,7 +10,7 @@ import typer
 
 from leadbench.cli.console import note
 from leadbench.cli.options import AssetOptions, ProjectorOption, grouped
-from leadbench.cli.outputs import writable
+from leadbench.cli.outputs import all_readable, writable
 from leadbench.cli.parsing import parse_names, parse_steps
 from leadbench.core.errors import ConfigError
 from leadbench.plugins.manager import load_plugins
@@ -24,7 +24,9 @@ from leadbench.tasks.t2m.task import T2MTask
 
 @grouped
 def report(
-    results: Annotated[list[Path], typer.Argument(help="Folders with run folders below them, such as runs.")],
+    results: Annotated[
+        list[Path], typer.Argument(help="Folders with run folders below them, such as runs.", callback=all_readable)
+    ],
     assets: AssetOptions,
     out: Annotated[
         Path, typer.Option("--out", help="HTML file to write.", callback=writable("--out", file=True))

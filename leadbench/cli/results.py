@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from leadbench.cli.outputs import writable
+from leadbench.cli.outputs import all_readable, readable, writable
 from leadbench.cli.tables import FormatOption
 from leadbench.core.errors import ResultsError
 from leadbench.report.tables.agreement import agreement
@@ -34,7 +34,9 @@ def migrate(
 
 
 def agree(
-    folders: Annotated[list[Path], typer.Argument(help="Run folders that differ in their evaluators.")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="Run folders that differ in their evaluators.", callback=all_readable)
+    ],
     format: FormatOption = "github",
 ) -> None:
     """How alike evaluators order the same models.
@@ -47,7 +49,9 @@ def agree(
 
 
 def merge(
-    folders: Annotated[list[Path], typer.Argument(help="Run folders, or folders with runs below them.")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="Run folders, or folders with runs below them.", callback=all_readable)
+    ],
     out: Annotated[
         Path, typer.Option("--out", help="Folder of results to write to.", callback=writable("--out"))
     ] = Path("runs"),
@@ -67,7 +71,7 @@ def merge(
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run, or with run folders below it.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a run, or with run folders below it.", callback=readable)],
 ) -> None:
     """Check that stored runs are whole and as they were written.
 

@@ -9,7 +9,7 @@ import typer
 
 from leadbench.cli.console import note
 from leadbench.cli.options import PluginOption, complete_formats
-from leadbench.cli.outputs import writable
+from leadbench.cli.outputs import readable, writable
 from leadbench.plugins.manager import load_plugins
 from leadbench.report.figures.pools import draw_pools
 from leadbench.report.published import render_published
@@ -26,7 +26,7 @@ FormatOption = Annotated[
 
 
 def tables(
-    results: Annotated[Path, typer.Argument(help="Folder of a run, as `leadbench run` printed it.")],
+    results: Annotated[Path, typer.Argument(help="Folder of a run, as `leadbench run` printed it.", callback=readable)],
     format: FormatOption = "github",
     diagnostics: Annotated[
         bool, typer.Option("--diagnostics", help="Latent norms and foot skating instead of the metrics.")

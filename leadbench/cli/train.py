@@ -18,7 +18,6 @@ from leadbench.cli.progress import figures_text, progress
 from leadbench.core.contracts import Tracker
 from leadbench.core.device import AUTO, free_cached_memory, is_out_of_memory
 from leadbench.core.errors import ConfigError
-from leadbench.core.files import require_output
 from leadbench.core.overrides import override
 from leadbench.core.presets import Preset, get_preset
 from leadbench.core.processes import is_launched
@@ -26,7 +25,7 @@ from leadbench.training import plugin_stages, stages
 from leadbench.training.launch import Released, device_of_launch, join_launch
 from leadbench.training.stages import ProjectorJob
 from leadbench.training.workshop import Workshop
-from leadbench.zoo.assets import Opened, open_assets
+from leadbench.zoo.assets import Opened, open_assets, require_models
 
 EncoderOption = Annotated[
     str | None, typer.Option("--text-encoder", help="Text encoder [default: the preset's].", show_default=False)
@@ -108,7 +107,7 @@ class _Call:
         launch = join_launch(choice.compute().device)
         VOLUME.quiet = VOLUME.quiet or not launch.first
         opened = open_assets(choice, strict=self.assets.strict_plugins)
-        require_output(opened.models.folder, "--models")
+        require_models(opened)
         with progress() as reporter, suppress(Released):
             shop = Workshop(
                 opened.dataset,

@@ -22,6 +22,7 @@ from leadbench.core.reading import reason
 _STALE_SECONDS = 24 * 3600.0
 _LOOKED_THROUGH: set[tuple[Path, str]] = set()
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+_STORE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of a URL, once it went through Path
 _UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
 
 
@@ -121,6 +122,10 @@ def require_output(path: Path, option: str, *, file: bool = False) -> Path:
     Raises:
         ConfigError: something else is in the way, or the folder cannot be written.
     """
+    if "://" in str(path) or _STORE.match(str(path)):
+        raise ConfigError(
+            f"{option} {path}: a place in a store; write to a folder here, then: leadbench push FOLDER URL"
+        )
     try:
         if path.is_dir() if file else path.exists() and not path.is_dir():
             kind = "a folder, needed is a file" if file else "a file, needed is a folder"

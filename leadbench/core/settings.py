@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
 from pydantic import BaseModel, ValidationError
 
 from leadbench.core.config import DatasetSettings, Settings
@@ -67,6 +68,12 @@ def settings() -> Settings:
     return load_settings().settings
 
 
+def cache_folder() -> Path:
+    """Where what can be made or fetched again is kept: ``cache`` of the settings (``LEADBENCH_CACHE``), or
+    ``leadbench`` in the user's."""
+    return settings().cache or user_cache_path("leadbench", appauthor=False)
+
+
 def dataset_settings(name: str) -> DatasetSettings:
     """Settings of a dataset by name; empty ones if nothing is set."""
     return settings().datasets.get(name, DatasetSettings())
@@ -83,7 +90,7 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
 
 def _from_file(key: str, value: Any, folder: Path) -> Any:
     """Paths of a file are relative to it; an encoder may be a hub name, left alone unless such a folder exists."""
-    if not isinstance(value, str) or not key.startswith(_PATHS) or Path(value).is_absolute():
+    if not isinstance(value, str) or not key.startswith(_PATHS) or Path(value).is_absolute() or "://" in value:
         return value
     if key.startswith("encoders.") and not _exists(folder / value):
         return value

@@ -11,12 +11,12 @@ import torch
 
 from leadbench.core.config import EncoderSettings
 from leadbench.core.provenance import hardware
-from leadbench.core.settings import settings
+from leadbench.core.settings import cache_folder, settings
 from leadbench.doctor.device import examine_device
 from leadbench.doctor.diagnosis import Diagnosis
 from leadbench.plugins.hookspecs import Registration, TextEncoderRegistration, imported
 from leadbench.plugins.manager import Plugins
-from leadbench.zoo.embedded import cache_folder, changed_files, shipped, shipped_names
+from leadbench.zoo.embedded import changed_files, shipped, shipped_names
 
 _NAMES = "leadbench torch numpy scipy diffusers sentence-transformers open_clip_torch wordllama"
 

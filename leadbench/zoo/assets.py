@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from leadbench.core.config import DatasetSettings
 from leadbench.core.contracts import MotionDataset
 from leadbench.core.device import CPU, Compute, compute_for
 from leadbench.core.errors import ConfigError, DataError, nearest, unknown_name
-from leadbench.core.settings import dataset_settings, settings
+from leadbench.core.files import require_output
+from leadbench.core.remote import is_copy, local_copy, url_of
+from leadbench.core.settings import cache_folder, dataset_settings, settings
 from leadbench.plugins.hookspecs import TextEncoderRegistration, imported
 from leadbench.plugins.manager import Plugins, load_plugins
 from leadbench.plugins.options import all_values
 from leadbench.text.encoder_sources import EncoderSources
-from leadbench.zoo.embedded import cache_folder
 from leadbench.zoo.official_files import OfficialFiles
 from leadbench.zoo.store import ModelStore
 
@@ -98,6 +99,7 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
     compute = choice.compute()
     plugins = load_plugins(choice.plugins, strict=strict)
     set_options(plugins, choice.options)
+    choice = fetched(choice)
     name, root, known = _locate(choice, plugins)
     dataset = plugins.dataset(name, root)
     for given in choice.checkpoints:
@@ -117,6 +119,17 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
     models = model_store(choice.models or known.models or root / "models", plugins, official, compute)
     models.encoders, models.dataset = choice.encoders, dataset
     return Opened(dataset, root, models, plugins)
+
+
+def require_models(opened: Opened) -> None:
+    """Make sure that models can be written where they are read from.
+
+    Raises:
+        ConfigError: the folder cannot be written, or is a copy of what lies in a store.
+    """
+    if is_copy(opened.models.folder):
+        raise ConfigError("--models: lies in a store, and is only read from there; name a folder here (leadbench pull)")
+    require_output(opened.models.folder, "--models")
 
 
 def model_store(
@@ -154,13 +167,39 @@ def locate_dataset(choice: Choice, plugins: Plugins) -> tuple[str, Path]:
     Raises:
         ConfigError: see :func:`open_assets`.
     """
-    name, root, _ = _locate(choice, plugins)
+    name, root, _ = _locate(fetched(choice), plugins)
     return name, root
+
+
+def fetched(choice: Choice) -> Choice:
+    """The same with a copy here of everything that is named by URL.
+
+    Raises:
+        ConfigError, DataError: no such kind of store, or there is nothing.
+    """
+    return replace(
+        choice,
+        dataset=choice.dataset if url_of(choice.dataset) is None else str(local_copy(choice.dataset)),
+        root=None if choice.root is None else local_copy(choice.root),
+        models=None if choice.models is None else local_copy(choice.models),
+        evaluator=None if choice.evaluator is None else local_copy(choice.evaluator),
+        checkpoints={name: local_copy(file) for name, file in choice.checkpoints.items()},
+    )
+
+
+def _fetched_settings(known: DatasetSettings) -> DatasetSettings:
+    """The same of what leadbench.toml says of a dataset."""
+    return DatasetSettings(
+        root=None if known.root is None else local_copy(known.root),
+        models=None if known.models is None else local_copy(known.models),
+        evaluator=None if known.evaluator is None else local_copy(known.evaluator),
+        checkpoints={name: local_copy(file) for name, file in known.checkpoints.items()},
+    )
 
 
 def _locate(choice: Choice, plugins: Plugins) -> tuple[str, Path, DatasetSettings]:
     names = plugins.names("dataset")
-    known = dataset_settings(choice.dataset) if choice.dataset in names else DatasetSettings()
+    known = _fetched_settings(dataset_settings(choice.dataset)) if choice.dataset in names else DatasetSettings()
     root = choice.root or known.root
     path = Path(choice.dataset)
     if choice.dataset in names and root is not None:

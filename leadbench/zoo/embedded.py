@@ -15,13 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
 from leadbench.core.errors import WeightsError, unknown_name
 from leadbench.core.files import locked, write_text_atomic
 from leadbench.core.provenance import sha256_file
 from leadbench.core.reading import read_json_object, reason
-from leadbench.core.settings import settings
+from leadbench.core.settings import cache_folder
 from leadbench.data.synthetic.options import VERSION, SynthesisOptions
 from leadbench.zoo.files import MANIFEST
 
@@ -38,11 +36,6 @@ class Shipped:
     folder: Path
     bytes: int
     files: Mapping[str, Mapping[str, Any]]
-
-
-def cache_folder() -> Path:
-    """Where generated data is kept: ``cache`` of the settings (``LEADBENCH_CACHE``), or ``leadbench`` in the user's."""
-    return settings().cache or user_cache_path("leadbench", appauthor=False)
 
 
 def embedded_dataset(

@@ -12,6 +12,7 @@ from leadbench.core.contracts import MotionAutoencoder, Projector
 from leadbench.core.device import placed
 from leadbench.core.errors import ConfigError, WeightsError
 from leadbench.core.provenance import sha256_file
+from leadbench.core.remote import local_file
 from leadbench.plugins.hookspecs import ProjectorRegistration
 from leadbench.plugins.manager import Plugins
 from leadbench.zoo.files import ModelCard, card_path, load_card
@@ -126,7 +127,8 @@ def content_named(specification: str) -> str:
     found = []
     for item in _items(specification):
         match = _NAMED_FILE.match(item)
-        kind, path = (f"{match[1]}=", Path(match[2])) if match and not Path(item).exists() else ("", Path(item))
+        named = match if match and not Path(item).exists() else None
+        kind, path = (f"{named[1]}=", local_file(named[2])) if named else ("", local_file(item))
         found.append(f"{kind}{sha256_file(path)}" if path.is_file() else item)
     return ",".join(found)
 
@@ -151,7 +153,7 @@ def _fitting(opened: Assets, autoencoder: MotionAutoencoder) -> list[AttachedPro
 
 def _named(opened: Assets, autoencoder: MotionAutoencoder, item: str) -> AttachedProjector:
     match = _NAMED_FILE.match(item)
-    kind, path = (match[1], Path(match[2])) if match and not Path(item).exists() else (None, Path(item))
+    kind, path = (match[1], local_file(match[2])) if match and not Path(item).exists() else (None, local_file(item))
     if kind is not None:
         opened.plugins.get("projector", kind, "--projector")
     elif item in opened.plugins.names("projector"):

@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from leadbench.core.direct import require_latent
-from leadbench.core.files import require_output
 from leadbench.core.presets import PROJECTOR_VARIANTS, Preset
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.training.loop import Progress
 from leadbench.training.stages import ProjectorJob, projector_name, train_projector
 from leadbench.training.workshop import Workshop
-from leadbench.zoo.assets import Opened
+from leadbench.zoo.assets import Opened, require_models
 from leadbench.zoo.projectors import LEAD
 
 
@@ -35,7 +34,7 @@ def train_variants(
     space = backbone.autoencoder.fingerprint
     # projectors of the folder's own latent space belong to no single backbone
     owner = None if opened.models.has("autoencoder") else name
-    require_output(opened.models.folder, "--models")
+    require_models(opened)
     shop = Workshop(opened.dataset, preset, opened.models, report=report, replace=True, say=say)
     written = []
     for variant in PROJECTOR_VARIANTS:
