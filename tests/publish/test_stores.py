@@ -123,7 +123,7 @@ def test_results_come_back_and_are_read_where_they_lie(
     assert capsys.readouterr().out == table
     assert call("results", "verify", url) == 0
     assert call("report", url, "--out", tmp_path / "report.html") == 0
-    assert "Flow" in (tmp_path / "report.html").read_text()
+    assert "MotionLCM" in (tmp_path / "report.html").read_text()
     assert call("claims", url) == 2  # no run of the paper's settings
     assert "error: hf://datasets/me/runs: no run" in capsys.readouterr().err
     assert call("results", "merge", url, "--out", tmp_path / "merged") == 0
