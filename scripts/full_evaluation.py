@@ -86,8 +86,8 @@ def main() -> None:
     parser.add_argument("--start", type=float, default=30.0, help="seconds until a process has loaded everything")
     chosen = parser.parse_args()
     found = counted()
-    print(tabulate({"operations of a row": vars(found).keys(), "10^9": [f"{v / 1e9:.3f}" for v in vars(found).values()]},
-                   headers="keys", tablefmt="github"))  # fmt: skip
+    operations = {name: f"{count / 1e9:.3f}" for name, count in vars(found).items()}
+    print(tabulate(operations.items(), headers=["operations of a row", "10^9"], tablefmt="github"))
     settings = [("MLD", 50, 2), ("MotionLCM", 1, 1), ("MotionLCM", 2, 1), ("MotionLCM", 4, 1)]
     rows = {
         f"{'LEAD, ' if projected else ''}{name}, steps: {steps}": unit(
@@ -97,8 +97,7 @@ def main() -> None:
         for projected in (False, True)
     }
     print()
-    print(tabulate({"row": rows.keys(), "seconds a replication": [f"{s:.1f}" for s in rows.values()]},
-                   headers="keys", tablefmt="github"))  # fmt: skip
+    print(tabulate(rows.items(), headers=["row", "seconds a replication"], tablefmt="github", floatfmt=".1f"))
     replication = sum(rows.values()) + chosen.reference
     for count in (1, 8):
         worked = REPLICATIONS * replication / count
