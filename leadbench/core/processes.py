@@ -33,13 +33,31 @@ def begin_worker(threads: int = 1) -> None:
 
 
 def end_with_parent() -> None:
-    """Watch the process that :data:`PARENT` names, where it is set."""
+    """Watch the process that :data:`PARENT` names, where it is set; and a launcher between, where there is one."""
     parent = os.environ.pop(PARENT, "")
     if parent.isdecimal():
-        threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+        watch = _end_with_both if is_launched() else _end_with
+        threading.Thread(target=watch, args=(int(parent),), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_EVERY_SECONDS)
     os._exit(1)
+
+
+def _end_with_both(grandparent: int) -> None:
+    launcher = os.getppid()
+    while os.getppid() == launcher and _is_there(grandparent):
+        time.sleep(_EVERY_SECONDS)
+    os._exit(1)
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -92,10 +92,13 @@ class Training(Entry):
     Attributes:
         stage: of ``leadbench train``.
         shared: one training, with the first seed, whose weights all seeds use.
+        processes: that train it together, by ``torchrun`` on one machine; cores are divided among them, and GPUs
+            are one for each.
     """
 
     stage: Stage
     shared: bool = False
+    processes: Annotated[int, Field(ge=1)] = 1
 
 
 class Work(Entry):

@@ -68,6 +68,7 @@ class Piece:
         stdout: file for what it prints.
         exit_codes: that count as done.
         expected: seconds that the description says it takes.
+        processes: that work on it together.
     """
 
     name: str
@@ -81,6 +82,18 @@ class Piece:
     stdout: Path | None = None
     exit_codes: tuple[int, ...] = (0,)
     expected: float | None = None
+    processes: int = 1
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Words of the command, for people and for schedulers."""
+        launcher = ("torchrun", *launched(self.processes), "-m") if self.processes > 1 else ()
+        return (*launcher, "leadbench", *self.arguments)
+
+
+def launched(processes: int) -> tuple[str, ...]:
+    """Arguments of ``torchrun`` for processes of one machine, which find each other on a port of their own."""
+    return ("--standalone", "--nproc-per-node", str(processes))
 
 
 def pieces_of(sweep: Sweep, options_of: OptionsOf) -> tuple[Piece, ...]:
@@ -175,6 +188,7 @@ class _Maker:
             place.models(seed),
             resources=entry.resources or self._sweep.resources,
             expected=entry.seconds,
+            processes=entry.processes,
         )
 
     def _task(

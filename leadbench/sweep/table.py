@@ -33,7 +33,7 @@ def plan_json(pieces: Sequence[Piece], standing: Standing, costs: Mapping[str, C
         {
             "number": number,
             "piece": piece.name,
-            "command": ["leadbench", *piece.arguments],
+            "command": list(piece.command),
             "needs": list(piece.needs),
             "level": level,
             "seconds": costs[piece.name].seconds,
@@ -50,7 +50,7 @@ def list_text(pieces: Sequence[Piece]) -> str:
     """Number, level and command of every piece, one a line, for a scheduler's script."""
     width = len(str(len(pieces)))
     lines = zip(range(1, len(pieces) + 1), levels(pieces), pieces, strict=True)
-    return "\n".join(f"{k:>{width}} {level} {shlex.join(['leadbench', *piece.arguments])}" for k, level, piece in lines)
+    return "\n".join(f"{k:>{width}} {level} {shlex.join(piece.command)}" for k, level, piece in lines)
 
 
 def levels(pieces: Sequence[Piece]) -> list[int]:

@@ -18,7 +18,7 @@ from leadbench.core.files import locked, replacing
 from leadbench.core.outputs import VARIABLE
 from leadbench.core.processes import PARENT
 from leadbench.core.provenance import git_revision, hardware
-from leadbench.sweep.pieces import Piece
+from leadbench.sweep.pieces import Piece, launched
 from leadbench.sweep.state import SweepState, digest_of
 
 _WAIT_SECONDS = 0.05
@@ -104,7 +104,7 @@ class _Files:
 
 def _called(order: Order, log: Path, files: _Files, stop: Callable[[], bool]) -> tuple[int, float | None]:
     """Exit code and peak memory (MiB) of the command; where this process is interrupted, it ends the command too."""
-    threads = str(order.piece.resources.cpus)
+    threads = str(max(1, order.piece.resources.cpus // order.piece.processes))
     environment = {
         **os.environ,
         VARIABLE: str(files.journal),
@@ -113,7 +113,9 @@ def _called(order: Order, log: Path, files: _Files, stop: Callable[[], bool]) ->
         "MKL_NUM_THREADS": threads,
         "COLUMNS": "200",
     }
-    command = [sys.executable, "-m", "leadbench", *order.piece.arguments]
+    together = order.piece.processes
+    launcher = ["torch.distributed.run", *launched(together), "-m"] if together > 1 else []
+    command = [sys.executable, "-m", *launcher, "leadbench", *order.piece.arguments]
     with ExitStack() as stack:
         said = stack.enter_context(log.open("w", encoding="utf-8"))
         printed = files.printed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -63,7 +64,7 @@ def planned(capsys: pytest.CaptureFixture[str], *more: str) -> list[dict[str, An
 
 
 def test_a_sweep_goes_from_its_file_to_the_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    only = ["--set", "seeds=[0]"]
+    only = ["--set", "seeds=[0]", "--set", "train.2.processes=2"]  # the diffusion
     assert {piece["status"] for piece in planned(capsys, *only)} == {"to do"}
     assert not (here / "runs").exists()  # a plan writes nothing
 
@@ -78,6 +79,10 @@ def test_a_sweep_goes_from_its_file_to_the_table(here: Path, capsys: pytest.Capt
     assert call("sweep", "run", "sweep.toml", "--jobs", 2, *only) == 0
     assert {piece["status"] for piece in planned(capsys, *only)} == {"done"}
     assert all(piece["seconds"] > 0 for piece in planned(capsys, *only))
+    assert call("sweep", "list", "sweep.toml", *only) == 0
+    launched = [line for line in capsys.readouterr().out.splitlines() if "torchrun" in line]
+    assert len(launched) == 1
+    assert "torchrun --standalone --nproc-per-node 2 -m leadbench train diffusion" in launched[0]
     run = load_runs(here / "runs")[0]
     assert run.planned == {record.key for record in run.records}
     assert "8 of 8 records, finished" in (here / "runs" / "verified.txt").read_text()
@@ -179,6 +184,21 @@ def test_an_audit_on_a_cluster_is_that_of_one_process(
     table = capsys.readouterr().out
     assert call("evaluator", "audit", *wanted, "--out", "cluster", "--cluster", machines.address) == 0
     assert capsys.readouterr().out == table
+
+
+def test_an_ablation_on_a_cluster_that_is_started_for_it_is_that_of_one_process(
+    tiny: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed (leadbench[cluster])")
+    shutil.copytree(tiny / "models", here / "models")
+    wanted = ["--dataset", tiny / "data", "--models", "models", "--preset", "tiny", "--device", "cpu"]
+    wanted += ["--replications", 1, "--multimodality-replications", 0, "--skip-self-test"]
+    assert call("ablate", "projector", *wanted, "--out", "alone") == 0
+    table = capsys.readouterr().out
+    assert call("ablate", "projector", *wanted, "--out", "cluster", "--cluster", "local", "--jobs", 2) == 0
+    assert capsys.readouterr().out == table
+    (one,), (other,) = (load_runs(here / name) for name in ("alone", "cluster"))
+    assert measured(one.folder) == measured(other.folder)
 
 
 @pytest.mark.parametrize(
