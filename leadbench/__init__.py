@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leadbench.api.generation import draw_motions, generate, save_motions
     from leadbench.api.models import load_backbone, load_projector, open_dataset
     from leadbench.api.results import Results, audit, load_results, run, save_report
+    from leadbench.api.stores import pull, push
     from leadbench.api.training import train_projector
     from leadbench.core.config import T2MConfig
     from leadbench.core.contracts import (
@@ -131,6 +132,8 @@ __all__ = [
     "nearest_distances",
     "open_dataset",
     "precision_recall",
+    "pull",
+    "push",
     "r_precision",
     "run",
     "save_motions",
@@ -143,6 +146,7 @@ _MODULES = {
     "leadbench.api.generation": "draw_motions generate save_motions",
     "leadbench.api.models": "load_backbone load_projector open_dataset",
     "leadbench.api.results": "Results audit load_results run save_report",
+    "leadbench.api.stores": "pull push",
     "leadbench.api.training": "train_projector",
     "leadbench.core.config": "T2MConfig",
     "leadbench.core.contracts": (

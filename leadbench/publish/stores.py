@@ -40,9 +40,7 @@ def push(found: Publication, url: str, *, message: str = "", private: bool = Fal
         ConfigError: no store, or no repository's name.
         DataError: the store refuses.
     """
-    named = url_of(url)
-    if named is None:
-        raise ConfigError(f"{url}: no URL (allowed: hf://USER/NAME, hf://datasets/USER/NAME, s3://..., file://...)")
+    named = _require_url(url)
     texts = {PAGE: found.page.encode(), MANIFEST: found.manifest().encode()}
     if named.startswith(f"{HUB}://"):
         return _push_to_hub(found, named, texts, message=message, private=private)
@@ -79,9 +77,7 @@ def pull(url: str, folder: Path, *, replace: bool = False, say: Callable[[str], 
         ConfigError: no store, or the folder holds other files of these names.
         DataError: there is nothing, it cannot be read, or a file is not what was published.
     """
-    named = url_of(url)
-    if named is None:
-        raise ConfigError(f"{url}: no URL (allowed: hf://USER/NAME, hf://datasets/USER/NAME, s3://..., file://...)")
+    named = _require_url(url)
     store = open_store(named)
     listing = store.listing()
     published = _published(store) if MANIFEST in listing else {}
@@ -107,6 +103,13 @@ def pull(url: str, folder: Path, *, replace: bool = False, say: Callable[[str], 
     finally:
         shutil.rmtree(fetched, ignore_errors=True)
     return [name for name in wanted if name != MANIFEST]
+
+
+def _require_url(url: str) -> str:
+    named = url_of(url)
+    if named is None:
+        raise ConfigError(f"{url}: no URL (allowed: hf://USER/NAME, hf://datasets/USER/NAME, s3://..., file://...)")
+    return named
 
 
 def _push_to_hub(found: Publication, url: str, texts: Mapping[str, bytes], *, message: str, private: bool) -> Sent:

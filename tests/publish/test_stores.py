@@ -13,6 +13,7 @@ import pytest
 from command import call
 from fake_hub import Hub
 
+import leadbench
 from leadbench.core import remote
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
@@ -279,3 +280,13 @@ def test_models_of_a_store_are_not_trained_into(
     url = f"file://{models}"
     assert call("train", "length", "--dataset", corpus, "--models", url, "--preset", "tiny") == 2
     assert "--models: lies in a store, and is only read from there" in capsys.readouterr().err
+
+
+def test_the_same_from_python(models: Path, hub: Hub, tmp_path: Path) -> None:
+    assert leadbench.push(models, "hf://me/lead", license="apache-2.0") == (6, 0)
+    assert leadbench.push(models, "hf://me/lead", license="apache-2.0") == (0, 6)
+    assert len(leadbench.pull("hf://me/lead", tmp_path / "back")) == 7
+    opened = leadbench.open_dataset(models="hf://me/lead")
+    assert opened.models.has("projector")
+    with pytest.raises(leadbench.LeadbenchError, match="holds neither models"):
+        leadbench.push(tmp_path / "cache", "hf://me/lead", license="mit")
