@@ -13,7 +13,7 @@ from leadbench.core.cluster import TRIES, connect, leave
 from leadbench.core.errors import WorkerError
 from leadbench.core.reading import reason
 from leadbench.results.records import Record
-from leadbench.tasks.shared.runner import Recipe, done_by
+from leadbench.tasks.shared.runner import Recipe, done_by, require_same
 from leadbench.tasks.shared.units import Task
 
 _AHEAD = 2
@@ -144,6 +144,7 @@ class _Worker:
     def __init__(self, recipe: Recipe, shared: Any, folder: Path, here: str) -> None:
         os.chdir(here)
         self._task = recipe.open()
+        require_same(self._task, folder)
         self._task.adopt(shared, folder)
         self._units = self._task.units()
 

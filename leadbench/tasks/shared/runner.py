@@ -160,8 +160,23 @@ def _open_in_worker(recipe: Recipe, shared: Any, folder: Path, threads: int, sea
     begin_worker(threads)
     choice = replace(recipe.choice, device=seats.get())
     task = replace(recipe, choice=choice).open()
+    require_same(task, folder)
     task.adopt(shared, folder)
     _opened[:] = [(task, task.units())]
+
+
+def require_same(task: Task, folder: Path) -> None:
+    """Make sure that a worker opened what the run in ``folder`` is of: its files may have changed since, or be others
+    on another machine.
+
+    Raises:
+        WorkerError: it is another run.
+    """
+    found = run_name(task.name, task.identity())
+    if folder.name != found:
+        raise WorkerError(
+            f"a worker opened other data, weights or code than the run {folder.name} is of ({found}); did files change?"
+        )
 
 
 def _work(number: int) -> Sequence[Record]:
