@@ -134,7 +134,8 @@ def test_every_page_is_accessible_and_asks_nobody_else(watched: Watched, tmp_pat
         page.goto(address)
         _is_accessible(page)
         page.get_by_role("checkbox").check()
-        page.locator("button.main").click()
+        with page.expect_navigation():
+            page.locator("button.main").click()
         while not page.url.endswith("/done"):
             _is_accessible(page)
             if page.url.endswith("/rate/realism/1"):
