@@ -101,7 +101,7 @@ def main() -> None:
     draw = random.Random(given.seed)
     results = []
     for number in range(1, given.runs + 1):
-        result = on_cluster(given.work / str(number), reference, draw.uniform(5, 0.6 * whole), draw.randrange)
+        result = on_cluster(given.work / str(number), reference, draw.uniform(5, 0.4 * whole), draw.randrange)
         results.append(result)
         verdict = "; ".join(result.problems) or "as in one process"
         ended = "" if result.killed_at < result.seconds else " (after the end)"
