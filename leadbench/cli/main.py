@@ -273,7 +273,7 @@ def main() -> None:
 def _require_training(arguments: list[str]) -> None:
     """Raise ConfigError where several processes were launched together of a command that one process works on."""
     named = next((word for word in arguments if not word.startswith("-")), "")
-    if is_launched() and named != "train":
+    if is_launched() and named not in ("", "train"):  # without a word it is help, or the version
         raise ConfigError(
             f"leadbench {named}: several processes were launched together (WORLD_SIZE is set), which only train knows; "
             f"start it alone, with --jobs, --device cuda:all or --cluster"

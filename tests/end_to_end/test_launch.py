@@ -171,6 +171,13 @@ def test_other_commands_are_started_alone(
     assert "several processes were launched together" in capsys.readouterr().err
 
 
+def test_help_is_for_everybody(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    assert call("--version") == 0
+    assert capsys.readouterr().out.startswith("leadbench ")
+
+
 def test_a_worker_that_dies_ends_the_launch_and_the_next_start_continues(place: Path, tmp_path: Path) -> None:
     """Two processes by ``accelerate launch``; the second is killed; one process then goes on to the same weights."""
     stage = command(place, "autoencoder", "killed", "--checkpoint-seconds", "0", count=400)
