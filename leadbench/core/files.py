@@ -18,11 +18,11 @@ from filelock import FileLock, Timeout
 
 from leadbench.core.errors import ConfigError, LeadbenchError
 from leadbench.core.reading import reason
+from leadbench.core.urls import url_of
 
 _STALE_SECONDS = 24 * 3600.0
 _LOOKED_THROUGH: set[tuple[Path, str]] = set()
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-_STORE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of a URL, once it went through Path
 _UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
 
 
@@ -122,7 +122,7 @@ def require_output(path: Path, option: str, *, file: bool = False) -> Path:
     Raises:
         ConfigError: something else is in the way, or the folder cannot be written.
     """
-    if "://" in str(path) or _STORE.match(str(path)):
+    if url_of(path) is not None:
         raise ConfigError(
             f"{option} {path}: a place in a store; write to a folder here, then: leadbench push FOLDER URL"
         )

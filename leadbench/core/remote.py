@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,25 +20,12 @@ from leadbench.core.errors import ConfigError, DataError, nearest
 from leadbench.core.files import aside, locked, remove_abandoned, write_text_atomic
 from leadbench.core.reading import read_json_object, reason
 from leadbench.core.settings import cache_folder
+from leadbench.core.urls import url_of
 
 HUB = "hf"
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)  # two letters at least: C:/ is a drive
 _AT_ONCE = 256
 _LISTING, _CONTENT = "files.json", "content"
 _TELLING = ("ETag", "etag", "blob_id", "md5Hash", "md5", "checksum", "oid", "LastModified", "last_modified", "mtime")
-
-
-def url_of(place: str | Path) -> str | None:
-    """The URL that a user named, also where it went through :class:`Path`, which joins slashes; None: no URL.
-
-    >>> url_of(Path("s3://bucket/models")), url_of("file:///tmp/x"), url_of("data/bnr")
-    ('s3://bucket/models', 'file:///tmp/x', None)
-    """
-    found = _URL.fullmatch(str(place))
-    if found is None:
-        return None
-    scheme, rest = found[1].lower(), found[2]
-    return f"{scheme}:///{rest}" if scheme in ("file", "local") else f"{scheme}://{rest.lstrip('/')}"
 
 
 @dataclass(frozen=True)

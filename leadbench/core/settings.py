@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from leadbench.core.config import DatasetSettings, Settings
 from leadbench.core.errors import ConfigError, nearest
 from leadbench.core.toml import flat, read_toml
+from leadbench.core.urls import url_of
 
 FILE = "leadbench.toml"
 PREFIX = "LEADBENCH_"
@@ -90,7 +91,7 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
 
 def _from_file(key: str, value: Any, folder: Path) -> Any:
     """Paths of a file are relative to it; an encoder may be a hub name, left alone unless such a folder exists."""
-    if not isinstance(value, str) or not key.startswith(_PATHS) or Path(value).is_absolute() or "://" in value:
+    if not isinstance(value, str) or not key.startswith(_PATHS) or Path(value).is_absolute() or url_of(value):
         return value
     if key.startswith("encoders.") and not _exists(folder / value):
         return value

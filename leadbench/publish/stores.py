@@ -13,7 +13,8 @@ from leadbench.core.errors import ConfigError, DataError
 from leadbench.core.files import aside, remove_abandoned
 from leadbench.core.provenance import sha256_file
 from leadbench.core.reading import parse_json, reason
-from leadbench.core.remote import HUB, Store, open_store, url_of
+from leadbench.core.remote import HUB, Store, open_store
+from leadbench.core.urls import url_of
 from leadbench.publish.contents import MANIFEST, PAGE, RESULTS, Publication
 
 _LOGIN = "log in with `hf auth login`, or set HF_TOKEN to a token that may write"

@@ -13,8 +13,9 @@ from leadbench.core.contracts import MotionDataset
 from leadbench.core.device import CPU, Compute, compute_for
 from leadbench.core.errors import ConfigError, DataError, nearest, unknown_name
 from leadbench.core.files import require_output
-from leadbench.core.remote import is_copy, local_copy, url_of
+from leadbench.core.remote import is_copy, local_copy
 from leadbench.core.settings import cache_folder, dataset_settings, settings
+from leadbench.core.urls import url_of
 from leadbench.plugins.hookspecs import TextEncoderRegistration, imported
 from leadbench.plugins.manager import Plugins, load_plugins
 from leadbench.plugins.options import all_values
