@@ -23,8 +23,8 @@ from leadbench.core.urls import url_of
 FILE = "leadbench.toml"
 PREFIX = "LEADBENCH_"
 _PATHS = ("cache", "glove", "datasets.", "encoders.")  # keys whose values may be paths
-# variables that are no keys: this file's name, the tests' folder, and what a sweep tells its pieces
-_ELSEWHERE = frozenset({"CONFIG", "GOLDEN", "OUTPUTS", "PARENT"})
+# variables that are no keys: this file's name, what the tests look for, and what a sweep tells its pieces
+_ELSEWHERE = frozenset({"BLENDER", "CONFIG", "GOLDEN", "OUTPUTS", "PARENT"})
 
 
 @dataclass(frozen=True)
