@@ -130,7 +130,7 @@ def test_several_processes_compute_on_their_own_devices(call: Call, corpus: Path
     recipe = Recipe("t2m", request, Choice(str(corpus), models=shipped().folder, device="cpu"))
     done = run_task(recipe.open(), tmp_path / "own", executor=LocalPool(recipe, 2, ["cpu", "cpu"]))
     assert {record.compute.device for record in done.records if record.compute} == {"cpu"}
-    from leadbench.core.errors import WorkerError
+    from leadbench.core.errors import ConfigError
 
-    with pytest.raises(WorkerError):
+    with pytest.raises(ConfigError, match=r"cuda:[67]"):
         run_task(recipe.open(), tmp_path / "none", executor=LocalPool(recipe, 2, ["cuda:6", "cuda:7"]))

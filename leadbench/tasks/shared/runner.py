@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 
 from leadbench.core.device import every_device
-from leadbench.core.errors import ResultsError, WorkerError
+from leadbench.core.errors import LeadbenchError, ResultsError, WorkerError
 from leadbench.core.files import require_name
 from leadbench.core.outputs import tell_output
 from leadbench.core.processes import begin_worker
@@ -116,7 +116,7 @@ class LocalPool:
         """As they are done.
 
         Raises:
-            WorkerError: a process died.
+            WorkerError: a process died, or opened another run.
             Whatever a unit raises; units that had ended by then were yielded.
         """
         assert self._pool is not None, "start comes first"
@@ -133,7 +133,7 @@ class LocalPool:
     def stop(self) -> None:
         """End the processes; what runs is finished, what waits is dropped."""
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(cancel_futures=True)
 
 
 def executor_for(recipe: Recipe, jobs: int) -> Executor | None:
@@ -153,16 +153,19 @@ def done_by(task: Task, unit: Unit) -> Sequence[Record]:
     return [record.model_copy(update={"compute": computed}) for record in unit.work()]
 
 
-_opened: list[tuple[Task, Sequence[Unit]]] = []  # by this worker process
+_opened: list[tuple[Task, Sequence[Unit]] | LeadbenchError] = []  # by this worker process, or why it could not
 
 
 def _open_in_worker(recipe: Recipe, shared: Any, folder: Path, threads: int, seats: SimpleQueue[str | None]) -> None:
     begin_worker(threads)
     choice = replace(recipe.choice, device=seats.get())
-    task = replace(recipe, choice=choice).open()
-    require_same(task, folder)
-    task.adopt(shared, folder)
-    _opened[:] = [(task, task.units())]
+    try:
+        task = replace(recipe, choice=choice).open()
+        require_same(task, folder)
+        task.adopt(shared, folder)
+        _opened[:] = [(task, task.units())]
+    except LeadbenchError as exc:  # an exception here would break the pool, which does not say why
+        _opened[:] = [exc]
 
 
 def require_same(task: Task, folder: Path) -> None:
@@ -180,6 +183,8 @@ def require_same(task: Task, folder: Path) -> None:
 
 
 def _work(number: int) -> Sequence[Record]:
+    if isinstance(_opened[0], LeadbenchError):
+        raise _opened[0]
     task, units = _opened[0]
     return done_by(task, units[number])
 
