@@ -95,6 +95,7 @@ _LENGTH = LengthStage(
 
 
 def _small() -> Preset:
+    """A public corpus on two cores; docs/findings.md has the experiments behind the values of distillation."""
     blocks = TransformerConfig(width=256, layers=5, heads=4, feedforward=512, dropout=0.0)
     denoiser = DenoiserConfig(
         text_width=384,
@@ -120,11 +121,15 @@ def _small() -> Preset:
             architecture=denoiser,
             optimizer=OptimizerConfig(learning_rate=5e-4),
             loop=LoopConfig(steps=5000, batch=128, validate_every=1000, ema=0.999),
+            guidance=2.5,
         ),
         consistency=ConsistencyStage(
-            architecture=denoiser.model_copy(update={"guidance_width": 256}),
+            architecture=denoiser.model_copy(update={"guidance_width": 256, "transformer": blocks}),
             optimizer=OptimizerConfig(learning_rate=2e-4, weight_decay=0.0),
-            loop=LoopConfig(steps=1000, batch=128, validate_every=250, ema=0.95, select="last"),
+            loop=LoopConfig(steps=3000, batch=128, validate_every=500, ema=0.95, select="last"),
+            guidance_weight=(0.0, 9.0),
+            weighting="inverse-level",
+            guidance=2.5,
         ),
         projector=ProjectorStage(
             architecture=ProjectorConfig(text_width=384, transformer=blocks.model_copy(update={"dropout": 0.1})),
@@ -227,7 +232,7 @@ def _micro() -> Preset:
 
 
 def _micro_denoisers(small: Preset) -> dict[str, object]:
-    """MLD and MotionLCM of ``micro``; docs/findings.md has the experiments behind the values of distillation."""
+    """MLD and MotionLCM of ``micro``."""
     thin = TransformerConfig(width=160, layers=5, heads=4, feedforward=320, dropout=0.1)
     teacher = small.diffusion.architecture.model_copy(
         update={"latent_width": 128, "time_width": 160, "transformer": thin}
@@ -240,13 +245,7 @@ def _micro_denoisers(small: Preset) -> dict[str, object]:
         "loop": LoopConfig(steps=5000, batch=128, validate_every=1000, ema=0.999),
         "guidance": 2.0,
     }
-    consistency = {
-        "architecture": student,
-        "loop": LoopConfig(steps=3000, batch=128, validate_every=500, ema=0.95, select="last"),
-        "guidance_weight": (0.0, 9.0),
-        "weighting": "inverse-level",
-        "guidance": 2.0,
-    }
+    consistency = {"architecture": student, "guidance": 2.0}
     return {
         "diffusion": small.diffusion.model_copy(update=diffusion),
         "consistency": small.consistency.model_copy(update=consistency),
