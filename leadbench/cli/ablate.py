@@ -68,8 +68,8 @@ def projector(
 ) -> None:
     """Table 6: architectures and losses of the projector.
 
-    With the controls, on the same latents. Trains the variants that are missing; what is there is used. Projectors of
-    plugins (--projector auto,mine=FILE) stand beside them. Interrupt freely.
+    With the controls, on the same latents. Variants that are missing are trained, others are used as they are.
+    --projector auto,mine=FILE adds projectors of plugins. Safe to interrupt.
 
     Example: leadbench ablate projector --dataset data/bnr --jobs 2
     """

@@ -22,7 +22,7 @@ def claims(
     ],
     format: FormatOption = "github",
     projector: Annotated[
-        str, typer.Option("--projector", help="Judge a plugin's projector in LEAD's place, by its name.")
+        str, typer.Option("--projector", help="Judge a plugin's projector instead of LEAD, by its name.")
     ] = LEAD,
 ) -> None:
     """Judge the paper's claims on stored records.

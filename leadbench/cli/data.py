@@ -84,7 +84,7 @@ def tag(
     ] = "auto",
     again: Annotated[bool, typer.Option("--again", help="Also captions that have tags.")] = False,
 ) -> None:
-    """Give captions of one's own their part-of-speech tags.
+    """Add part-of-speech tags to your own captions.
 
     A line is a caption alone, or caption#tokens#from#to. With spaCy (pip install 'leadbench[tag]') tokens are those of
     HumanML3D.

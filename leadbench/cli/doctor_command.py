@@ -47,7 +47,7 @@ def doctor(
     option: PartOption = None,
     device: DeviceOption = None,
 ) -> None:
-    """What is here, what is missing, what helps.
+    """Check the installation: what works, what is missing, how to get it.
 
     Python, torch, devices, packages, caches, text encoders that work offline, and plugins. With --dataset: its files,
     its counts against the published ones, its statistics, and the evaluator's scores of real motions against the

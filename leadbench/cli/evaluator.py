@@ -50,7 +50,7 @@ def audit(
     seed: SeedOption = 0,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:
-    """What an evaluator notices of known corruptions.
+    """How an evaluator reacts to known corruptions.
 
     Real motions with noise, warped time, left and right exchanged, halves exchanged, feet that do not move, each at
     growing strength: every measure must get worse, the more the stronger it is.

@@ -53,9 +53,9 @@ class TimingOptions:
 
     batch: Annotated[str, typer.Option("--batch", help="Prompts at once.")] = "1,8,32"
     frames: Annotated[int, typer.Option("--frames", min=4, max=196, help="Frames of every motion.")] = 196
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each is timed.")] = 10
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Repetitions of each timing.")] = 10
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads of torch on a CPU.", show_default=False)
+        int | None, typer.Option("--threads", min=1, help="Torch's threads on a CPU.", show_default=False)
     ] = None
     device: DeviceOption = None
     precision: PrecisionOption = None

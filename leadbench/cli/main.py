@@ -24,7 +24,7 @@ COMMANDS = Group(
     "Benchmark of latent realignment (LEAD) for text-to-motion latent diffusion.",
     {
         "run": LazyCommand("leadbench.cli.run", "run", "Text-to-motion: generate, score, and print Tables 1 and 5."),
-        "score": LazyCommand("leadbench.cli.score", "score", "Score a folder of motions beside the Real row."),
+        "score": LazyCommand("leadbench.cli.score", "score", "Score a folder of motions, next to the Real row."),
         "mti": Group(
             "Motion textual inversion: learn a word from a motion.",
             {
@@ -41,7 +41,7 @@ COMMANDS = Group(
             "Spaces to compare texts and motions in.",
             {
                 "audit": LazyCommand(
-                    "leadbench.cli.evaluator", "audit", "What an evaluator notices of known corruptions."
+                    "leadbench.cli.evaluator", "audit", "How an evaluator reacts to known corruptions."
                 ),
             },
         ),
@@ -58,7 +58,7 @@ COMMANDS = Group(
             },
         ),
         "claims": LazyCommand("leadbench.cli.claims", "claims", "Judge the paper's claims on stored records."),
-        "tables": LazyCommand("leadbench.cli.tables", "tables", "Render the tables of any stored run again."),
+        "tables": LazyCommand("leadbench.cli.tables", "tables", "Print the tables of a stored run."),
         "published": LazyCommand("leadbench.cli.tables", "show_published", "Print one of the paper's tables."),
         "report": LazyCommand(
             "leadbench.cli.report", "report", "One HTML page of stored results, to look at and send."
@@ -78,18 +78,22 @@ COMMANDS = Group(
         "results": Group(
             "Stored results.",
             {
-                "migrate": LazyCommand("leadbench.cli.results", "migrate", "Bring stored runs to the current schema."),
-                "merge": LazyCommand(
-                    "leadbench.cli.results", "merge", "Join runs that were worked on in several places."
+                "migrate": LazyCommand(
+                    "leadbench.cli.results", "migrate", "Convert stored runs to the current schema."
                 ),
-                "agree": LazyCommand("leadbench.cli.results", "agree", "How alike evaluators order the same models."),
+                "merge": LazyCommand(
+                    "leadbench.cli.results", "merge", "Join runs whose parts were computed on several machines."
+                ),
+                "agree": LazyCommand(
+                    "leadbench.cli.results", "agree", "How well evaluators agree on the ranking of models."
+                ),
                 "verify": LazyCommand(
-                    "leadbench.cli.results", "verify", "Check that stored runs are whole and as they were written."
+                    "leadbench.cli.results", "verify", "Check that stored runs are complete and unchanged."
                 ),
             },
         ),
         "sweep": Group(
-            "Trainings and evaluations by the dozen, from one file.",
+            "Many trainings and evaluations, described in one file.",
             {
                 "plan": LazyCommand(
                     "leadbench.cli.sweep", "plan", "What a sweep consists of, what is done, and what would run."
@@ -97,23 +101,23 @@ COMMANDS = Group(
                 "list": LazyCommand(
                     "leadbench.cli.sweep", "list_pieces", "Number, level and command of every piece, for a scheduler."
                 ),
-                "run": LazyCommand("leadbench.cli.sweep", "run", "Do what is left of a sweep."),
+                "run": LazyCommand("leadbench.cli.sweep", "run", "Run the pieces of a sweep that are not done."),
             },
         ),
         "push": LazyCommand("leadbench.cli.publish", "push", "Publish models or results in a store, such as hf://."),
-        "pull": LazyCommand("leadbench.cli.publish", "pull", "Bring what was published into a folder here."),
+        "pull": LazyCommand("leadbench.cli.publish", "pull", "Download published models or results."),
         "generate": LazyCommand(
             "leadbench.cli.generate", "generate", "Generate motions of captions: arrays, a page, BVH, video."
         ),
         "strips": LazyCommand("leadbench.cli.strips", "strips", "Draw a test motion real, generated and realigned."),
         "train": Group(
-            "Train a stage. Interrupt freely: the same command goes on where it stopped.",
+            "Train a stage. Safe to interrupt: the same command continues where it stopped.",
             {
                 "autoencoder": LazyCommand("leadbench.cli.train", "autoencoder", "Stage 1: the motion autoencoder."),
                 "diffusion": LazyCommand("leadbench.cli.train", "diffusion", "Stage 2: the latent denoiser."),
                 "consistency": LazyCommand("leadbench.cli.train", "consistency", "Distil a denoiser to few steps."),
                 "projector": LazyCommand(
-                    "leadbench.cli.train", "projector", "Stage 3: a projector; all else stays frozen."
+                    "leadbench.cli.train", "projector", "Stage 3: a projector; everything else stays frozen."
                 ),
                 "length": LazyCommand(
                     "leadbench.cli.train", "length", "The predictor of lengths, for leadbench generate."
@@ -138,9 +142,7 @@ COMMANDS = Group(
                     "leadbench.cli.data", "synthesize", "The embedded corpus, made by kinematics."
                 ),
                 "check": LazyCommand("leadbench.cli.data", "check", "Check a dataset folder."),
-                "tag": LazyCommand(
-                    "leadbench.cli.data", "tag", "Give captions of one's own their part-of-speech tags."
-                ),
+                "tag": LazyCommand("leadbench.cli.data", "tag", "Add part-of-speech tags to your own captions."),
                 "list": LazyCommand(
                     "leadbench.cli.data", "list_datasets", "Dataset formats, and dataset folders here."
                 ),
@@ -151,9 +153,9 @@ COMMANDS = Group(
             {
                 "list": LazyCommand("leadbench.cli.zoo", "list_models", "Shipped model sets with their files."),
                 "verify": LazyCommand("leadbench.cli.zoo", "verify", "Check the files of a shipped set."),
-                "build": LazyCommand("leadbench.cli.zoo", "build", "Make a shipped set from nothing."),
+                "build": LazyCommand("leadbench.cli.zoo", "build", "Build a shipped set from scratch."),
                 "inspect": LazyCommand(
-                    "leadbench.cli.zoo", "inspect", "Say what a file is; nothing of it is executed."
+                    "leadbench.cli.zoo", "inspect", "Identify a file without executing anything in it."
                 ),
                 "import": LazyCommand("leadbench.cli.zoo", "import_file", "Convert an official file once."),
             },
@@ -176,7 +178,11 @@ COMMANDS = Group(
                 ),
             },
         ),
-        "doctor": LazyCommand("leadbench.cli.doctor_command", "doctor", "What is here, what is missing, what helps."),
+        "doctor": LazyCommand(
+            "leadbench.cli.doctor_command",
+            "doctor",
+            "Check the installation: what works, what is missing, how to get it.",
+        ),
     },
 )
 
@@ -320,7 +326,7 @@ def _said(error: OSError) -> str:
     """What the system refused, and of which file."""
     what = f"{error.filename}: " if error.filename else ""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    advice = "; free some space and start the same command again, which goes on where it stopped" if full else ""
+    advice = "; free some space and start the same command again: it continues where it stopped" if full else ""
     return f"{what}{error.strerror or error}{advice}"
 
 

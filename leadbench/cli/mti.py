@@ -38,7 +38,7 @@ LOSSES: tuple[str, ...] = get_args(InversionLoss)
 
 InvertedOption = Annotated[
     str,
-    typer.Option("--backbone", "-b", help="Backbone that is inverted.", autocompletion=complete_backbones),
+    typer.Option("--backbone", "-b", help="Backbone to invert.", autocompletion=complete_backbones),
 ]
 
 
@@ -47,9 +47,9 @@ class LearningOptions:
     """How words are learnt and used."""
 
     learning_rates: Annotated[
-        str, typer.Option("--learning-rates", help="Candidates; each loss takes the best on validation.")
+        str, typer.Option("--learning-rates", help="Candidates; each loss uses the best one on validation.")
     ] = "0.1,0.3,1"
-    replications: Annotated[int, typer.Option("--replications", min=1, help="Generations of each word.")] = 20
+    replications: Annotated[int, typer.Option("--replications", min=1, help="Motions generated with each word.")] = 20
     seed: SeedOption = 0
     projector: ProjectorOption = "auto"
     evaluator: EvaluatorOption = "guo"
@@ -65,7 +65,7 @@ def run(
     ablation: Annotated[
         bool, typer.Option("--ablation", help="Also projectors without a loss (Table 4), from leadbench ablate.")
     ] = False,
-    motions: Annotated[int, typer.Option("--motions", min=2, help="Test motions to learn a word of.")] = 100,
+    motions: Annotated[int, typer.Option("--motions", min=2, help="Test motions to learn words from.")] = 100,
     skip_bad_motions: SkipBadOption = False,
 ) -> None:
     """Tables 3 and 4: words learnt from single test motions.
@@ -101,7 +101,7 @@ def styles(
     split: Annotated[str, typer.Option("--split", help="Where the unseen styles are.")] = "held_out",
     backbone: InvertedOption = "mld",
     losses: Annotated[str, typer.Option("--losses", help="feat, mld, lead.")] = "mld,lead",
-    motions: Annotated[int, typer.Option("--motions", min=2, help="Motions to learn a word of.")] = 64,
+    motions: Annotated[int, typer.Option("--motions", min=2, help="Motions to learn words from.")] = 64,
     figure: Annotated[
         Path | None,
         typer.Option(

@@ -145,16 +145,14 @@ PluginOption = Annotated[
 ]
 PartOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--option", help="An option of a plugin's part: NAME.KEY=VALUE, such as mine.k=5.", show_default=False
-    ),
+    typer.Option("--option", help="Option of a plugin's part: NAME.KEY=VALUE, such as mine.k=5.", show_default=False),
 ]
 StrictOption = Annotated[bool, typer.Option("--strict-plugins", help="A plugin that fails to load is an error.")]
 DeviceOption = Annotated[
     str | None,
     typer.Option(
         "--device",
-        help="What computes: auto, cpu, cuda, cuda:N, cuda:all, mps or xpu [default: auto, the machine's accelerator].",
+        help="Where to compute: auto, cpu, cuda, cuda:N, cuda:all, mps or xpu [default: auto, the accelerator if any].",
         show_default=False,
         autocompletion=lambda: [AUTO, *KINDS, EVERY],
     ),
@@ -163,7 +161,7 @@ PrecisionOption = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help="What networks compute in: float32, tf32 or bf16; text encoders, evaluators and metrics keep float32 "
+        help="Precision of the networks: float32, tf32 or bf16; text encoders, evaluators and metrics keep float32 "
         "[default: float32].",
         show_default=False,
         autocompletion=lambda: [*PRECISIONS],
@@ -172,7 +170,9 @@ PrecisionOption = Annotated[
 SkipBadOption = Annotated[
     bool, typer.Option("--skip-bad-motions", help="Leave out motions with NaN instead of refusing the dataset.")
 ]
-PresetOption = Annotated[str, typer.Option("--preset", help="Size of the models.", autocompletion=complete_presets)]
+PresetOption = Annotated[
+    str, typer.Option("--preset", help="Sizes and hyperparameters of the models.", autocompletion=complete_presets)
+]
 ProtocolOption = Annotated[
     str,
     typer.Option("--protocol", help="Rules of the evaluation: guo-2022 or mld.", autocompletion=lambda: [*PROTOCOLS]),
@@ -207,12 +207,12 @@ ClusterOption = Annotated[
     str | None,
     typer.Option(
         "--cluster",
-        help="Work on a Ray cluster: local (started here), auto (that of this machine), or its address.",
+        help="Run on a Ray cluster: local (started here), auto (that of this machine), or its address.",
         show_default=False,
     ),
 ]
 SkipSelfTestOption = Annotated[
-    bool, typer.Option("--skip-self-test", help="Go on where real motions do not score as they should.")
+    bool, typer.Option("--skip-self-test", help="Continue even if real motions do not score as expected.")
 ]
 
 
@@ -273,7 +273,9 @@ class DatasetOptions:
 class OutputOptions:
     """Where records go, and how the table is printed."""
 
-    out: Annotated[Path, typer.Option("--out", help="Where records go.", callback=writable("--out"))] = Path("runs")
+    out: Annotated[Path, typer.Option("--out", help="Folder for the records.", callback=writable("--out"))] = Path(
+        "runs"
+    )
     format: Annotated[
         str,
         typer.Option("--format", "-f", help="github, latex, csv, json or plain.", autocompletion=complete_formats),
@@ -293,7 +295,7 @@ class WorkOptions:
             "--jobs",
             "-j",
             min=1,
-            help="Processes that share the work [default: 1; on a cluster one for each GPU, or core].",
+            help="Worker processes [default: 1; on a cluster one for each GPU, or core].",
             show_default=False,
         ),
     ] = None
@@ -303,7 +305,7 @@ class WorkOptions:
         typer.Option(
             "--part",
             metavar="K/N",
-            help="Only the Kth of N parts of the work, such as 1/8; leadbench results merge joins them.",
+            help="Do only part K of N, such as 1/8; leadbench results merge joins the parts.",
             show_default=False,
         ),
     ] = None
@@ -332,7 +334,10 @@ class ProtocolOptions:
     protocol: ProtocolOption = "guo-2022"
     split: Annotated[str, typer.Option("--split", help="test; or val, to choose guidance and the like.")] = "test"
     replications: Annotated[
-        int | None, typer.Option("--replications", min=1, help="Instead of 20, or 3.", show_default=False)
+        int | None,
+        typer.Option(
+            "--replications", min=1, help="Number of replications [default: 20, or 3 with --quick].", show_default=False
+        ),
     ] = None
     multimodality_replications: Annotated[
         int | None,
@@ -341,12 +346,13 @@ class ProtocolOptions:
         ),
     ] = None
     chunk: Annotated[
-        str, typer.Option("--chunk", help="Motions worked on together: a number, or auto, by the free memory of a GPU.")
+        str, typer.Option("--chunk", help="Motions in a chunk: a number, or auto, by the free memory of a GPU.")
     ] = "auto"
     seed: SeedOption = 0
     skip_bad_motions: SkipBadOption = False
     allow_latent_mismatch: Annotated[
-        bool, typer.Option("--allow-latent-mismatch", help="Attach a projector of another latent space.")
+        bool,
+        typer.Option("--allow-latent-mismatch", help="Attach a projector even if it belongs to another latent space."),
     ] = False
 
     def config(self, *, quick: bool) -> T2MConfig:

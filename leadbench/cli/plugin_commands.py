@@ -90,7 +90,9 @@ def check(
 def new(
     name: Annotated[str, typer.Argument(help="Name of the plugin, lower case.")],
     kind: Annotated[str, typer.Option("--kind", help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.")] = "backbone",
-    out: Annotated[Path, typer.Option("--out", help="Where its folder is made.", callback=writable("--out"))] = Path(),
+    out: Annotated[
+        Path, typer.Option("--out", help="Where to create its folder.", callback=writable("--out"))
+    ] = Path(),
 ) -> None:
     """Write a complete plugin to start from.
 

@@ -23,7 +23,7 @@ def push(
     private: Annotated[bool, typer.Option("--private", help="Make the repository private, where it is made.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the page and the files.")] = False,
 ) -> None:
-    """Publish models or results in a store.
+    """Publish models or results, on the Hugging Face hub or in an object store.
 
     Models go with their cards, runs with everything beside them that is not hidden; both with a page made from the
     cards or tables, and a list of hashes. Everything is checked first. To the hub it is one commit. Files that are
@@ -50,7 +50,7 @@ def pull(
         bool, typer.Option("--replace", help="Put published files in the place of others of their names.")
     ] = False,
 ) -> None:
-    """Bring what was published into a folder here.
+    """Download published models or results.
 
     Every file is compared with the list of hashes that was published; where one differs nothing is changed. The same
     command again fetches what is new.

@@ -40,9 +40,7 @@ def report(
         str | None, typer.Option("--steps", show_default=False, help="As for run; the first is played.")
     ] = None,
     projector: ProjectorOption = "auto",
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Say what changed between two run folders instead.")
-    ] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Compare two run folders instead.")] = False,
 ) -> None:
     """Write one HTML file of stored results: tables, plots, claims, trainings, and motions that play.
 

@@ -20,10 +20,10 @@ from leadbench.results.verify import verify_results
 def migrate(
     folder: Annotated[Path, typer.Argument(help="Folder with run folders below it, such as runs or results.")],
 ) -> None:
-    """Bring stored runs to the current schema.
+    """Convert stored runs to the current schema.
 
-    Runs of older versions are replaced in place; values, seeds and provenance stay. Interrupt freely: the same command
-    goes on where it stopped.
+    Runs of older versions are replaced in place; values, seeds and provenance stay. Safe to interrupt: the same
+    command continues where it stopped.
 
     Example: leadbench results migrate runs
     """
@@ -39,7 +39,7 @@ def agree(
     ],
     format: FormatOption = "github",
 ) -> None:
-    """How alike evaluators order the same models.
+    """How well evaluators agree on the ranking of models.
 
     Kendall's tau of each metric, over the generated rows that two runs share.
 
@@ -56,7 +56,7 @@ def merge(
         Path, typer.Option("--out", help="Folder of results to write to.", callback=writable("--out"))
     ] = Path("runs"),
 ) -> None:
-    """Join runs that were worked on in several places.
+    """Join runs whose parts were computed on several machines.
 
     Records of one run are put together, as leadbench run --part makes them on several machines; other runs lie beside
     each other. Different runs that are to be one, and records with different numbers, are refused before
@@ -73,7 +73,7 @@ def merge(
 def verify(
     folder: Annotated[Path, typer.Argument(help="Folder of a run, or with run folders below it.", callback=readable)],
 ) -> None:
-    """Check that stored runs are whole and as they were written.
+    """Check that stored runs are complete and unchanged.
 
     Every record carries a hash over its content and its run: one that was changed, copied from elsewhere, added or
     swapped is found. Runs that are not finished are named. Exit code 2 where something is wrong.

@@ -66,7 +66,7 @@ class MeasureOptions:
     """What is measured."""
 
     task: Annotated[
-        str, typer.Option("--task", help="What is measured: t2m, or a plugin's task.", autocompletion=complete_tasks)
+        str, typer.Option("--task", help="Task to run: t2m, or a plugin's task.", autocompletion=complete_tasks)
     ] = "t2m"
     evaluator: EvaluatorOption = "guo"
     controls: Annotated[bool, typer.Option("--controls", help="Score the controls too.")] = False
@@ -87,9 +87,9 @@ def run(
 ) -> None:
     """Text-to-motion: generate, score, and print Tables 1 and 5.
 
-    Without --dataset it runs on generated motions with the models that ship with leadbench. Interrupt freely: the
-    same command goes on where it stopped. Several evaluators make a run and a table each, and a table of how alike they
-    order the rows. --task NAME runs a plugin's task instead, on the same models and data.
+    Without --dataset it runs on generated motions with the models that ship with leadbench. Safe to interrupt: the
+    same command continues where it stopped. Several evaluators give a run and a table each, and a table of how well
+    their rankings agree. --task NAME runs a plugin's task instead, on the same models and data.
 
     Example: leadbench run --backbone motionlcm --steps 1,2,4
 

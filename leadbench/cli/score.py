@@ -41,7 +41,7 @@ def score(
     ] = False,
     skip_self_test: SkipSelfTestOption = False,
 ) -> None:
-    """Score a folder of motions beside the Real row.
+    """Score a folder of motions, next to the Real row.
 
     The motions may come from anywhere. A file holds raw features [F, D] or joints [F, J, 3] in metres of the motion
     made for that test sample (ID#LINE for a caption with a time tag).

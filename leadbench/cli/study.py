@@ -93,7 +93,7 @@ def create(
     content: ContentOptions,
     assets: AssetOptions,
 ) -> None:
-    """Choose pairs of motions of two rows, and make a study of them.
+    """Create a study from pairs of motions of two rows.
 
     The motions of a pair have the same caption, length and noise. By default the pairs are those that realignment
     changes most, as in the paper. A folder holds ID.npy (features or joints) or ID.bvh for test motions, or is one that
@@ -198,7 +198,7 @@ def import_file(
     study: StudyArgument,
     files: Annotated[list[Path], typer.Argument(help="Files that study export wrote, of the same study.")],
 ) -> None:
-    """Take answers that were collected on other machines; the same file again changes nothing.
+    """Import answers from other machines; importing a file twice changes nothing.
 
     Copy the study's folder to each machine, so that all show the same pairs.
 

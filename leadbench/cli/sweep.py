@@ -34,8 +34,10 @@ SetOption = Annotated[
 def plan(
     file: FileArgument,
     set: SetOption = None,
-    jobs: Annotated[str, typer.Option("--jobs", "-j", help="Say what so many workers would make of it.")] = "1,2,8",
-    json: Annotated[bool, typer.Option("--json", help="For programs: one object a piece.")] = False,
+    jobs: Annotated[
+        str, typer.Option("--jobs", "-j", help="Estimate the time with so many workers, such as 1,2,8.")
+    ] = "1,2,8",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object for each piece.")] = False,
 ) -> None:
     """What a sweep consists of, what is done, and what would run.
 
@@ -61,8 +63,8 @@ def list_pieces(
 ) -> None:
     """Number, level and command of every piece, for a scheduler.
 
-    Pieces of one level need none of each other. With --level, numbers alone, as Slurm's --array takes them; nothing
-    where there is no such level.
+    Pieces of one level are independent of each other. With --level, only numbers are printed, as Slurm's --array takes
+    them, and nothing if there is no such level.
 
     Example: leadbench sweep list sweeps/bnr.toml --level 1
     """
@@ -92,10 +94,10 @@ def run(
         typer.Option("--piece", help="Only this piece, by number or name; what it needs is done.", show_default=False),
     ] = None,
 ) -> None:
-    """Do what is left of a sweep.
+    """Run the pieces of a sweep that are not done.
 
-    Interrupt freely: the same command goes on where it stopped. A piece that fails stops only those that need it; its
-    log tells why. With --piece it does one, as a job of a scheduler.
+    Safe to interrupt: the same command continues where it stopped. A piece that fails stops only those that need
+    it; its log says why. --piece runs a single one, as a job of a scheduler.
 
     Example: leadbench sweep run sweeps/bnr.toml --jobs 2
 

@@ -50,7 +50,7 @@ def tables(
     ] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Render the tables of any stored run again.
+    """Print the tables of a stored run.
 
     On HumanML3D and KIT-ML the paper's rows stand below ours. A run of a plugin's task is rendered by the plugin, or as
     rows and metrics where it is not installed.

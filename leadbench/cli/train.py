@@ -61,27 +61,29 @@ class TrainOptions:
     preset: PresetOption = "small"
     skip_bad_motions: SkipBadOption = False
     restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew, whatever checkpoint the model folder holds.")
+        bool, typer.Option("--restart", help="Start over, whatever checkpoint the model folder holds.")
     ] = False
     replace: Annotated[
         bool,
-        typer.Option("--replace", help="Begin anew where the checkpoint is of another training, instead of refusing."),
+        typer.Option(
+            "--replace", help="Start over if the checkpoint belongs to another training, instead of refusing."
+        ),
     ] = False
     checkpoint_seconds: Annotated[
-        float, typer.Option("--checkpoint-seconds", min=0, help="Least time between two checkpoints.")
+        float, typer.Option("--checkpoint-seconds", min=0, help="Minimum time between two checkpoints.")
     ] = 60.0
     batch: Annotated[
         str | None,
         typer.Option(
             "--batch",
-            help="Instead of the preset's; auto: the preset's, in parts whose gradients are averaged where memory runs "
-            "out.",
+            help="Batch size [default: the preset's]; auto: the preset's, with gradient accumulation if memory "
+            "runs out.",
             show_default=False,
         ),
     ] = None
     track: Annotated[
         list[str] | None,
-        typer.Option("--track", help="Also hand figures to this tracker, such as tensorboard.", show_default=False),
+        typer.Option("--track", help="Also log to this tracker, such as tensorboard.", show_default=False),
     ] = None
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile transformer stacks (torch.compile); for long trainings.")
@@ -160,7 +162,7 @@ def autoencoder(
     options: TrainOptions,
     overrides: OverrideOptions,
     autoencoder: Annotated[
-        str, typer.Option("--autoencoder", help="vae, motionclip, or a plugin's autoencoder by its own loss.")
+        str, typer.Option("--autoencoder", help="vae, motionclip, or a plugin's autoencoder with its own loss.")
     ] = "vae",
 ) -> None:
     """Stage 1: the motion autoencoder.
@@ -189,7 +191,7 @@ def diffusion(
         str | None,
         typer.Option(
             "--backbone",
-            help="Train this plugin's backbone by its own loss.",
+            help="Train this plugin's backbone with its own loss.",
             show_default=False,
             autocompletion=complete_backbones,
         ),
@@ -266,9 +268,9 @@ def projector(
         str, typer.Option("--variant", help="full; mlp or skip; or a loss left out: no-align, no-rec, no-var.")
     ] = "full",
 ) -> None:
-    """Stage 3: a projector; all else stays frozen.
+    """Stage 3: a projector; everything else stays frozen.
 
-    The LEAD projector, or with --projector a plugin's by its own loss. `leadbench run` attaches to each backbone a
+    The LEAD projector, or with --projector a plugin's with its own loss. `leadbench run` attaches to each backbone a
     projector of its latent space.
 
     Example: leadbench train projector --dataset data/bnr
@@ -287,7 +289,7 @@ def projector(
 def length(
     assets: DatasetOptions, options: TrainOptions, overrides: OverrideOptions, text_encoder: EncoderOption = None
 ) -> None:
-    """The predictor of lengths, which leadbench generate asks where no length is given.
+    """The length predictor that leadbench generate uses if no length is given.
 
     Example: leadbench train length --dataset data/bnr
     """

@@ -64,9 +64,9 @@ def build(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trainings at a time.")] = 2,
     device: DeviceOption = None,
 ) -> None:
-    """Make a shipped set from nothing.
+    """Build a shipped set from scratch.
 
-    Corpus, trainings, packed files. Start it again to go on where it stopped.
+    Corpus, trainings, packed files. The same command continues where it stopped.
 
     Example: leadbench zoo build micro
     """
@@ -79,9 +79,9 @@ def inspect(
         Path | None, typer.Argument(help="Second file: do both hold one latent space?", show_default=False)
     ] = None,
 ) -> None:
-    """Say what a file is; nothing of it is executed.
+    """Identify a file without executing anything in it.
 
-    Its content decides, not its name.
+    Its content is examined, not its name.
 
     Example: leadbench zoo inspect 1222_mld_humanml3d_FID041.ckpt
 
