@@ -19,6 +19,7 @@ from leadbench.core.config import T2MConfig
 from leadbench.core.device import AUTO, EVERY, KINDS, PRECISIONS
 from leadbench.core.errors import ConfigError, unknown_name
 from leadbench.core.presets import PRESETS
+from leadbench.core.urls import url_of
 from leadbench.plugins.manager import load_plugins
 from leadbench.plugins.options import parse_options
 from leadbench.report.tables.engine import FORMATS, check_format
@@ -397,13 +398,13 @@ def check_protocol(name: str) -> str:
 
 
 def evaluator_and_folder(evaluator: str) -> tuple[str, Path | None]:
-    """``--evaluator`` is a registered name, or the folder of the official evaluator, which is ``guo``'s.
+    """``--evaluator`` is a registered name, or a folder or URL of the official evaluator, which is ``guo``'s.
 
     Raises:
         ConfigError: it is a path where no folder lies.
     """
     folder = Path(evaluator)
-    if folder.is_dir():
+    if folder.is_dir() or url_of(evaluator) is not None:
         return "guo", folder
     if len(folder.parts) > 1 or folder.is_absolute():
         raise ConfigError(f"--evaluator {evaluator}: no folder here, and no evaluator's name (such as guo or tmr)")

@@ -113,7 +113,7 @@ def open_assets(choice: Choice, *, strict: bool = False) -> Opened:
     official = OfficialFiles(
         checkpoints={**known.checkpoints, **choice.checkpoints},
         evaluator=choice.evaluator or known.evaluator,
-        glove=settings().glove,
+        glove=None if (glove := settings().glove) is None else local_copy(glove),
         motion=dataset.motion,
         dataset=dataset.name,
     )

@@ -129,6 +129,26 @@ def test_rows_that_do_not_divide_evenly(name: str, triple: tuple[Path, Path]) ->
     assert difference_that_matters(one / f"{name}.safetensors", three / f"{name}.safetensors") < 1e-5
 
 
+def test_bfloat16_and_a_tracker_of_two_processes(place: Path) -> None:
+    """In bfloat16 a gradient summed over all rows is rounded once, over each half of them twice; and there is one
+    tracker, the first process's."""
+
+    def training(models: str) -> list[str]:
+        folder = f"tensorboard.folder={place / models / 'events'}"
+        options = ["--precision", "bf16", "--track", "tensorboard", "--option", folder]
+        return command(place, "diffusion --text-encoder wordllama", models, *options)
+
+    for models in ("half-one", "half-two"):
+        assert call(*command(place, "autoencoder", models, count=2)) == 0
+    assert call(*training("half-one")) == 0
+    assert launch([training("half-two")]) == [[0]] * 2
+    name = "diffusion-wordllama.safetensors"
+    apart = difference_that_matters(place / "half-one" / name, place / "half-two" / name)
+    assert 0 < apart < 1e-2
+    events = [len(list((place / models / "events").rglob("events.out.*"))) for models in ("half-one", "half-two")]
+    assert events == [1, 1]
+
+
 def test_a_loss_that_is_no_mean_over_rows_is_refused(
     place: Path, double: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,13 +33,14 @@ def assets(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_assets(tmp_path_factory.mktemp("official"), golden, tests=44, trains=24, kit_tests=44)
 
 
-def lead(assets: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def lead(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command, started in a folder."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("LEADBENCH_")}
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "leadbench.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
-        cwd=assets,
+        cwd=folder,
         env=environ | {"HF_HUB_OFFLINE": "1"},
     )
 
@@ -74,6 +75,21 @@ def test_a_skipped_self_test_stamps_table_and_records(assets: Path, tmp_path: Pa
     line = next(line for line in done.stdout.splitlines() if "LEAD (MLD) (paper)" in line)
     assert "0.109" in line
     assert "**" not in line
+
+
+def test_evaluator_and_checkpoint_by_url(assets: Path, tmp_path: Path) -> None:
+    """With GloVe and the dataset, in the settings or in options: the run is the one of the files here."""
+    run = ("run", "--dataset", "humanml3d", "--skip-self-test", "--backbone", "mld", *FEW[:4], "--steps", "mld=2")
+    here = lead(assets, *run, "--out", tmp_path / "here")
+    store = f"file://{assets}"
+    settings, _, _ = (assets / "leadbench.toml").read_text().partition("[datasets.humanml3d]")
+    lines = [f'cache = "{tmp_path}/cache"', f'glove = "{store}/deps/glove"', settings, "[datasets.humanml3d]"]
+    lines += [f'root = "{store}/humanml3d"', f'checkpoints = {{ mld = "{store}/models/mld_humanml3d.ckpt" }}']
+    (tmp_path / "leadbench.toml").write_text("\n".join(lines))
+    there = lead(tmp_path, *run, "--evaluator", f"{store}/deps/t2m", "--out", tmp_path / "there")
+    values = {records(done).folder.name: [one.metrics for one in records(done).records()] for done in (here, there)}
+    assert len(values) == 1
+    assert records(there).records()[0].metrics == records(here).records()[0].metrics
 
 
 def test_kit_ml_with_mld(assets: Path, tmp_path: Path) -> None:
