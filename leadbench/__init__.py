@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from leadbench.api.generation import draw_motions, generate, save_motions
     from leadbench.api.models import load_backbone, load_projector, open_dataset
-    from leadbench.api.results import Results, audit, load_results, run, save_report
+    from leadbench.api.results import Results, audit, judge_claims, load_results, run, save_report
     from leadbench.api.stores import pull, push
     from leadbench.api.training import train_projector
     from leadbench.core.config import T2MConfig
@@ -123,6 +123,7 @@ __all__ = [
     "gathered",
     "generate",
     "hookimpl",
+    "judge_claims",
     "kernel_distance",
     "load_backbone",
     "load_projector",
@@ -145,7 +146,7 @@ __all__ = [
 _MODULES = {
     "leadbench.api.generation": "draw_motions generate save_motions",
     "leadbench.api.models": "load_backbone load_projector open_dataset",
-    "leadbench.api.results": "Results audit load_results run save_report",
+    "leadbench.api.results": "Results audit judge_claims load_results run save_report",
     "leadbench.api.stores": "pull push",
     "leadbench.api.training": "train_projector",
     "leadbench.core.config": "T2MConfig",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from leadbench.api.models import open_dataset
 from leadbench.core.config import T2MConfig
 from leadbench.core.errors import ConfigError
 from leadbench.core.remote import local_copy
+from leadbench.report.claims.gather import LEAD, judge_results
+from leadbench.report.claims.render import render_claims
 from leadbench.report.names import row_name
 from leadbench.results.records import Record, Run
 from leadbench.results.store import load_runs
@@ -83,6 +86,26 @@ def save_report(folders: str | Path | Sequence[str | Path], file: str | Path, *,
     """
     given = [folders] if isinstance(folders, str | Path) else folders
     return write_report(list(map(local_copy, given)), Path(file), title=title)
+
+
+def judge_claims(folders: str | Path | Sequence[str | Path], *, projector: str = LEAD) -> list[dict[str, Any]]:
+    """Judge the paper's claims on every run below some folders, as ``leadbench claims --format json`` does.
+
+    Args:
+        folders: with runs below them; one, or several.
+        projector: whose claims: LEAD's, or a plugin's by its name.
+
+    Returns:
+        A dictionary for each dataset and evaluator. Each of its ``claims`` has a name, a statement, a verdict and the
+        comparisons that decide it, with intervals.
+
+    Raises:
+        ResultsError: a folder holds no run, or one cannot be read.
+    """
+    given = [folders] if isinstance(folders, str | Path) else folders
+    judgements = judge_results(*map(local_copy, given), projector=projector)
+    found: list[dict[str, Any]] = json.loads(render_claims(judgements, "json"))
+    return found
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command import call
 
 import leadbench
 from leadbench.core.errors import DataError, LatentMismatchError, ResultsError, UnknownNameError
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_public_name_is_there() -> None:
@@ -46,6 +50,14 @@ def test_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(leadbench.LeadbenchError, match="needs pandas"):
         results.frame()
+
+
+def test_claims_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    stored = ROOT / "results" / "synthetic"
+    judged = leadbench.judge_claims(stored)
+    assert call("claims", stored, "--format", "json") in (0, 3, 4)
+    assert judged == json.loads(capsys.readouterr().out)
+    assert {claim["verdict"] for claim in judged[0]["claims"]} > {"holds"}
 
 
 def test_a_folder_without_results_is_an_error(tmp_path: Path) -> None:
