@@ -6,7 +6,7 @@ the number of processes. Alone, a process owns every row and nothing here change
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -73,7 +73,10 @@ _batch = Batch(ALONE)
 @contextmanager
 def sharded(place: Place) -> Iterator[Batch]:
     """Within it a batch is divided among the processes."""
-    global _batch
+    global _batch, _drop_out
+    if place.world > 1 and _drop_out is _own_dropout:
+        # what it depends on changes from batch to batch; done here, since it imports the compiler, which takes seconds
+        _drop_out = torch.compiler.disable(_own_dropout)
     before, _batch = _batch, Batch(place)
     try:
         yield _batch
@@ -122,7 +125,7 @@ def dropped_out(x: Tensor, probability: float) -> Tensor:
 
     What has another number of rows is dropped out by itself.
     """
-    return _own_dropout(x, probability) if divided() else dropout(x, probability)
+    return _drop_out(x, probability) if divided() else dropout(x, probability)
 
 
 def divided() -> bool:
@@ -130,13 +133,15 @@ def divided() -> bool:
     return _batch.place.world > 1
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _own_dropout(x: Tensor, probability: float) -> Tensor:
     count = _batch.count
     own = slice(0, 0) if count is None else _batch.place.rows(count)
     if count is None or not probability or len(x) != own.stop - own.start:
         return dropout(x, probability)
     return x * dropout(x.new_ones(count, *x.shape[1:]), probability)[own]
+
+
+_drop_out: Callable[[Tensor, float], Tensor] = _own_dropout  # not compiled, once batches are divided
 
 
 class _Gathering(torch.autograd.Function):

@@ -1,4 +1,7 @@
-"""Generated motions on disk, in each format that they can be written in."""
+"""Generated motions on disk, in each format that they can be written in.
+
+A format's writer is imported when it is asked for: scipy's rotations and the video's drawing take half a second.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,6 @@ from leadbench.core.errors import unknown_name
 from leadbench.core.files import replacing
 from leadbench.core.skeleton import Skeleton
 from leadbench.generation.generator import GeneratedMotion
-from leadbench.motion.bvh_writer import write_bvh
-from leadbench.motion.gltf import write_glb
-from leadbench.motion.rotations import rest_offsets, skeletal_motion
-from leadbench.report.figures.video import draw_video
-from leadbench.report.pages.scenes import Shown
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,18 @@ def _npy(motion: GeneratedMotion, form: Form, stem: Path) -> Sequence[Path]:
 
 def _bvh(motion: GeneratedMotion, form: Form, stem: Path) -> Sequence[Path]:
     """Skeleton with rotations, in centimetres."""
+    from leadbench.motion.bvh_writer import write_bvh
+    from leadbench.motion.rotations import rest_offsets, skeletal_motion
+
     skeletal = skeletal_motion(motion.joints.numpy(), form.skeleton, form.fps)
     return [write_bvh(skeletal, rest_offsets(skeletal), stem.parent / f"{stem.name}.bvh")]
 
 
 def _glb(motion: GeneratedMotion, form: Form, stem: Path) -> Sequence[Path]:
     """Animated skeleton with a body, glTF binary."""
+    from leadbench.motion.gltf import write_glb
+    from leadbench.motion.rotations import rest_offsets, skeletal_motion
+
     skeletal = skeletal_motion(motion.joints.numpy(), form.skeleton, form.fps)
     return [write_glb(skeletal, rest_offsets(skeletal), stem.parent / f"{stem.name}.glb", name=motion.caption)]
 
@@ -65,6 +69,9 @@ def _gif(motion: GeneratedMotion, form: Form, stem: Path) -> Sequence[Path]:
 
 
 def _drawn(motion: GeneratedMotion, form: Form, path: Path) -> Path:
+    from leadbench.report.figures.video import draw_video
+    from leadbench.report.pages.scenes import Shown
+
     shown = Shown(motion.caption, motion.joints.numpy())
     return draw_video([shown], path, form.skeleton, form.fps)
 

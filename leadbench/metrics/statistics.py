@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special  # scipy.stats holds the same functions and takes half a second to import
 
 from leadbench.core.errors import DataError
 
@@ -84,6 +83,8 @@ def smallest_visible(test: PairedTest, power: float = 0.8, level: float = 0.05) 
     """
     if test.n < 2:
         return math.inf
+    from scipy import special  # not at the top: half a second, and every command imports this module
+
     freedom = test.n - 1 if test.freedom is None else test.freedom
     error = (test.high - test.low) / 2 / float(special.stdtrit(freedom, 0.975))
     return error * float(special.stdtrit(freedom, 1 - level / 2) + special.stdtrit(freedom, power))
@@ -107,6 +108,8 @@ def t_test(values: Sequence[float], bound: float = 0.0, *, equivalence: bool = F
     n = len(values)
     if n < 2:
         raise DataError(f"t-test: {n} replication(s), at least 2 are needed")
+    from scipy import special
+
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(n)
     reach = error * float(special.stdtrit(n - 1, 0.975))
     # a statistic that never varies: beyond any doubt on one side of the bound, or exactly at it
@@ -140,5 +143,7 @@ def interval_test(mean: float, low: float, high: float, n: int) -> PairedTest:
     >>> round(interval_test(0.1, 0.0, 0.2, 50).p_value, 3)
     0.05
     """
+    from scipy import special
+
     error = (high - low) / (2 * float(special.ndtri(0.975)))
     return PairedTest(mean, low, high, 2 * float(special.ndtr(-abs(mean) / (error or 1e-300))), n)

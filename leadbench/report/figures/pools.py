@@ -6,13 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
-
 from leadbench.core.errors import DataError
 from leadbench.metrics.statistics import Estimate
-from leadbench.report.figures.spaces import COLOURS, SHAPES
 
 _INK = "#333333"
 
@@ -32,6 +27,13 @@ def draw_pools(curves: Sequence[Curve], path: Path, *, title: str) -> Path:
     Raises:
         DataError: no curve, or one without points.
     """
+    # tables of every run import this module, for the curves
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    from leadbench.report.figures.spaces import COLOURS, SHAPES
+
     if not curves or not all(curve.sizes for curve in curves):
         raise DataError("no R@1 by size of the pool to draw (leadbench run --metric pools measures it)")
     figure = Figure(figsize=(9.0, 5.6))
