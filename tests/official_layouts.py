@@ -75,6 +75,43 @@ def write_evaluator(
     return root
 
 
+def essential_shapes(features: int, hidden: int = 32, embedding: int = 16) -> dict[str, dict[str, list[int]]]:
+    """Names and shapes of an evaluator of MARDM, in any size; the published one has 512, its motions' GRU 1,024."""
+    gru = {
+        f"gru.{kind}_l0{direction}": [3 * hidden, *([hidden] if kind.startswith("weight") else [])]
+        for direction in ("", "_reverse")
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    }
+    head = {f"output_net.{layer}.{part}": [hidden] for layer in (0, 1) for part in ("weight", "bias")}
+    head |= {"output_net.0.weight": [hidden, 2 * hidden]}
+    head |= {"output_net.3.weight": [embedding, hidden], "output_net.3.bias": [embedding]}
+    start = {"hidden": [2, 1, hidden], "input_emb.bias": [hidden]}
+    text = {"pos_emb.weight": [300, 15], "pos_emb.bias": [300], "input_emb.weight": [hidden, 300]}
+    convolutions = {"main.0.weight": [hidden, features, 4], "main.3.weight": [hidden, hidden, 4]}
+    movement = convolutions | {f"{name}.bias": [hidden] for name in ("main.0", "main.3", "out_net")}
+    return {
+        "text_encoder": {**start, **text, **gru, **head},
+        "movement_encoder": {**movement, "out_net.weight": [hidden, hidden]},
+        "motion_encoder": {**start, "input_emb.weight": [hidden, hidden], **gru, **head},
+    }
+
+
+def write_essential(root: Path, dataset: str = "t2m") -> Path:
+    """A checkout of MARDM with its evaluator in ``checkpoints``, statistics in ``utils``, and word vectors."""
+    features = {"t2m": 67, "kit": 64}[dataset]
+    shapes = essential_shapes(features)
+    content = {entry: random_state(shapes[entry], number) for number, entry in enumerate(shapes)}
+    weights = root / "checkpoints" / dataset / "text_mot_match" / "model" / "finest.tar"
+    weights.parent.mkdir(parents=True)
+    torch.save({**content, "epoch": 3}, weights)
+    statistics = root / "utils" / "eval_mean_std" / dataset
+    statistics.mkdir(parents=True)
+    np.save(statistics / "eval_mean.npy", np.linspace(-1, 1, features))
+    np.save(statistics / "eval_std.npy", np.linspace(0.5, 2, features).astype(np.float32))
+    write_glove(root / "glove", tuple(t.split("/")[0] for _, tokens in CAPTIONS for t in tokens.split()))
+    return root
+
+
 def write_glove(folder: Path, words: tuple[str, ...] = ()) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = list(dict.fromkeys(["sos", "eos", "unk", *SPECIAL_WORDS, *words]))

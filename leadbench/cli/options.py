@@ -19,6 +19,7 @@ from leadbench.core.config import T2MConfig
 from leadbench.core.device import AUTO, EVERY, KINDS, PRECISIONS
 from leadbench.core.errors import ConfigError, unknown_name
 from leadbench.core.presets import PRESETS
+from leadbench.core.remote import local_copy
 from leadbench.core.urls import url_of
 from leadbench.plugins.manager import load_plugins
 from leadbench.plugins.options import parse_options
@@ -27,6 +28,7 @@ from leadbench.tasks.shared.protocols import PROTOCOLS
 from leadbench.tasks.shared.units import Share
 from leadbench.zoo.assets import Choice
 from leadbench.zoo.embedded import embedded_dataset, shipped
+from leadbench.zoo.official_evaluator import is_essential
 
 Command = Callable[..., None]
 
@@ -398,14 +400,14 @@ def check_protocol(name: str) -> str:
 
 
 def evaluator_and_folder(evaluator: str) -> tuple[str, Path | None]:
-    """``--evaluator`` is a registered name, or a folder or URL of the official evaluator, which is ``guo``'s.
+    """``--evaluator`` is a registered name, or a folder or URL of an official one: ``guo``'s or ``guo-essential``'s.
 
     Raises:
         ConfigError: it is a path where no folder lies.
     """
-    folder = Path(evaluator)
-    if folder.is_dir() or url_of(evaluator) is not None:
-        return "guo", folder
+    folder = Path(evaluator) if url_of(evaluator) is None else local_copy(evaluator)
+    if folder.is_dir():
+        return "guo-essential" if is_essential(folder) else "guo", folder
     if len(folder.parts) > 1 or folder.is_absolute():
         raise ConfigError(f"--evaluator {evaluator}: no folder here, and no evaluator's name (such as guo or tmr)")
     return evaluator, None

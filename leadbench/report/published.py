@@ -136,7 +136,10 @@ def published_beside(dataset: str, *, ranked: bool = False) -> Beside:
         return Beside()
     tables = list(_TABLES[dataset].values())
     notes = [f"{row.row} (paper): {row.note}." for number in tables for row in published().table(number) if row.note]
-    source = f"Rows marked (paper) are published: Tables {', '.join(map(str, tables))} of {published().source}."
+    source = (
+        f"Rows marked (paper) are published: Tables {', '.join(map(str, tables))} of {published().source}, under the "
+        "evaluator of Guo et al. (guo)."
+    )
     return Beside(**rows, notes=(source, *notes))
 
 

@@ -10,16 +10,14 @@ from torch import Tensor
 from leadbench.core.errors import ConfigError, WeightsError, unknown_name
 from leadbench.core.files import require_output
 from leadbench.core.provenance import collect_provenance, sha256_file
-from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionSpec
 from leadbench.text.glove import GLOVE_FILES, GloveVectors
 from leadbench.zoo.files import ModelCard, save_model
 from leadbench.zoo.loaded import space_fingerprint
 from leadbench.zoo.official_backbone import KINDS, read_official_backbone
-from leadbench.zoo.official_evaluator import find_evaluator, load_official_evaluator, read_statistics
-from leadbench.zoo.store import GLOVE, OFFICIAL, with_statistics
+from leadbench.zoo.official_evaluator import evaluator_name, find_evaluator, read_evaluator
+from leadbench.zoo.store import ESSENTIAL, EVALUATOR, GLOVE, OFFICIAL, with_statistics
 
-EVALUATOR = "evaluator"
 IMPORTS = (*KINDS, EVALUATOR, GLOVE)
 TOWERS = ("clip", "t5")
 
@@ -101,23 +99,21 @@ def _import_backbone(path: Path, kind: str, folder: Path, motion: MotionSpec, te
 
 
 def _import_evaluator(path: Path, folder: Path, motion: MotionSpec) -> Path:
-    skeleton = get_skeleton(motion.skeleton)
-    files = find_evaluator(path, skeleton.name)
-    network = load_official_evaluator(files.weights)
-    if network.config.features != motion.width:
-        raise WeightsError(
-            f"{files.weights}: for {network.config.features} features a frame, the dataset has {motion.width}"
-        )
-    own = read_statistics(files.mean, files.std, skeleton, motion.fps)
+    network, own, files = read_evaluator(path, motion)
     card = ModelCard(
         stage=EVALUATOR,
         preset=OFFICIAL,
         config={"architecture": network.config.model_dump(mode="json"), "word_vectors": GLOVE, "max_tokens": 20},
-        links={"name": f"guo-{skeleton.name}", "skeleton": skeleton.name, "fps": str(motion.fps)},
+        links={
+            "name": evaluator_name(motion.skeleton, essential=files.essential),
+            "skeleton": motion.skeleton,
+            "fps": str(motion.fps),
+        },
         metrics={"parameters": sum(p.numel() for p in network.parameters())},
         provenance=_provenance(files.weights, {}),
     )
-    return _save(folder / f"{EVALUATOR}.safetensors", with_statistics(dict(network.state_dict()), own), card)
+    name = ESSENTIAL if files.essential else EVALUATOR
+    return _save(folder / f"{name}.safetensors", with_statistics(dict(network.state_dict()), own), card)
 
 
 def _import_glove(path: Path, folder: Path) -> Path:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from leadbench.core.errors import WeightsError
 from leadbench.core.provenance import fingerprint
+from leadbench.core.skeleton import HUMANML3D, KIT
 from leadbench.nn.autoencoder import MotionVAE
+from leadbench.nn.evaluator import CONTACTS
 from leadbench.text.glove import GLOVE_FILES, GloveVectors
 from leadbench.zoo.checkpoint import read_checkpoint
 from leadbench.zoo.files import card_path, load_card, load_model, read_tensors
@@ -15,6 +17,7 @@ from leadbench.zoo.official_backbone import KINDS, backbone_of, read_official_ba
 from leadbench.zoo.official_evaluator import OFFICIAL_NAMES, find_evaluator, official_evaluator
 
 Facts = dict[str, str]
+_DATASETS = {HUMANML3D.n_features: "HumanML3D", KIT.n_features: "KIT-ML"}
 
 
 def inspect(path: Path) -> Facts:
@@ -73,7 +76,9 @@ def _folder(path: Path) -> Facts:
         files = find_evaluator(path, skeleton)
         if files.weights.is_file() and files.mean.is_file():
             return {**inspect(files.weights), "statistics": str(files.mean.parent), "import with": "--as evaluator"}
-    raise WeightsError(f"{path}: neither an evaluator (text_mot_match/, Comp_v6_*/) nor a GloVe folder (our_vab_*)")
+    raise WeightsError(
+        f"{path}: neither an evaluator (text_mot_match/, Comp_v6_*/ or eval_mean_std/) nor a GloVe folder (our_vab_*)"
+    )
 
 
 def _safetensors(path: Path) -> Facts:
@@ -86,9 +91,12 @@ def _evaluator(checkpoint: Mapping[str, Mapping[str, object]]) -> Facts:
     network = official_evaluator(checkpoint)  # type: ignore[arg-type]
     config = network.config
     left_out = sorted(str(name) for name in set(checkpoint) - set(OFFICIAL_NAMES))
+    few = {skeleton.essential_features: _DATASETS[skeleton.n_features] for skeleton in (HUMANML3D, KIT)}
+    read = config.features - CONTACTS
+    features = f"{read} ({few[read]}, the essential ones)" if read in few else _features(config.features)
     return {
-        "is": "evaluator of Guo et al. (finest.tar)",
-        "features a frame": f"{config.features} ({_dataset(config.features)})",
+        "is": "evaluator of MARDM (finest.tar)" if read in few else "evaluator of Guo et al. (finest.tar)",
+        "features a frame": features,
         "embedding": str(config.embedding),
         "parameters": _millions(sum(p.numel() for p in network.parameters())),
         "left out": f"{', '.join(left_out)}: training state" if left_out else "nothing",
@@ -102,7 +110,7 @@ def _backbone(checkpoint: object, path: Path) -> Facts:
     MotionVAE(config)  # a configuration that cannot be built is reported here, not at use
     return {
         "is": f"checkpoint of {KINDS[found.kind]}",
-        "features a frame": f"{config.features} ({_dataset(config.features)})",
+        "features a frame": _features(config.features),
         "latent": f"{config.latent_tokens} x {config.latent_width}",
         "layers": f"autoencoder {config.transformer.layers}, denoiser {found.denoiser.transformer.layers}",
         "text": f"{found.denoiser.text_width} wide; {found.text_encoder} ({found.reason})",
@@ -114,8 +122,8 @@ def _backbone(checkpoint: object, path: Path) -> Facts:
     }
 
 
-def _dataset(features: int) -> str:
-    return {263: "HumanML3D", 251: "KIT-ML"}.get(features, "neither HumanML3D nor KIT-ML")
+def _features(features: int) -> str:
+    return f"{features} ({_DATASETS.get(features, 'neither HumanML3D nor KIT-ML')})"
 
 
 def _millions(count: int) -> str:

@@ -1,7 +1,9 @@
-"""The official evaluator checkpoint (``finest.tar`` of text-to-motion) in our modules.
+"""Official evaluator checkpoints (``finest.tar``) in our modules: text-to-motion's, and MARDM's on essential features.
 
 The archive holds ``text_encoder``, ``movement_encoder`` and ``motion_encoder`` state dicts, and training
 state that is not needed. Names map one to one; every tensor of the three must be used, and none may be missing.
+MARDM (Meng et al., CVPR 2025) trained the same networks on the first 67 features of a frame (64 of KIT-ML's), with
+statistics of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from torch import Tensor
 from leadbench.core.config import EvaluatorConfig
 from leadbench.core.errors import LeadbenchError, WeightsError
 from leadbench.core.reading import read_array
-from leadbench.core.skeleton import Skeleton
+from leadbench.core.skeleton import Skeleton, get_skeleton
 from leadbench.core.tensors import MotionSpec
 from leadbench.nn.evaluator import CONTACTS, EvaluatorNetworks
 from leadbench.zoo.checkpoint import read_checkpoint
@@ -142,17 +144,20 @@ def load_official_evaluator(path: Path) -> EvaluatorNetworks:
 
 @dataclass(frozen=True)
 class EvaluatorFiles:
-    """Official evaluator of a dataset as text-to-motion, MLD and MotionLCM lay it out.
+    """Official evaluator of a dataset as text-to-motion, MLD and MotionLCM lay it out, or as MARDM does.
 
     Attributes:
         weights: ``text_mot_match/model/finest.tar``.
-        mean, std: ``Comp_v6_KLD01/meta`` (HumanML3D) or ``Comp_v6_KLD005/meta`` (KIT-ML): the statistics that the
-            evaluator was trained with, which are not the dataset's own.
+        mean, std: ``Comp_v6_KLD01/meta`` (HumanML3D) or ``Comp_v6_KLD005/meta`` (KIT-ML); of MARDM
+            ``eval_mean_std/{t2m,kit}/eval_{mean,std}.npy``: the statistics that the evaluator was trained with, which
+            are not the dataset's own.
+        essential: it is MARDM's.
     """
 
     weights: Path
     mean: Path
     std: Path
+    essential: bool = False
 
 
 _META = {"humanml3d": "Comp_v6_KLD01", "kit": "Comp_v6_KLD005"}
@@ -162,29 +167,87 @@ _FOLDER = {"humanml3d": "t2m", "kit": "kit"}
 def find_evaluator(folder: Path, skeleton: str) -> EvaluatorFiles:
     """The three files below ``folder``, or below its ``t2m`` or ``kit``; whether they exist is checked on reading.
 
+    ``folder`` may also be a checkout of MARDM, whose evaluators lie in ``checkpoints`` and statistics in ``utils``.
+
     >>> find_evaluator(Path("deps"), "kit").mean.as_posix()
     'deps/Comp_v6_KLD005/meta/mean.npy'
     """
-    inner = folder / _FOLDER[skeleton]
-    root = inner if (inner / "text_mot_match").is_dir() else folder
-    meta = root / _META[skeleton] / "meta"
-    return EvaluatorFiles(root / "text_mot_match" / "model" / "finest.tar", meta / "mean.npy", meta / "std.npy")
+    inner = _FOLDER[skeleton]
+    places = (folder / inner, folder / "checkpoints" / inner)
+    root = next((place for place in places if (place / "text_mot_match").is_dir()), folder)
+    weights, meta = root / "text_mot_match" / "model" / "finest.tar", root / _META[skeleton] / "meta"
+    if not meta.is_dir():
+        inside = Path("eval_mean_std") / inner
+        for place in (root, root / inside, folder / inside, folder / "utils" / inside):
+            if (place / "eval_mean.npy").is_file():
+                return EvaluatorFiles(weights, place / "eval_mean.npy", place / "eval_std.npy", essential=True)
+    return EvaluatorFiles(weights, meta / "mean.npy", meta / "std.npy")
 
 
-def read_statistics(mean: Path, std: Path, skeleton: Skeleton, fps: float) -> MotionSpec:
-    """Mean and deviation [D] from two ``.npy`` files.
+def evaluator_name(skeleton: str, *, essential: bool) -> str:
+    """What an official evaluator is called.
+
+    >>> evaluator_name("kit", essential=True)
+    'guo-essential-kit'
+    """
+    return f"guo-essential-{skeleton}" if essential else f"guo-{skeleton}"
+
+
+def is_essential(folder: Path) -> bool:
+    """Whether a folder holds an evaluator on essential features, for any skeleton."""
+    return any(find_evaluator(folder, skeleton).essential for skeleton in _FOLDER)
+
+
+def read_evaluator(folder: Path, motion: MotionSpec) -> tuple[EvaluatorNetworks, MotionSpec, EvaluatorFiles]:
+    """An official evaluator: networks, the statistics that go before them, and the files.
+
+    Args:
+        folder: as :func:`find_evaluator` takes it.
+        motion: the dataset's, which tells the skeleton.
 
     Raises:
-        WeightsError: a file is missing or holds no array of the skeleton's width.
+        WeightsError: a file is missing, unsafe or does not fit the skeleton or the others.
     """
+    skeleton = get_skeleton(motion.skeleton)
+    files = find_evaluator(folder, skeleton.name)
+    network = load_official_evaluator(files.weights)
+    few, read = skeleton.essential_features, network.config.features - CONTACTS
+    if files.essential and read != few:
+        raise WeightsError(f"{files.weights}: reads {read} features a frame, the statistics beside it are of {few}")
+    if not files.essential and read == few:
+        raise WeightsError(
+            f"{files.weights}: reads the {few} essential features of a frame; needed beside it: "
+            f"eval_mean_std/{_FOLDER[skeleton.name]}/eval_mean.npy and eval_std.npy of MARDM"
+        )
+    if not files.essential and network.config.features != motion.width:
+        raise WeightsError(
+            f"{files.weights}: for {network.config.features} features a frame, the dataset has {motion.width}"
+        )
+    return network, read_statistics(files.mean, files.std, skeleton, motion.fps, essential=files.essential), files
+
+
+def read_statistics(mean: Path, std: Path, skeleton: Skeleton, fps: float, *, essential: bool = False) -> MotionSpec:
+    """Mean and deviation [D] from two ``.npy`` files.
+
+    Args:
+        mean, std: the files.
+        skeleton: tells D.
+        fps: frame rate.
+        essential: the files hold the first features alone; the others, which nobody reads, stay as they are.
+
+    Raises:
+        WeightsError: a file is missing or holds no array of that width.
+    """
+    width = skeleton.essential_features if essential else skeleton.n_features
     found = []
     for path in (mean, std):
         if not path.is_file():
             raise WeightsError(f"statistics {path}: no such file")
         values = read_array(path, WeightsError).reshape(-1).astype(np.float32)
-        if len(values) != skeleton.n_features:
-            raise WeightsError(f"statistics {path}: {len(values)} values, {skeleton.name} has {skeleton.n_features}")
-        found.append(torch.from_numpy(values))
+        if len(values) != width:
+            raise WeightsError(f"statistics {path}: {len(values)} values, {skeleton.name} has {width}")
+        rest = np.full(skeleton.n_features - width, float(path == std), np.float32)
+        found.append(torch.from_numpy(np.concatenate([values, rest])))
     try:
         return MotionSpec(skeleton.name, fps, found[0], found[1])
     except LeadbenchError as exc:

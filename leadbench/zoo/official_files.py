@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from leadbench.core.errors import ConfigError, WeightsError
-from leadbench.core.skeleton import get_skeleton
 from leadbench.core.tensors import MotionSpec
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
@@ -15,7 +14,7 @@ from leadbench.text.glove import GLOVE_FILES, GloveVectors
 from leadbench.text.special_words import SPECIAL_WORDS
 from leadbench.zoo.loaded import LoadedAutoencoder, LoadedEvaluator, TextPipeline
 from leadbench.zoo.official_backbone import OfficialBackbone, read_official_backbone
-from leadbench.zoo.official_evaluator import find_evaluator, load_official_evaluator, read_statistics
+from leadbench.zoo.official_evaluator import evaluator_name, read_evaluator
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class OfficialFiles:
 
     Attributes:
         checkpoints: backbone -> Lightning checkpoint.
-        evaluator: folder of ``text_mot_match`` and ``Comp_v6_*``.
+        evaluator: folder of ``text_mot_match`` and ``Comp_v6_*``, or of MARDM's.
         glove: folder of ``our_vab_*``; None: looked for beside the evaluator.
         motion: the dataset's own statistics, which the backbones were trained with and do not hold.
         dataset: its name.
@@ -81,14 +80,10 @@ def open_evaluator(files: OfficialFiles, glove: Callable[[], GloveVectors]) -> t
     """
     assert files.evaluator is not None
     motion = _motion(files, files.evaluator, None)
-    skeleton = get_skeleton(motion.skeleton)
-    found = find_evaluator(files.evaluator, skeleton.name)
-    network = load_official_evaluator(found.weights)
-    _motion(files, found.weights, network.config.features)
-    own = read_statistics(found.mean, found.std, skeleton, motion.fps)
+    network, own, found = read_evaluator(files.evaluator, motion)
     text = TextPipeline(glove(), special_words=SPECIAL_WORDS)
-    evaluator = LoadedEvaluator(f"guo-{skeleton.name}", network, own, text)
-    evaluator.official = True
+    evaluator = LoadedEvaluator(evaluator_name(motion.skeleton, essential=found.essential), network, own, text)
+    evaluator.official = not found.essential
     return evaluator, found.weights
 
 

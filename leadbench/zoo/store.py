@@ -22,7 +22,7 @@ from leadbench.core.config import (
 )
 from leadbench.core.contracts import MotionAutoencoder, MotionDataset, TextEncoder, TrainableAutoencoder
 from leadbench.core.device import CPU, Compute
-from leadbench.core.errors import LatentMismatchError, WeightsError, unknown_name
+from leadbench.core.errors import ConfigError, LatentMismatchError, WeightsError, unknown_name
 from leadbench.core.tensors import MotionSpec
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
@@ -46,10 +46,13 @@ from leadbench.zoo.loaded import (
     LoadedTmr,
     TextPipeline,
 )
+from leadbench.zoo.official_evaluator import is_essential
 from leadbench.zoo.official_files import OfficialFiles, OfficialModel, open_checkpoint, open_evaluator, open_glove
 
 _MOST_TOKENS = 10_000
 GLOVE = "glove"
+EVALUATOR, ESSENTIAL = "evaluator", "evaluator-essential"
+"""Evaluators on all features of a frame, and on the essential ones."""
 _CHECKPOINT = "; or use a published one: --checkpoint mld=FILE, or once: leadbench zoo import FILE"
 _OFFICIAL = {
     "autoencoder": _CHECKPOINT,
@@ -311,18 +314,23 @@ class ModelStore:
         fill(network, {key: held for key, held in tensors.items() if key not in STATISTICS}, self.path(name))
         return True
 
-    def evaluator(self, name: str = "evaluator") -> LoadedEvaluator:
+    def evaluator(self, name: str = EVALUATOR) -> LoadedEvaluator:
         """The folder's evaluator, trained or imported; else the official one from its own files."""
-        if name == "evaluator" and not self.has(name) and self.files.evaluator is not None:
-            evaluator, self._used[name] = open_evaluator(self.files, self._glove)
-            return evaluator.at(self.compute)
+        files = self.files.evaluator
+        if files is not None and not self.has(name):
+            essential = is_essential(files)
+            if name == EVALUATOR and essential:
+                raise ConfigError(f"evaluator {files}: reads essential features; give --evaluator guo-essential")
+            if name == (ESSENTIAL if essential else EVALUATOR):
+                evaluator, self._used[name] = open_evaluator(self.files, self._glove)
+                return evaluator.at(self.compute)
         tensors, card = self._load(name)
         path = self.path(name)
         motion = motion_spec(tensors, card, path)
         network = build(EvaluatorNetworks, card_config(EvaluatorConfig, card, path), tensors, path)
         text = self._text_pipeline(card, path)
         evaluator = LoadedEvaluator(card_entry(card, path, "links", "name"), network, motion, text)
-        evaluator.official = card.preset == OFFICIAL
+        evaluator.official = card.preset == OFFICIAL and name == EVALUATOR
         evaluator.real_row, evaluator.dataset = _real_row(card, path)
         return evaluator.at(self.compute)
 
