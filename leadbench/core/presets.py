@@ -253,7 +253,7 @@ def _micro_denoisers(small: Preset) -> dict[str, object]:
 
 
 def _tiny() -> Preset:
-    """Seconds instead of minutes: for tests of the whole chain. Its numbers mean nothing."""
+    """Seconds instead of minutes: for tests of the whole chain. Its numbers mean nothing, so no guidance was chosen."""
     small = _small()
     blocks = TransformerConfig(width=32, layers=3, heads=2, feedforward=64, dropout=0.0)
     loop = {"steps": 4, "validate_every": 2}
@@ -270,12 +270,13 @@ def _tiny() -> Preset:
                 }
             ),
             "diffusion": small.diffusion.model_copy(
-                update={"architecture": denoiser, "loop": LoopConfig(batch=8, ema=0.9, **loop)}
+                update={"architecture": denoiser, "loop": LoopConfig(batch=8, ema=0.9, **loop), "guidance": None}
             ),
             "consistency": small.consistency.model_copy(
                 update={
                     "architecture": denoiser.model_copy(update={"guidance_width": 32}),
                     "loop": LoopConfig(batch=8, ema=0.9, **loop),
+                    "guidance": None,
                 }
             ),
             "projector": small.projector.model_copy(
