@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -37,6 +39,33 @@ _REFUSED = {
     "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism configuration",
     "ACCELERATE_USE_FP8": "FP8",
 }
+
+
+class _Ended(Exception):  # noqa: N818
+    """Whoever started the processes ends this one."""
+
+
+@contextmanager
+def _ended_in_words() -> Iterator[None]:
+    """Within it SIGTERM is an exception; after any error it is passed over.
+
+    Where a process dies the launcher ends the others a tenth of a second later, which is less than it takes to say why.
+    """
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other thread hear signals
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise _Ended
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except BaseException:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise
+    signal.signal(signal.SIGTERM, before)
 
 
 class Released(Exception):  # noqa: N818
@@ -114,19 +143,20 @@ class Launch:
 
     @contextmanager
     def together(self, what: str) -> Iterator[None]:
-        """Within it the loss of another process is one clear error.
+        """Within it the loss of another process is one clear error, said by the first one.
 
         Raises:
-            ConfigError: another process ended.
+            ConfigError: another process ended, or whoever started them all ends them.
         """
         try:
-            yield
-        except RuntimeError as exc:
-            if not self.several or not _is_lost(exc):
+            with _ended_in_words() if self.several and self.first else nullcontext():
+                yield
+        except (RuntimeError, _Ended) as exc:
+            if not self.several or not (isinstance(exc, _Ended) or _is_lost(exc)):
                 raise
             raise ConfigError(
-                f"{what}: another process of this launch ended; start the same command again to go on from the last "
-                f"checkpoint"
+                f"{what}: another process of this launch ended, or all were stopped; start the same command again to "
+                f"go on from the last checkpoint"
             ) from exc
 
     @property

@@ -218,7 +218,7 @@ def test_a_worker_that_dies_ends_the_launch_and_the_next_start_continues(place: 
         assert running.wait(timeout=120) != 0
     text = said.read_text()
     assert text.count("error: ") == 1
-    assert "error: training autoencoder: another process of this launch ended; start the same command again" in text
+    assert "error: training autoencoder: another process of this launch ended, or all were stopped; start" in text
     assert not (place / "killed" / "autoencoder.safetensors").exists()
     assert call(*stage) == 0
     assert call(*command(place, "autoencoder", "whole", count=400)) == 0

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -70,6 +75,39 @@ def test_the_others_are_released() -> None:
         Launch(Place(1, 2)).release()
 
 
+@pytest.fixture
+def _listens_again() -> Iterator[None]:
+    """A process that failed in a launch ends, so it stays deaf to SIGTERM; this one goes on."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("_listens_again")
+def test_being_ended_by_the_launcher_is_the_same_line() -> None:
+    """It ends the others where one dies, before they can have noticed, and while they say so."""
+
+    def end() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)  # the signal is heard here
+
+    with pytest.raises(ConfigError, match="another process of this launch ended"), Launch(Place(0, 2)).together("x"):
+        end()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("_listens_again")
+def test_who_listens_to_sigterm_afterwards() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Launch(Place(0, 2)).together("x"):
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+    for launch in (LONE, Launch(Place(1, 2))):
+        with launch.together("x"):
+            assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.usefixtures("_listens_again")
 def test_a_lost_process_is_one_line_and_a_bug_is_none() -> None:
     two = Launch(Place(0, 2))
     with pytest.raises(ConfigError, match="another process of this launch ended"), two.together("training x"):
