@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# how long an example takes is the machine's affair: no test asserts a time
+hypothesis.settings.register_profile("leadbench", deadline=None)
+hypothesis.settings.load_profile("leadbench")
 
 
 def pytest_configure() -> None:
