@@ -136,24 +136,7 @@ def _small() -> Preset:
             optimizer=OptimizerConfig(learning_rate=3e-4),
             loop=LoopConfig(steps=2000, batch=256, validate_every=250, ema=0.99),
         ),
-        evaluator=EvaluatorStage(
-            architecture=EvaluatorConfig(
-                word_width=256,
-                text_hidden=256,
-                movement_hidden=256,
-                movement_width=256,
-                motion_hidden=256,
-                embedding=256,
-            ),
-            optimizer=OptimizerConfig(learning_rate=8e-4, warmup_steps=50),
-            loop=LoopConfig(steps=1100, batch=64, validate_every=100, ema=0.99),
-            max_tokens=40,
-        ),
-        tmr=TmrStage(
-            architecture=TmrConfig(transformer=blocks.model_copy(update={"layers": 4, "dropout": 0.1})),
-            optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=100),
-            loop=LoopConfig(steps=1500, batch=64, validate_every=100, ema=0.99),
-        ),
+        **_small_evaluators(blocks),
         length=_LENGTH,
         motionclip=MotionClipStage(
             architecture=AutoencoderConfig(
@@ -167,6 +150,30 @@ def _small() -> Preset:
         teacher_encoder="minilm",
         student_encoder="wordllama",
     )
+
+
+def _small_evaluators(blocks: TransformerConfig) -> dict[str, Any]:
+    """Evaluators of ``small``."""
+    return {
+        "evaluator": EvaluatorStage(
+            architecture=EvaluatorConfig(
+                word_width=256,
+                text_hidden=256,
+                movement_hidden=256,
+                movement_width=256,
+                motion_hidden=256,
+                embedding=256,
+            ),
+            optimizer=OptimizerConfig(learning_rate=8e-4, warmup_steps=50),
+            loop=LoopConfig(steps=1100, batch=64, validate_every=100, ema=0.99),
+            max_tokens=40,
+        ),
+        "tmr": TmrStage(
+            architecture=TmrConfig(transformer=blocks.model_copy(update={"layers": 4, "dropout": 0.1})),
+            optimizer=OptimizerConfig(learning_rate=3e-4, warmup_steps=100),
+            loop=LoopConfig(steps=1500, batch=64, validate_every=100, ema=0.99),
+        ),
+    }
 
 
 def _small_plain_head() -> Preset:
@@ -285,12 +292,7 @@ def _tiny() -> Preset:
                     "loop": LoopConfig(batch=8, ema=0.9, **loop),
                 }
             ),
-            "tmr": small.tmr.model_copy(
-                update={
-                    "architecture": TmrConfig(embedding=16, transformer=blocks),
-                    "loop": LoopConfig(batch=8, ema=0.9, **loop),
-                }
-            ),
+            **_tiny_evaluators(small, blocks, loop),
             "motionclip": small.motionclip.model_copy(
                 update={
                     "architecture": small.motionclip.architecture.model_copy(
@@ -302,21 +304,33 @@ def _tiny() -> Preset:
             "length": small.length.model_copy(
                 update={"architecture": LengthConfig(hidden=16), "loop": LoopConfig(batch=8, ema=0.9, **loop)}
             ),
-            "evaluator": small.evaluator.model_copy(
-                update={
-                    "architecture": EvaluatorConfig(
-                        word_width=256,
-                        text_hidden=16,
-                        movement_hidden=16,
-                        movement_width=16,
-                        motion_hidden=16,
-                        embedding=16,
-                    ),
-                    "loop": LoopConfig(batch=8, ema=0.9, **loop),
-                }
-            ),
         }
     )
+
+
+def _tiny_evaluators(small: Preset, blocks: TransformerConfig, loop: dict[str, int]) -> dict[str, Any]:
+    """Evaluators of ``tiny``."""
+    return {
+        "tmr": small.tmr.model_copy(
+            update={
+                "architecture": TmrConfig(embedding=16, transformer=blocks),
+                "loop": LoopConfig(batch=8, ema=0.9, **loop),
+            }
+        ),
+        "evaluator": small.evaluator.model_copy(
+            update={
+                "architecture": EvaluatorConfig(
+                    word_width=256,
+                    text_hidden=16,
+                    movement_hidden=16,
+                    movement_width=16,
+                    motion_hidden=16,
+                    embedding=16,
+                ),
+                "loop": LoopConfig(batch=8, ema=0.9, **loop),
+            }
+        ),
+    }
 
 
 def _paper(name: str = "paper", projector_width: int = 256) -> Preset:

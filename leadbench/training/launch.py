@@ -41,12 +41,12 @@ _REFUSED = {
 }
 
 
-class _Ended(Exception):  # noqa: N818
+class _Terminated(Exception):  # noqa: N818
     """Whoever started the processes ends this one."""
 
 
 @contextmanager
-def _ended_in_words() -> Iterator[None]:
+def _sigterm_raises() -> Iterator[None]:
     """Within it SIGTERM is an exception; after any error it is passed over.
 
     Where a process dies the launcher ends the others a tenth of a second later, which is less than it takes to say why.
@@ -57,7 +57,7 @@ def _ended_in_words() -> Iterator[None]:
 
     def end(number: int, frame: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise _Ended
+        raise _Terminated
 
     before = signal.signal(signal.SIGTERM, end)
     try:
@@ -149,10 +149,10 @@ class Launch:
             ConfigError: another process ended, or whoever started them all ends them.
         """
         try:
-            with _ended_in_words() if self.several and self.first else nullcontext():
+            with _sigterm_raises() if self.several and self.first else nullcontext():
                 yield
-        except (RuntimeError, _Ended) as exc:
-            if not self.several or not (isinstance(exc, _Ended) or _is_lost(exc)):
+        except (RuntimeError, _Terminated) as exc:
+            if not self.several or not (isinstance(exc, _Terminated) or _is_lost(exc)):
                 raise
             raise ConfigError(
                 f"{what}: another process of this launch ended, or all were stopped; start the same command again to "

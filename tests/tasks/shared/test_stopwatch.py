@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -39,11 +39,8 @@ def test_threads_add_up() -> None:
         with watch.stage("decode", "row"):
             time.sleep(0.1)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
     began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: work(), range(4)))
     passed = time.perf_counter() - began
     assert 0.4 <= watch.taken("row")["decode"] <= 4 * passed
