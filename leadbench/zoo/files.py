@@ -20,6 +20,7 @@ from leadbench.core.provenance import fingerprint, sha256_file
 from leadbench.core.reading import first_problem, read_json_object, reason
 
 MANIFEST = "manifest.json"
+OFFICIAL = "official"  # preset in the cards of what was imported
 _NONE = object()
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     part: {name: field.default for name, field in kind.model_fields.items()}

@@ -12,11 +12,12 @@ from leadbench.core.files import require_output
 from leadbench.core.provenance import collect_provenance, sha256_file
 from leadbench.core.tensors import MotionSpec
 from leadbench.text.glove import GLOVE_FILES, GloveVectors
-from leadbench.zoo.files import ModelCard, save_model
+from leadbench.zoo.evaluators import GLOVE
+from leadbench.zoo.files import OFFICIAL, ModelCard, save_model
 from leadbench.zoo.loaded import space_fingerprint
 from leadbench.zoo.official_backbone import KINDS, read_official_backbone
 from leadbench.zoo.official_evaluator import evaluator_name, find_evaluator, read_evaluator
-from leadbench.zoo.store import ESSENTIAL, EVALUATOR, GLOVE, OFFICIAL, with_statistics
+from leadbench.zoo.store import ESSENTIAL, EVALUATOR, with_statistics
 
 IMPORTS = (*KINDS, EVALUATOR, GLOVE)
 TOWERS = ("clip", "t5")

@@ -15,28 +15,23 @@ from torch import Tensor, nn
 from leadbench.core.config import (
     AutoencoderConfig,
     DenoiserConfig,
-    EvaluatorConfig,
     LengthConfig,
     ProjectorConfig,
-    TmrConfig,
 )
 from leadbench.core.contracts import MotionAutoencoder, MotionDataset, TextEncoder, TrainableAutoencoder
 from leadbench.core.device import CPU, Compute
-from leadbench.core.errors import ConfigError, LatentMismatchError, WeightsError, unknown_name
+from leadbench.core.errors import ConfigError, LatentMismatchError, WeightsError
 from leadbench.core.tensors import MotionSpec
 from leadbench.nn.autoencoder import MotionVAE
 from leadbench.nn.denoiser import Denoiser
-from leadbench.nn.evaluator import EvaluatorNetworks
 from leadbench.nn.length import LengthNetwork
 from leadbench.nn.projector import LeadProjector
-from leadbench.nn.tmr import TmrNetworks
 from leadbench.text.cache import CachedTextEncoder, LazyEncoder
 from leadbench.text.encoder_sources import EncoderSources
 from leadbench.text.glove import GloveVectors
-from leadbench.text.special_words import SPECIAL_WORDS
-from leadbench.text.word_vectors import WORD_VECTORS
 from leadbench.zoo.build import STATISTICS, build, card_config, card_entry, fill, motion_spec
 from leadbench.zoo.catalog import Catalog
+from leadbench.zoo.evaluators import GLOVE, trained_evaluator, trained_tmr, word_vectors
 from leadbench.zoo.files import ModelCard, card_path, load_card, load_model
 from leadbench.zoo.loaded import (
     LoadedAutoencoder,
@@ -44,15 +39,12 @@ from leadbench.zoo.loaded import (
     LoadedLength,
     LoadedProjector,
     LoadedTmr,
-    TextPipeline,
 )
 from leadbench.zoo.official_evaluator import is_essential
 from leadbench.zoo.official_files import OfficialFiles, OfficialModel, open_checkpoint, open_evaluator, open_glove
 
-_MOST_TOKENS = 10_000
-GLOVE = "glove"
-EVALUATOR, ESSENTIAL = "evaluator", "evaluator-essential"
-"""Evaluators on all features of a frame, and on the essential ones."""
+EVALUATOR, ESSENTIAL, TMR = "evaluator", "evaluator-essential", "evaluator-tmr"
+"""Evaluators on all features of a frame, on the essential ones, and in the manner of TMR."""
 _CHECKPOINT = "; or use a published one: --checkpoint mld=FILE, or once: leadbench zoo import FILE"
 _OFFICIAL = {
     "autoencoder": _CHECKPOINT,
@@ -60,7 +52,6 @@ _OFFICIAL = {
     "consistency": _CHECKPOINT.replace("mld=", "motionlcm="),
     "evaluator": "; or use the published one: --evaluator FOLDER, or once: leadbench zoo import FOLDER",
 }
-OFFICIAL = "official"  # preset in the cards of what was imported
 
 
 class ModelStore:
@@ -324,26 +315,9 @@ class ModelStore:
             if name == (ESSENTIAL if essential else EVALUATOR):
                 evaluator, self._used[name] = open_evaluator(self.files, self._glove)
                 return evaluator.at(self.compute)
-        tensors, card = self._load(name)
-        path = self.path(name)
-        motion = motion_spec(tensors, card, path)
-        network = build(EvaluatorNetworks, card_config(EvaluatorConfig, card, path), tensors, path)
-        text = self._text_pipeline(card, path)
-        evaluator = LoadedEvaluator(card_entry(card, path, "links", "name"), network, motion, text)
-        evaluator.official = card.preset == OFFICIAL and name == EVALUATOR
-        evaluator.real_row, evaluator.dataset = _real_row(card, path)
+        evaluator = trained_evaluator(*self._load(name), self.path(name), self._glove)
+        evaluator.official &= name == EVALUATOR
         return evaluator.at(self.compute)
-
-    def _text_pipeline(self, card: ModelCard, path: Path) -> TextPipeline:
-        words = card_entry(card, path, "config", "word_vectors")
-        most = card_entry(card, path, "config", "max_tokens")
-        if words not in (GLOVE, *WORD_VECTORS):
-            raise unknown_name("word vectors", str(words), (GLOVE, *WORD_VECTORS), where=str(card_path(path)))
-        if not isinstance(most, int) or not 0 < most <= _MOST_TOKENS:
-            raise WeightsError(f"{card_path(path)}: config.max_tokens is {most!r} (allowed: 1 to {_MOST_TOKENS})")
-        if words == GLOVE:
-            return TextPipeline(self._glove(), most, SPECIAL_WORDS)
-        return TextPipeline(WORD_VECTORS[words](), most)
 
     def length(self, name: str) -> LoadedLength:
         """A predictor of lengths, with the text encoder that it reads captions by."""
@@ -359,28 +333,13 @@ class ModelStore:
 
     def tmr(self) -> LoadedTmr:
         """The folder's evaluator in the manner of TMR."""
-        tensors, card = self._load("evaluator-tmr")
-        path = self.path("evaluator-tmr")
-        motion = motion_spec(tensors, card, path)
-        network = build(TmrNetworks, card_config(TmrConfig, card, path), tensors, path)
-        encoder = self.text_encoder(card_entry(card, path, "links", "text_encoder"))
-        evaluator = LoadedTmr(card_entry(card, path, "links", "name"), network, motion, encoder)
-        evaluator.real_row, evaluator.dataset = _real_row(card, path)
-        return evaluator.at(self.compute)
+        return trained_tmr(*self._load(TMR), self.path(TMR), self.text_encoder).at(self.compute)
 
     def _glove(self) -> GloveVectors:
         """Vectors imported into the folder, else those of the official files."""
         if not self.has(GLOVE):
             return open_glove(self.files)
-        tensors, card = self._load(GLOVE)
-        rows, path = card_entry(card, self.path(GLOVE), "config", "rows"), self.path(GLOVE)
-        table = tensors.get("table")
-        if table is None or table.ndim != 2 or not isinstance(rows, dict):
-            raise WeightsError(f"{path}: no vocabulary (needed: a tensor 'table' [V, W], and rows by word in its card)")
-        wrong = [word for word, row in rows.items() if not isinstance(row, int) or not 0 <= row < len(table)]
-        if wrong:
-            raise WeightsError(f"{card_path(path)}: config.rows: {wrong[0]!r} has no row of the table")
-        return GloveVectors(table, rows)
+        return word_vectors(*self._load(GLOVE), self.path(GLOVE))
 
     def projector(self, name: str = "projector") -> LoadedProjector:
         """A LEAD projector of the folder; whether it fits the latent space is checked where it is attached."""
@@ -451,15 +410,3 @@ def load_projector(path: Path) -> LoadedProjector:
 def with_statistics(tensors: dict[str, Tensor], motion: MotionSpec) -> dict[str, Tensor]:
     """Tensors of a network together with the statistics that it was trained with."""
     return {**tensors, STATISTICS[0]: motion.mean, STATISTICS[1]: motion.std}
-
-
-def _real_row(card: ModelCard, path: Path) -> tuple[dict[str, float], str]:
-    """What real motions scored when an evaluator was trained, and on which dataset."""
-    real = card.metrics.get("real_test")
-    try:
-        row = {"r_precision_3": float(real["r_precision"][2]), "mm_dist": float(real["mm_dist"])} if real else {}
-    except (LookupError, TypeError, ValueError) as exc:
-        raise WeightsError(
-            f"{card_path(path)}: metrics.real_test: needed: three numbers r_precision, and mm_dist"
-        ) from exc
-    return row, card.links.get("dataset_identity", "")
