@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from leadbench.api.models import load_backbone, load_projector, open_dataset
     from leadbench.api.results import Results, audit, judge_claims, load_results, run, save_report
     from leadbench.api.stores import pull, push
+    from leadbench.api.studies import create_study, load_study, study_results
     from leadbench.api.training import train_projector
     from leadbench.core.config import T2MConfig
     from leadbench.core.contracts import (
@@ -65,6 +66,8 @@ if TYPE_CHECKING:
     )
     from leadbench.results.records import Record
     from leadbench.results.rows import Row
+    from leadbench.study.create import StudyRequest
+    from leadbench.study.plan import Study
     from leadbench.tasks.shared.models import ModelTask, Trial
     from leadbench.tasks.shared.units import Task, Unit
 
@@ -101,6 +104,8 @@ __all__ = [
     "Row",
     "SetColumn",
     "SetMetricRegistration",
+    "Study",
+    "StudyRequest",
     "T2MConfig",
     "Task",
     "TaskRegistration",
@@ -115,6 +120,7 @@ __all__ = [
     "Unit",
     "__version__",
     "audit",
+    "create_study",
     "diversity",
     "draw_motions",
     "fid",
@@ -128,6 +134,7 @@ __all__ = [
     "load_backbone",
     "load_projector",
     "load_results",
+    "load_study",
     "mm_dist",
     "multimodality",
     "nearest_distances",
@@ -139,6 +146,7 @@ __all__ = [
     "run",
     "save_motions",
     "save_report",
+    "study_results",
     "train_projector",
     "vendi_score",
 ]
@@ -148,6 +156,7 @@ _MODULES = {
     "leadbench.api.models": "load_backbone load_projector open_dataset",
     "leadbench.api.results": "Results audit judge_claims load_results run save_report",
     "leadbench.api.stores": "pull push",
+    "leadbench.api.studies": "create_study load_study study_results",
     "leadbench.api.training": "train_projector",
     "leadbench.core.config": "T2MConfig",
     "leadbench.core.contracts": (
@@ -169,6 +178,8 @@ _MODULES = {
     ),
     "leadbench.results.records": "Record",
     "leadbench.results.rows": "Row",
+    "leadbench.study.create": "StudyRequest",
+    "leadbench.study.plan": "Study",
     "leadbench.tasks.shared.models": "ModelTask Trial",
     "leadbench.tasks.shared.units": "Task Unit",
 }

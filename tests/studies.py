@@ -21,7 +21,8 @@ from leadbench.core.files import write_text_atomic
 from leadbench.core.skeleton import HUMANML3D
 from leadbench.results.rows import Row
 from leadbench.study.answers import Answers
-from leadbench.study.plan import PLAN, Side, Study, StudyPair, StudyPlan, motion_path, motions_digest
+from leadbench.study.order import items_of
+from leadbench.study.plan import PARTS, PLAN, Side, Study, StudyPair, StudyPlan, motion_path, motions_digest
 from leadbench.study.serve import listen
 from leadbench.study.server import compressed, make_app
 from leadbench.study.texts import language_file
@@ -150,3 +151,22 @@ def at_random(seed: int) -> Rating:
     """Ratings that are drawn."""
     draws = random.Random(seed)
     return lambda part, item: (draws.randint(1, 5), draws.randint(1, 5))
+
+
+def answered(study: Study, people: int, seed: int = 0) -> None:
+    """Ratings of people who find the second row better, by about 1.2 in realism and 0.3 in relevance."""
+    rng = np.random.default_rng(seed)
+    answers = Answers(study.answers_path, study.plan.identity)
+    for number in range(people):
+        person = f"{number:064x}"
+        answers.begin(person, "en")
+        answers.tell(person, {"age": "25-34", "gender": "woman"} if number % 2 else {})
+        for part in PARTS:
+            for item in items_of(study.plan, person)[part]:
+                gain = 1.2 if part == "realism" else 0.3
+                sides = np.clip(np.rint(rng.normal([2.6, 2.6 + gain], 0.6)), 1, 5).astype(int)
+                a, b = item.wanted or (sides[::-1] if item.swapped else sides)
+                answers.show(person, part, item.name)
+                answers.rate(person, part, item.name, int(a), int(b))
+        answers.finish(person)
+    answers.close()

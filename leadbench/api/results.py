@@ -138,11 +138,7 @@ def run(
     """
     names = (backbones,) if isinstance(backbones, str) else tuple(backbones)
     chosen = T2MConfig.quick() if config is None and opened is None else config or T2MConfig()
-    wanted: dict[str | None, Sequence[int]] = {}
-    if isinstance(steps, Mapping):
-        wanted.update(steps)
-    elif steps:
-        wanted[None] = tuple(steps)
+    wanted = steps_by_backbone(steps)
     evaluators = (evaluator,) if isinstance(evaluator, str) else tuple(evaluator)
     assets = open_dataset() if opened is None else opened
     requests = [
@@ -177,6 +173,16 @@ def audit(
     chosen = T2MConfig(replications=3) if config is None else config
     request = AuditRequest(evaluator, tuple(corruptions), tuple(metrics), (), chosen)
     return _done("audit", open_dataset() if opened is None else opened, [request], out)
+
+
+def steps_by_backbone(steps: Mapping[str, Sequence[int]] | Sequence[int]) -> dict[str | None, Sequence[int]]:
+    """Steps as requests take them: those of a sequence are of every few-step backbone (key None)."""
+    found: dict[str | None, Sequence[int]] = {}
+    if isinstance(steps, Mapping):
+        found.update(steps)
+    elif steps:
+        found[None] = tuple(steps)
+    return found
 
 
 def _done(task: str, assets: Opened, requests: Sequence[object], out: str | Path) -> Results:

@@ -19,7 +19,7 @@ from leadbench.core.errors import ConfigError
 from leadbench.study.answers import Answers
 from leadbench.study.candidates import Candidates, SideRequest, request_for
 from leadbench.study.choosing import CHOICES
-from leadbench.study.create import DEMOGRAPHICS, StudyRequest, create_study
+from leadbench.study.create import DEMOGRAPHICS, MOST_CHECKS, StudyRequest, create_study
 from leadbench.study.exchange import export_answers, import_answers
 from leadbench.study.figure import draw_study
 from leadbench.study.plan import Study
@@ -70,7 +70,7 @@ class ContentOptions:
         "changed"
     )
     candidates: Annotated[int, typer.Option("--candidates", min=2, help="Captions that pairs are chosen of.")] = 128
-    checks: Annotated[int, typer.Option("--checks", min=0, max=5, help="Attention checks in each part.")] = 1
+    checks: Annotated[int, typer.Option("--checks", min=0, max=MOST_CHECKS, help="Attention checks in each part.")] = 1
     language: Annotated[
         str, typer.Option("--language", help=f"Languages, the default first: {', '.join(SHIPPED)}, or files.")
     ] = ",".join(SHIPPED)

@@ -16,12 +16,13 @@ from leadbench.core.provenance import collect_provenance
 from leadbench.study.candidates import Candidate, Candidates
 from leadbench.study.choosing import CHOICES, choose_pairs
 from leadbench.study.plan import PLAN, Study, StudyPair, StudyPlan, motion_path, motions_digest
-from leadbench.study.texts import Texts, language_file, read_texts
+from leadbench.study.texts import SHIPPED, Texts, language_file, read_texts
 from leadbench.tasks.shared.identity import inputs_identity
 from leadbench.tasks.structure.action_labels import every_label
 
 DEMOGRAPHICS = ("age", "gender", "experience")
 """Questions of the shipped texts: what the paper's Figure 4 shows."""
+MOST_CHECKS = 5
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,24 @@ class StudyRequest:
         checks: attention checks in each part.
         languages: names of shipped ones, or files; the first is the default.
         demographics: questions about participants that are asked, by their names in the languages.
+
+    Raises:
+        ConfigError: fewer than two pairs or candidates, or too many checks.
     """
 
     pairs: int = 10
     candidates: int = 128
     choose: str = "changed"
     checks: int = 1
-    languages: tuple[str, ...] = ("en",)
+    languages: tuple[str, ...] = SHIPPED
     demographics: tuple[str, ...] = DEMOGRAPHICS
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("pairs", self.pairs, 2), ("candidates", self.candidates, 2)):
+            if value < least:
+                raise ConfigError(f"--{name} {value}: at least {least} are needed")
+        if not 0 <= self.checks <= MOST_CHECKS:
+            raise ConfigError(f"--checks {self.checks}: from 0 to {MOST_CHECKS}")
 
 
 def create_study(

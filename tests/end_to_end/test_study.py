@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import call
-from studies import Visitor, at_random, make_study, served
+from studies import Visitor, answered, at_random, make_study, served
 
+import leadbench
 from leadbench.core.errors import ConfigError
 from leadbench.metrics.ratings import crossed_test, krippendorff_alpha
 from leadbench.results.store import load_runs
@@ -23,25 +24,6 @@ from leadbench.study.texts import language_file
 @pytest.fixture(scope="module")
 def assets(tiny: Path) -> tuple[object, ...]:
     return ("--dataset", tiny / "data", "--models", tiny / "models")
-
-
-def answered(study: Study, people: int, seed: int = 0) -> None:
-    """Ratings of people who find the second row better, by about 1.2 in realism and 0.3 in relevance."""
-    rng = np.random.default_rng(seed)
-    answers = Answers(study.answers_path, study.plan.identity)
-    for number in range(people):
-        person = f"{number:064x}"
-        answers.begin(person, "en")
-        answers.tell(person, {"age": "25-34", "gender": "woman"} if number % 2 else {})
-        for part in PARTS:
-            for item in items_of(study.plan, person)[part]:
-                gain = 1.2 if part == "realism" else 0.3
-                sides = np.clip(np.rint(rng.normal([2.6, 2.6 + gain], 0.6)), 1, 5).astype(int)
-                a, b = item.wanted or (sides[::-1] if item.swapped else sides)
-                answers.show(person, part, item.name)
-                answers.rate(person, part, item.name, int(a), int(b))
-        answers.finish(person)
-    answers.close()
 
 
 def test_from_models_to_verdicts(
@@ -75,6 +57,23 @@ def test_from_models_to_verdicts(
     report = tmp_path / "report.html"
     assert call("report", runs, "--out", report) == 0
     assert "User study" in report.read_text(encoding="utf-8")
+
+
+def test_the_same_from_python(tiny: Path, assets: tuple[object, ...], tmp_path: Path) -> None:
+    opened = leadbench.open_dataset(tiny / "data", models=tiny / "models")
+    content = leadbench.StudyRequest(pairs=3, candidates=6, languages=("en",))
+    study = leadbench.create_study(tmp_path / "a", "mld", "mld+lead", opened, content=content, steps={"mld": [4]})
+    shell = ("--pairs", 3, "--candidates", 6, "--steps", "mld=4", "--language", "en")
+    assert call("study", "create", tmp_path / "b", *assets, *shell) == 0
+    assert study.plan.identity == leadbench.load_study(tmp_path / "b").plan.identity
+    answered(study, 5)
+    results = leadbench.study_results(study, out=tmp_path / "runs")
+    assert call("study", "results", study.folder, "--out", tmp_path / "shell") == 0
+    assert leadbench.load_results(tmp_path / "shell").dicts() == results.dicts()
+    assert {line["name"] for line in results.dicts()} == {"MLD", "LEAD (MLD)"}
+    assert "5 participants" in results.table()
+    (judged,) = leadbench.judge_claims(tmp_path / "runs")
+    assert any(claim["comparisons"] for claim in judged["claims"])
 
 
 def test_numbers_are_those_of_the_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
