@@ -25,6 +25,7 @@ from leadbench.data.exemplars import read_motion
 from leadbench.data.humanml3d import HumanML3DFolder
 from leadbench.data.labels import MotionLabel, load_labels, write_labels
 from leadbench.data.prepare.hundred_style import _cuts
+from leadbench.data.segments import find_segments
 from leadbench.generation.concepts import KIND, load_concept
 from leadbench.motion.bvh import read_bvh
 from leadbench.motion.retarget import BANDAI_NAMCO, upright_joints
@@ -102,6 +103,7 @@ READERS: dict[str, Reader] = {
     "deviation, checked": Reader("data/Std.npy", _checked),
     "dataset card": Reader("data/dataset.json", _dataset),
     "dataset card, checked": Reader("data/dataset.json", _checked),
+    "segments": Reader("data/segments.json", lambda r: find_segments(r / "data", IDS)),
     "labels": Reader("data/labels.json", lambda r: load_labels(r / "data")),
     "exemplar": Reader("joints.npy", lambda r: read_motion(r / "joints.npy", HUMANML3D, "corrected")),
     "bone lengths": Reader("joints.npy", lambda r: load_target_offsets(r / "joints.npy")),
@@ -152,6 +154,7 @@ def write_all(root: Path) -> Path:
     (root / "clip.bvh").write_text(bvh_files.bvh_text(*bvh_files.clip("walk", "normal", 1.5, rng)))
     hundred_style_files.write_hundred_style_like(root / "style", {"Old": {"FW": 1.0}})
     data = write_folder(root / "data", {"test": list(IDS[:2]), "val": [IDS[2]], "train": list(IDS[3:])}, frames=44)
+    (data / "segments.json").write_text(json.dumps({name: [["walk", 0, 20], ["wave", 20, 40]] for name in IDS}))
     write_labels(data, {name: MotionLabel("walk", "old", name) for name in IDS})
     np.save(root / "joints.npy", smooth_joints(30, 1).numpy())
     _write_models(root / "models", data)

@@ -192,6 +192,11 @@ def leadbench_tasks() -> Sequence[TaskRegistration]:
             command="leadbench structure",
         ),
         TaskRegistration(
+            "sequences",
+            "captions of two actions: whether motions show both, in their order",
+            "leadbench.tasks.sequences.task:SequencesTask",
+        ),
+        TaskRegistration(
             "latency",
             "seconds per prompt, by stage (section 5.3)",
             "leadbench.tasks.latency.assemble:open_latency_task",

@@ -6,14 +6,15 @@ from leadbench.core.errors import ResultsError
 from leadbench.plugins.hookspecs import TaskRegistration, imported
 from leadbench.plugins.manager import Plugins, load_plugins
 from leadbench.report.published import published_beside
-from leadbench.report.tables.engine import DATA_FORMATS, Document, Line, Table, check_format, in_format, render
-from leadbench.report.tables.rows import MODEL, data_of, line_of, metric_columns, unfinished
+from leadbench.report.tables.engine import DATA_FORMATS, Column, Document, Line, Table, check_format, in_format, render
+from leadbench.report.tables.rows import MODEL, STEPS, data_of, guidance_swept, line_of, metric_columns, unfinished
 from leadbench.results.aggregate import rows_of
 from leadbench.results.records import Run
 from leadbench.tasks.t2m.ablation_table import is_ablation
 from leadbench.tasks.t2m.tables import render as render_t2m
 
 _RANKABLE = ("t2m", "score")
+_GUIDANCE = Column("guidance", "Guidance", absent="")
 
 
 def render_run(run: Run, form: str = "github", *, rank_published: bool = False, plugins: Plugins | None = None) -> str:
@@ -63,11 +64,15 @@ def render_rows(run: Run, form: str = "github") -> str:
     """
     rows = rows_of(run)
     measured = [column for column in metric_columns(rows, run.columns) if any(column.key in m.estimates for m in rows)]
-    lines: list[Line] = [line_of(m, run.names, ranked=False) for m in rows]
+    stepped = any(m.row.steps is not None for m in rows)
+    scaled = bool(guidance_swept(rows))
+    lines = [line_of(m, run.names, ranked=False) for m in rows]
+    lines = [Line({**line.cells, "guidance": m.row.guidance}) for line, m in zip(lines, rows, strict=True)]
+    columns = [MODEL, *([STEPS] if stepped else []), *([_GUIDANCE] if scaled else []), *measured]
     notes = dict.fromkeys(note for record in run.records for note in record.details.notes)
     first = run.records[0]
     caption = "; ".join([f"Task {run.task}, dataset {first.dataset}, protocol {first.protocol}", *notes]) + "."
-    document = Document([Table(run.task, [MODEL, *measured], lines)], data_of(rows, run, measured), caption)
+    document = Document([Table(run.task, columns, lines)], data_of(rows, run, measured), caption)
     return render(document, form)
 
 

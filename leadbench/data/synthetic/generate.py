@@ -18,7 +18,7 @@ from leadbench.core.skeleton import get_skeleton
 from leadbench.data.prepare.splits import SHARES, split_clips
 from leadbench.data.prepare.writer import PreparedClip, fresh_folder, write_clip, write_index
 from leadbench.data.synthetic.act import FPS, Act, enliven, then
-from leadbench.data.synthetic.body import stand, to_joints
+from leadbench.data.synthetic.body import Pose, stand, to_joints
 from leadbench.data.synthetic.corpus import ACTIONS
 from leadbench.data.synthetic.options import VERSION, SynthesisOptions
 from leadbench.data.synthetic.wording import write_captions
@@ -50,6 +50,29 @@ def first_action(number: int) -> str:
 def perform(seed: int, number: int) -> Performance:
     """Clip ``number``: a function of seed and number alone, which begins with :func:`first_action`."""
     rng = stream(seed, f"synthetic:{VERSION}", number)
+    chosen, acts, pose = _chosen(rng, number)
+    if pose.frames < MIN_FRAMES:
+        pose = then(pose, stand(MIN_FRAMES - pose.frames + 1))
+    joints = to_joints(enliven(pose, rng))
+    return Performance(tuple(chosen), tuple(acts), joints, write_captions(acts, rng))
+
+
+def segments(seed: int, number: int) -> list[tuple[str, int, int]]:
+    """Actions of clip ``number`` with the frames of its features in which each is performed: from, to (excluded).
+
+    Between two actions the body stands still for a moment, which belongs half to each.
+
+    >>> segments(0, 1)
+    [('jog', 0, 69), ('wave', 69, 152)]
+    """
+    chosen, acts, pose = _chosen(stream(seed, f"synthetic:{VERSION}", number), number)
+    frames = max(pose.frames, MIN_FRAMES) - 1
+    ends = [act.pose.frames + 1 for act in acts[:-1]] + [frames]
+    return list(zip(chosen, [0, *ends[:-1]], ends, strict=True))
+
+
+def _chosen(rng: np.random.Generator, number: int) -> tuple[list[str], list[Act], Pose]:
+    """One action or two, by name and performed, and the pose of all of them."""
     names = list(ACTIONS)
     first = first_action(number)
     wanted = 2 if rng.random() < _SEQUENCES else 1
@@ -64,10 +87,7 @@ def perform(seed: int, number: int) -> Performance:
     else:
         chosen, acts = chosen[:1], acts[:1]
         pose = acts[0].pose.cut(0, MAX_FRAMES)
-    if pose.frames < MIN_FRAMES:
-        pose = then(pose, stand(MIN_FRAMES - pose.frames + 1))
-    joints = to_joints(enliven(pose, rng))
-    return Performance(tuple(chosen), tuple(acts), joints, write_captions(acts, rng))
+    return chosen, acts, pose
 
 
 def synthesize(

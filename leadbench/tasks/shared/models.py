@@ -13,11 +13,12 @@ import torch
 from leadbench.core.contracts import Backbone
 from leadbench.core.device import place_of
 from leadbench.core.random import NoiseSource
-from leadbench.core.tensors import Latent, MotionBatch, mask_of
+from leadbench.core.tensors import Latent, MotionBatch, MotionSample, mask_of
 from leadbench.data.humanml3d import DrawnSample, draw
 from leadbench.generation.pipeline import decode_latents, sample_latents
 from leadbench.results.details import OtherDetails
 from leadbench.results.records import Record, record_key
+from leadbench.results.rows import Row
 from leadbench.tasks.shared.opening import open_entries, request_identity
 from leadbench.tasks.shared.realigners import Edit
 from leadbench.tasks.shared.request import RunRequest
@@ -71,22 +72,29 @@ class ModelTask(Task):
 
     Attributes:
         most: motions of the split that are used at most; None: all.
+        evaluator_identity: of the evaluator that measures, for records; ``none`` where none does.
     """
 
     most: int | None = None
+    evaluator_identity: str = "none"
 
     def __init__(self, opened: Opened, request: RunRequest) -> None:
         self.request = request
         self._found = open_entries(opened, request)
         self._dataset = opened.dataset.name
         samples = opened.dataset.load(request.config.split, skip_bad=request.config.skip_bad_motions)[0]
-        self._samples = samples[: self.most]
+        self._samples: Sequence[MotionSample] = samples[: self.most]
         self._identity = {**request_identity(opened, request, self._found), "most": self.most}
         self.names = self._found.names
 
     @abstractmethod
     def measure(self, trial: Trial) -> Mapping[str, float]:
         """Values by the names of metrics; a function of the trial alone."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the caption of the table, stored in every record."""
+        return (*self.request.notes, *self._found.notes)
 
     @property
     def group(self) -> str:
@@ -116,19 +124,19 @@ class ModelTask(Task):
         config = self.request.config
         drawn = draw(self._samples, config.seed, replication)
         trial = Trial(entry.backbone, sampling, edit, replication, config.seed, drawn)
-        notes = (*self.request.notes, *self._found.notes)
-        details = OtherDetails(task=self.name, samples=len(drawn), notes=notes, warnings=self._found.warnings)
-        return [
-            Record(
-                task=self.name,
-                dataset=self._dataset,
-                protocol=config.protocol,
-                evaluator="none",
-                row=entry.row(sampling, edit),
-                replication=replication,
-                seed=config.seed,
-                metrics=dict(self.measure(trial)),
-                details=details,
-                chunk_size=max(1, len(drawn)),
-            )
-        ]
+        return [self._record_of(entry.row(sampling, edit), replication, self.measure(trial))]
+
+    def _record_of(self, row: Row, replication: int, metrics: Mapping[str, float]) -> Record:
+        count = len(self._samples)
+        return Record(
+            task=self.name,
+            dataset=self._dataset,
+            protocol=self.request.config.protocol,
+            evaluator=self.evaluator_identity,
+            row=row,
+            replication=replication,
+            seed=self.request.config.seed,
+            metrics=dict(metrics),
+            details=OtherDetails(task=self.name, samples=count, notes=self.notes, warnings=self._found.warnings),
+            chunk_size=max(1, count),
+        )

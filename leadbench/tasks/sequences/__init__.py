@@ -1,0 +1,1 @@
+"""Captions of two actions: whether a motion shows both, in their order."""
