@@ -18,7 +18,7 @@ from leadbench.plugins.hookspecs import (
 
 @hookimpl
 def leadbench_text_encoders() -> Sequence[Registration]:
-    """Two encoders whose weights arrive as ordinary packages, and the two of the official backbones."""
+    """Three encoders whose weights arrive as ordinary packages, and the two of the official backbones."""
     return [
         TextEncoderRegistration(
             "minilm",
@@ -36,6 +36,15 @@ def leadbench_text_encoders() -> Sequence[Registration]:
             identity="leadbench.text.sources:wordllama_identity",
             weights="pip install wordllama, which carries them",
             keep=False,  # a look-up in a table
+        ),
+        TextEncoderRegistration(
+            "wordllama-parts",
+            "WordLlama static sub-token vectors, mean and means of 8 consecutive parts, 9 tokens 256 wide",
+            "leadbench.zoo.factories:wordllama_parts",
+            requires=("wordllama", "tokenizers"),
+            identity="leadbench.text.sources:wordllama_parts_identity",
+            weights="pip install wordllama, which carries them",
+            keep=False,
         ),
         TextEncoderRegistration(
             "clip",

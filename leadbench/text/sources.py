@@ -60,6 +60,12 @@ def wordllama_identity(context: object = None) -> str | None:
     return _hashed(files, ["leadbench", "tokenizers"]) if files else None
 
 
+def wordllama_parts_identity(context: object = None) -> str | None:
+    """Of ``wordllama-parts``: the same files, put together in another way."""
+    of_words = wordllama_identity(context)
+    return None if of_words is None else hashlib.sha256(f"parts {of_words}".encode()).hexdigest()
+
+
 def clip_identity(context: object = None) -> str | None:
     """Of ``clip``."""
     source = settings().encoders.clip

@@ -51,6 +51,13 @@ def wordllama(context: Context) -> TextEncoder:
     return static.wordllama()
 
 
+def wordllama_parts(context: Context) -> TextEncoder:
+    """WordLlama's static vectors, in order."""
+    from leadbench.text import parts
+
+    return parts.wordllama_parts()
+
+
 def clip(context: Context) -> TextEncoder:
     """CLIP ViT-L/14."""
     from leadbench.text import clip as tower

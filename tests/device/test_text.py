@@ -13,6 +13,7 @@ from leadbench.core.tensors import hides_nothing
 from leadbench.testing.pretended import DEVICE, Pretended
 from leadbench.text.cache import CachedTextEncoder
 from leadbench.text.clip import ClipTextEncoder
+from leadbench.text.parts import wordllama_parts
 from leadbench.text.sentence import minilm
 from leadbench.text.static import wordllama
 
@@ -28,7 +29,7 @@ def small_clip() -> ClipTextEncoder:
     return ClipTextEncoder(tower)
 
 
-@pytest.mark.parametrize("make", [minilm, wordllama, small_clip])
+@pytest.mark.parametrize("make", [minilm, wordllama, wordllama_parts, small_clip])
 def test_an_encoder_computes_there_what_it_computes_here(make: Callable[[], TextEncoder], pretended: Pretended) -> None:
     here = make()
     assert isinstance(here, InvertibleTextEncoder)

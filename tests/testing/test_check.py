@@ -129,7 +129,7 @@ def test_half_a_backbone() -> None:
 
 def test_bundled_encoders_pass() -> None:
     plugins = load_plugins(strict=True)
-    for name in ("wordllama", "minilm"):
+    for name in ("wordllama", "wordllama-parts", "minilm"):
         assert_conforms(check_text_encoder(name, plugins.create("text_encoder", name)))  # type: ignore[arg-type]
 
 

@@ -11,6 +11,7 @@ from official_layouts import write_text_towers
 from leadbench.core.contracts import InvertibleTextEncoder
 from leadbench.core.errors import ConfigError, UnknownNameError
 from leadbench.text.clip import ClipTextEncoder, load_tower
+from leadbench.text.parts import wordllama_parts
 from leadbench.text.sentence import SentenceEncoder, minilm
 from leadbench.text.static import wordllama
 
@@ -24,13 +25,13 @@ def towers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module", params=["minilm", "wordllama", "clip", "t5"])
+@pytest.fixture(scope="module", params=["minilm", "wordllama", "wordllama-parts", "clip", "t5"])
 def encoder(request: pytest.FixtureRequest, towers: Path) -> InvertibleTextEncoder:
     if request.param == "clip":
         return ClipTextEncoder(load_tower(str(towers / "clip")))
     if request.param == "t5":
         return SentenceEncoder("t5", towers / "t5")
-    return minilm() if request.param == "minilm" else wordllama()
+    return {"minilm": minilm, "wordllama": wordllama, "wordllama-parts": wordllama_parts}[request.param]()
 
 
 def test_captions_without_placeholders_are_as_always(encoder: InvertibleTextEncoder) -> None:
@@ -64,7 +65,7 @@ def test_gradients_reach_the_vectors_alone(encoder: InvertibleTextEncoder) -> No
     width = encoder.word_embedding("walk").shape[0]
     first, second = torch.randn(3, width, requires_grad=True), torch.randn(width, requires_grad=True)
     tokens = encoder.encode_with(CAPTIONS, {"a": first, "b": second}).tokens
-    assert tokens.shape == (3, 1, encoder.dim)
+    assert tokens.shape == (3, encoder.encode(["up"]).tokens.shape[1], encoder.dim)
     weights = torch.randn(tokens.shape)
     (tokens * weights).sum().backward()
     assert first.grad is not None
