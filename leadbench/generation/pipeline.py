@@ -12,7 +12,8 @@ from leadbench.core.errors import LatentMismatchError
 from leadbench.core.random import NoiseSource
 from leadbench.core.tensors import Latent, MotionBatch
 
-LatentMap = Callable[[Latent], Latent]
+LatentMap = Callable[[Latent, Tensor], Latent]
+"""Latents of motions to others, given the mask [B, F] of their lengths: a projector's round trip, or a control."""
 
 
 @torch.no_grad()
@@ -33,7 +34,7 @@ def sample_latents(
 @torch.no_grad()
 def decode_latents(autoencoder: MotionAutoencoder, latent: Latent, mask: Tensor, edit: LatentMap | None) -> MotionBatch:
     """Motions of latents, after ``edit`` (a projector's round trip, or a control in its place)."""
-    return autoencoder.decode(latent if edit is None else edit(latent), mask)
+    return autoencoder.decode(latent if edit is None else edit(latent, mask), mask)
 
 
 def realign(projector: Projector, autoencoder: MotionAutoencoder, *, allow_mismatch: bool = False) -> LatentMap:
@@ -48,4 +49,4 @@ def realign(projector: Projector, autoencoder: MotionAutoencoder, *, allow_misma
             f"{autoencoder.fingerprint[:12]}; a projector only knows the latents it was trained on (train one for this "
             f"autoencoder, or pass --allow-latent-mismatch)"
         )
-    return lambda latent: projector.reproject(projector.project(latent))
+    return lambda latent, mask: projector.reproject(projector.project(latent))

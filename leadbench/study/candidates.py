@@ -24,6 +24,7 @@ from leadbench.motion.features import features_to_joints
 from leadbench.report.names import row_with_steps
 from leadbench.results.rows import REAL, Row
 from leadbench.study.plan import Side
+from leadbench.tasks.shared.controls import CONTROLS
 from leadbench.tasks.shared.opening import OpenedEntries, open_entries
 from leadbench.tasks.shared.realigners import Edit
 from leadbench.tasks.shared.request import RunRequest
@@ -31,7 +32,6 @@ from leadbench.tasks.shared.units import Entry
 from leadbench.zoo.assets import Opened
 
 _AT_ONCE = 32
-_CONTROLS = ("clamp", "rescale")
 _ENDINGS = (".npy", ".bvh")
 
 Joints = NDArray[np.float32]
@@ -248,4 +248,4 @@ class Candidates:
 def request_for(sides: tuple[SideRequest, SideRequest], base: RunRequest) -> RunRequest:
     """A request whose backbones and controls are those that two sides name."""
     backbones = tuple(dict.fromkeys(side.backbone for side in sides if side.backbone is not None))
-    return replace(base, backbones=backbones, controls=any(side.edit in _CONTROLS for side in sides))
+    return replace(base, backbones=backbones, controls=any(side.edit in CONTROLS for side in sides))

@@ -106,7 +106,7 @@ class MeasuringJob:
             latent = plain
             if edit is not None:
                 with tools.watch.stage("project", row):
-                    latent = edit(plain)
+                    latent = edit(plain, mask)
             with tools.watch.stage("decode", row):
                 motion = decode_latents(tools.autoencoder, latent, mask, None)
             with tools.watch.stage("embed", row):

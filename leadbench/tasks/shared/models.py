@@ -57,7 +57,7 @@ class Trial:
         noise = NoiseSource(self.seed, tuple(item.id for item in self.drawn), self.replication, 0, mask.device)
         steps, guidance = self.sampling.steps, self.sampling.guidance
         latent = sample_latents(self.backbone, captions, mask, noise, steps=steps, guidance=guidance)
-        return latent if self.edit.map is None else self.edit.map(latent)
+        return latent if self.edit.map is None else self.edit.map(latent, mask)
 
     def motions(self, latents: Latent) -> MotionBatch:
         """Motions [B, F, D] of latents, normalised by the autoencoder's statistics."""

@@ -10,7 +10,7 @@ from leadbench.core.direct import has_latent
 from leadbench.core.errors import WeightsError
 from leadbench.core.presets import PROJECTOR_VARIANTS
 from leadbench.generation.pipeline import LatentMap, realign
-from leadbench.tasks.shared.controls import clamp_to_train, latent_statistics, rescale_to_train
+from leadbench.tasks.shared.controls import CONTROLS, control_map, latent_statistics
 from leadbench.tasks.shared.request import RunRequest
 from leadbench.zoo.assets import Opened
 from leadbench.zoo.catalog import Listed
@@ -26,7 +26,7 @@ class Edit:
     Attributes:
         projector: registered name of its kind.
         variant: of the ablation; None: the whole projector.
-        control: ``clamp`` or ``rescale``, where it is no projector.
+        control: of :data:`leadbench.tasks.shared.controls.CONTROLS`, where it is no projector.
         display: name in tables.
         aligned: text encoder that the projector was aligned to.
         map: of latents.
@@ -68,8 +68,8 @@ class Realigners:
         if self.request.controls:
             train = self.opened.dataset.load("train", skip_bad=self.request.config.skip_bad_motions)[0]
             statistics = latent_statistics(autoencoder, train, self.request.config.seed)
-            for control, fitted in (("clamp", clamp_to_train(statistics)), ("rescale", rescale_to_train(statistics))):
-                edits.append(Edit(None, None, control, "", None, fitted))
+            for control in CONTROLS:
+                edits.append(Edit(None, None, control, "", None, control_map(control, statistics, autoencoder)))
         named = {(edit.projector, edit.variant) for edit in edits}
         wanted = [variant for variant in PROJECTOR_VARIANTS if variant in self.request.variants]
         for variant in wanted or ([ABLATED] if self.request.controls else []):

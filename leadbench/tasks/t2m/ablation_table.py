@@ -16,9 +16,9 @@ from leadbench.report.tables.rows import MODEL, columns_named, data_of, line_of
 from leadbench.results.aggregate import rows_of
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import REAL, Row
+from leadbench.tasks.shared.controls import CONTROLS
 
 METRICS = ("r_precision_3", "fid", "mm_dist", "diversity", "multimodality")
-_CONTROLS = ("clamp", "rescale")
 _VARIANTS = ("mlp", "skip", "no-var", "no-align", "no-rec")
 
 
@@ -68,7 +68,7 @@ def _places(plain: Row) -> list[Row]:
     lead = plain.model_copy(update={"projector": "lead"})
     return [
         plain,
-        *(plain.model_copy(update={"control": name}) for name in _CONTROLS),
+        *(plain.model_copy(update={"control": name}) for name in CONTROLS),
         *(lead.model_copy(update={"variant": name}) for name in _VARIANTS),
         lead,
     ]

@@ -16,6 +16,7 @@ from leadbench.core.presets import PROJECTOR_VARIANTS, get_preset, projector_sta
 from leadbench.data.synthetic.generate import synthesize
 from leadbench.data.synthetic.options import SynthesisOptions
 from leadbench.results.store import RunStore
+from leadbench.tasks.shared.controls import CONTROLS
 from leadbench.tasks.t2m.ablation_table import ablation_document
 from leadbench.training.stages import projector_name
 
@@ -63,7 +64,7 @@ def test_what_is_missing_is_trained(ablated: subprocess.CompletedProcess[str], t
 def test_rows_are_those_of_table_6_and_differences_are_paired(
     ablated: subprocess.CompletedProcess[str], trained: Path
 ) -> None:
-    names = ["Real", "MLD", "MLD + clamp", "MLD + rescale", "LEAD mlp (MLD)", "LEAD skip (MLD)"]
+    names = ["Real", "MLD", *(f"MLD + {name}" for name in CONTROLS), "LEAD mlp (MLD)", "LEAD skip (MLD)"]
     names += ["LEAD w/o KL (MLD)", "LEAD w/o align (MLD)", "LEAD w/o rec (MLD)", "LEAD (MLD)"]
     lines = [line.split("|")[1].strip() for line in ablated.stdout.splitlines() if line.startswith("|")]
     assert lines[2:] == names

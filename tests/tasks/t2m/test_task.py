@@ -18,7 +18,7 @@ from leadbench.results.details import T2MDetails
 from leadbench.results.records import Record, Run
 from leadbench.results.rows import Row
 from leadbench.results.store import RunStore
-from leadbench.tasks.shared.controls import clamp_to_train, derangement, latent_statistics, rescale_to_train
+from leadbench.tasks.shared.controls import derangement
 from leadbench.tasks.shared.metrics import OpenedMetrics
 from leadbench.tasks.shared.realigners import Edit
 from leadbench.tasks.shared.runner import run_folder, run_task
@@ -48,7 +48,7 @@ def _task(dataset: HumanML3DFolder, **changes: object) -> T2MTask:
     samplings = tuple(Sampling("fake", steps, None) for steps in (1, 2))
     edits = (
         Edit(None, None, None, "", None, None),
-        Edit("lead", None, None, "LEAD", "fake", lambda z: Latent(0.5 * z.values, z.mask)),
+        Edit("lead", None, None, "LEAD", "fake", lambda z, _: Latent(0.5 * z.values, z.mask)),
     )
     return T2MTask(
         dataset,
@@ -221,16 +221,6 @@ def test_a_derangement_moves_everybody() -> None:
         order = derangement(count, 0, 0)
         assert sorted(order) == list(range(count))
         assert all(i != place for place, i in enumerate(order))
-
-
-def test_latent_controls(dataset: HumanML3DFolder) -> None:
-    samples = dataset.load("train")[0]
-    statistics = latent_statistics(FakeAutoencoder(dataset.motion), samples, 0)
-    wild = Latent.full(100 * torch.randn(6, 1, 8))
-    clamped = clamp_to_train(statistics)(wild).values
-    assert (clamped >= statistics.low).all()
-    assert (clamped <= statistics.high).all()
-    assert torch.allclose(rescale_to_train(statistics)(wild).norm(), torch.full((6,), statistics.norm), rtol=1e-5)
 
 
 def test_a_projector_of_another_latent_space_is_refused(dataset: HumanML3DFolder) -> None:
