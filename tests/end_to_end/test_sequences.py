@@ -20,12 +20,14 @@ def test_from_the_command_line_to_the_table(tiny: Path, tmp_path: Path, capsys: 
     asked = ("run", "--task", "sequences", *assets, "--backbone", "mld,motionlcm", "--steps", "1,2;mld=2")
     assert call(*asked, "--replications", 2, "--out", tmp_path) == 0
     table = capsys.readouterr().out
-    lines = re.findall(r"^\| (Real|MLD|LEAD \(MLD\)|MotionLCM|Real, shuffled captions) +\| +(\d*) \|", table, re.M)
+    names = r"Real|Reconstruction|MLD|LEAD \(MLD\)|MotionLCM|Real, shuffled captions"
+    lines = re.findall(rf"^\| ({names}) +\| +(\d*) \|", table, re.M)
+    mld = [("MLD", "2"), ("LEAD (MLD)", "2")]
     few = [("MotionLCM", "1"), ("MotionLCM", "2")]
-    assert lines == [("Real", ""), ("MLD", "2"), ("LEAD (MLD)", "2"), *few, ("Real, shuffled captions", "")]
+    assert lines == [("Real", ""), ("Reconstruction", ""), *mld, *few, ("Real, shuffled captions", "")]
     (run,) = load_runs(tmp_path)
     records = {(record.row, record.replication): record.metrics for record in run.records}
-    assert len(records) == 2 * 8
+    assert len(records) == 2 * 9
     two = [of for of in find_segments(tiny / "data", _test_ids(tiny)).values() if len(of) == 2]
     assert run.records[0].details.samples == sum(first.action != second.action for first, second in two)
     for metrics in records.values():

@@ -1,22 +1,27 @@
 """``leadbench run --task sequences``: of captions of two actions in a row, how many motions show both.
 
 The paper does not measure it; a text embedding of one vector can lose which action comes first. Rows beside the models:
-real motions, which is what can be reached, and real motions with the actions of other captions, which is chance.
+real motions, which is what can be reached, their reconstructions, which is what latents can hold, and real motions with
+the actions of other captions, which is chance.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from leadbench.core.contracts import MotionAutoencoder
+from leadbench.core.device import place_of
 from leadbench.core.errors import DataError
-from leadbench.core.tensors import MotionSample, host_lengths
+from leadbench.core.tensors import Latent, MotionBatch, MotionSample, host_lengths
+from leadbench.data.frames import drawn_batch
 from leadbench.data.humanml3d import DrawnSample, draw
 from leadbench.data.segments import Segment, find_segments
 from leadbench.results.records import MetricColumn, Record, record_key
@@ -33,7 +38,7 @@ from leadbench.tasks.shared.controls import derangement
 from leadbench.tasks.shared.models import ModelTask, Trial
 from leadbench.tasks.shared.opening import open_evaluator, request_identity
 from leadbench.tasks.shared.request import RunRequest
-from leadbench.tasks.shared.units import Unit
+from leadbench.tasks.shared.units import Unit, autoencoders_of
 from leadbench.zoo.assets import Opened
 
 SHUFFLED = Row(source="real", control="shuffled-captions")
@@ -85,25 +90,38 @@ class SequencesTask(ModelTask):
         }
 
     def units(self) -> Sequence[Unit]:
-        """Real motions and chance first, then one for each row of a model."""
-        keys = [
-            tuple(record_key(row, number) for row in (REAL, SHUFFLED))
-            for number in range(self.request.config.replications)
-        ]
-        real = [
-            Unit(f"replication {number + 1}: real", key, partial(self._real, number)) for number, key in enumerate(keys)
-        ]
-        return [*real, *super().units()]
+        """Real motions and chance first, then what autoencoders make of real motions, then each row of a model."""
+        units = []
+        for number in range(self.request.config.replications):
+            keys = tuple(record_key(row, number) for row in (REAL, SHUFFLED))
+            units.append(Unit(f"replication {number + 1}: real", keys, partial(self._real, number)))
+            for owner, autoencoder in autoencoders_of(self._found.entries).items():
+                row = Row(source="reconstruction", backbone=owner)
+                work = partial(self._reconstructed, row, number, autoencoder)
+                units.append(Unit(f"replication {number + 1}: reconstruction", (record_key(row, number),), work))
+        return [*units, *super().units()]
 
     def measure(self, trial: Trial) -> Mapping[str, float]:
         """Shares of the trial's motions."""
+        parts = [replace(trial, drawn=drawn) for drawn in _batches(trial.drawn)]
+        return self._shares((part.motions(part.latents()) for part in parts), trial.drawn)
+
+    @torch.no_grad()
+    def _reconstructed(self, row: Row, replication: int, autoencoder: MotionAutoencoder) -> list[Record]:
+        """The real motions through an autoencoder, by their posterior means: what its latents can hold."""
+        drawn, place = draw(self._samples, self.request.config.seed, replication), place_of(autoencoder)
+        made = (
+            autoencoder.decode(Latent.full(autoencoder.encode(batch.normalize(autoencoder.motion)).loc), batch.mask)
+            for batch in (drawn_batch(part, place, None) for part in _batches(drawn))
+        )
+        return [self._record_of(row, replication, self._shares(made, drawn))]
+
+    def _shares(self, made: Iterable[MotionBatch], drawn: Sequence[DrawnSample]) -> Mapping[str, float]:
         motions: list[Tensor] = []
-        for start in range(0, len(trial.drawn), _AT_ONCE):
-            part = replace(trial, drawn=trial.drawn[start : start + _AT_ONCE])
-            made = part.motions(part.latents()).denormalize()
-            lengths = host_lengths(made.mask)
-            motions += [one[:length] for one, length in zip(made.features.cpu(), lengths, strict=True)]
-        return recognise(self._recogniser, motions, self._actions(trial.drawn)).shares
+        for batch in made:
+            features = batch.denormalize().features.cpu()
+            motions += [one[:length] for one, length in zip(features, host_lengths(batch.mask), strict=True)]
+        return recognise(self._recogniser, motions, self._actions(drawn)).shares
 
     def _real(self, replication: int) -> list[Record]:
         seed = self.request.config.seed
@@ -152,6 +170,11 @@ def is_sequence(segments: Sequence[Segment]) -> bool:
         and segments[0].action != segments[1].action
         and all(segment.end - segment.start >= LEAST for segment in segments)
     )
+
+
+def _batches(drawn: Sequence[DrawnSample]) -> Iterator[Sequence[DrawnSample]]:
+    for start in range(0, len(drawn), _AT_ONCE):
+        yield drawn[start : start + _AT_ONCE]
 
 
 def _known(root: Path, samples: Sequence[MotionSample]) -> dict[str, tuple[Segment, ...]]:

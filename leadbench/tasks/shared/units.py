@@ -13,8 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from leadbench.core.contracts import Backbone
+from leadbench.core.contracts import Backbone, MotionAutoencoder
 from leadbench.core.device import CPU, Compute
+from leadbench.core.direct import has_latent
 from leadbench.results.records import MetricColumn, Record
 from leadbench.results.rows import Row
 from leadbench.tasks.shared.realigners import Edit
@@ -131,3 +132,14 @@ class Entry:
             steps=sampling.steps,
             guidance=sampling.guidance,
         )
+
+
+def autoencoders_of(entries: Sequence[Entry]) -> dict[str | None, MotionAutoencoder]:
+    """Backbone -> its autoencoder, one for each latent space; a single one belongs to no backbone (None)."""
+    found: dict[str, tuple[str, MotionAutoencoder]] = {}
+    for entry in (entry for entry in entries if has_latent(entry.backbone)):
+        autoencoder = entry.backbone.autoencoder
+        found.setdefault(autoencoder.fingerprint, (entry.name, autoencoder))
+    if len(found) == 1:
+        return {None: next(iter(found.values()))[1]}
+    return dict(found.values())

@@ -51,7 +51,7 @@ from leadbench.tasks.shared.scoring import (
 )
 from leadbench.tasks.shared.selftest import SelfTest, run_self_test
 from leadbench.tasks.shared.stopwatch import Stopwatch
-from leadbench.tasks.shared.units import Entry, Sampling, Unit
+from leadbench.tasks.shared.units import Entry, Sampling, Unit, autoencoders_of
 from leadbench.text.cache import CachedTextEncoder
 
 LATENT_NORM = "latent_norm"
@@ -149,13 +149,7 @@ class T2MTask(EmbeddingTask):
     @cached_property
     def autoencoders(self) -> dict[str | None, MotionAutoencoder]:
         """Backbone -> its autoencoder, one for each latent space; a single one belongs to no backbone (None)."""
-        found: dict[str, tuple[str, MotionAutoencoder]] = {}
-        for entry in (entry for entry in self.entries if has_latent(entry.backbone)):
-            autoencoder = entry.backbone.autoencoder
-            found.setdefault(autoencoder.fingerprint, (entry.name, autoencoder))
-        if len(found) == 1:
-            return {None: next(iter(found.values()))[1]}
-        return dict(found.values())
+        return autoencoders_of(self.entries)
 
     # ------------------------------------------------------------------ rows
 
