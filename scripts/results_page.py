@@ -63,7 +63,8 @@ def main() -> None:
         (Path(folder) / "README.md").write_text(refreshed(Path(folder)), encoding="utf-8")
         return
     introduction, *rest = rest
-    parts = [Path(introduction).read_text().strip(), models_table(Path(folder) / "cards")]
+    cards = Path(folder) / "cards"
+    parts = [Path(introduction).read_text().strip(), *([models_table(cards)] if cards.is_dir() else [])]
     for run, command, seconds in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
         minutes, left = divmod(round(float(seconds)), 60)
         parts += [f"## `{command}`", f"{minutes} min {left} s; records in [{run}]({run}).", tables(Path(folder), run)]
