@@ -106,7 +106,7 @@ def test_a_row_that_version_1_never_wrote_is_an_error(tmp_path: Path) -> None:
 
 def test_the_stored_results_are_current() -> None:
     runs = load_runs(ROOT / "results")
-    assert len(runs) == 50
+    assert len(runs) == 57
     assert {run.task for run in runs} == {"t2m", "mti", "styles", "structure", "latency", "audit"}
 
 
