@@ -107,7 +107,7 @@ def test_a_row_that_version_1_never_wrote_is_an_error(tmp_path: Path) -> None:
 def test_the_stored_results_are_current() -> None:
     runs = load_runs(ROOT / "results")
     assert len(runs) == 57
-    assert {run.task for run in runs} == {"t2m", "mti", "styles", "structure", "latency", "audit"}
+    assert {run.task for run in runs} == {"t2m", "mti", "styles", "structure", "latency", "audit", "sequences"}
 
 
 def test_version_2_gets_digests_and_an_interrupted_run_stays_unfinished(tmp_path: Path) -> None:
