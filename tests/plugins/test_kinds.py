@@ -17,7 +17,7 @@ def test_a_kind_has_a_hook(kind: str) -> None:
     assert callable(getattr(LeadbenchHooks, hook_name(kind)))
 
 
-@pytest.mark.parametrize("kind", set(KINDS) - {"command"})
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"command"}))
 def test_a_kind_has_a_page(kind: str) -> None:
     assert (ROOT / "docs" / "plugins" / f"{kind.replace('_', '-')}.md").is_file()
 
