@@ -66,7 +66,8 @@ class MeasureOptions:
     """What is measured."""
 
     task: Annotated[
-        str, typer.Option("--task", help="Task to run: t2m, or a plugin's task.", autocompletion=complete_tasks)
+        str,
+        typer.Option("--task", help="Task to run: t2m, sequences, or a plugin's task.", autocompletion=complete_tasks),
     ] = "t2m"
     evaluator: EvaluatorOption = "guo"
     controls: Annotated[bool, typer.Option("--controls", help="Score the controls too.")] = False
@@ -89,13 +90,15 @@ def run(
 
     Without --dataset it runs on generated motions with the models that ship with leadbench. Safe to interrupt: the
     same command continues where it stopped. Several evaluators give a run and a table each, and a table of how well
-    their rankings agree. --task NAME runs a plugin's task instead, on the same models and data.
+    their rankings agree. --task NAME runs another task instead, on the same models and data: sequences, or a plugin's.
 
     Example: leadbench run --backbone motionlcm --steps 1,2,4
 
     Example: leadbench run --dataset data/bnr --backbone mld,motionlcm --steps 1,2,4 --quick
 
     Example: leadbench run --dataset data/bnr --backbone mld,motionlcm --evaluator guo,tmr
+
+    Example: leadbench run --task sequences --backbone mld,motionlcm
 
     Example: leadbench run --dataset humanml3d --root HumanML3D --backbone mld --checkpoint mld=mld.ckpt --evaluator t2m
     """

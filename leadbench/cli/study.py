@@ -38,7 +38,9 @@ class SideOptions:
 
     first: Annotated[
         str,
-        typer.Option("--first", help="A row: BACKBONE, BACKBONE+PROJECTOR, BACKBONE+clamp, real, or a folder."),
+        typer.Option(
+            "--first", help="A row: BACKBONE, BACKBONE+PROJECTOR, BACKBONE+CONTROL (such as clamp), real, or a folder."
+        ),
     ] = "mld"
     second: Annotated[str, typer.Option("--second", help="The row that is compared with it.")] = "mld+lead"
     steps: Annotated[

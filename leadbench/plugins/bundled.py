@@ -169,71 +169,74 @@ def leadbench_trackers() -> Sequence[Registration]:
     ]
 
 
+_TASKS = (
+    TaskRegistration(
+        "t2m",
+        "text-to-motion (Tables 1, 2, 5 and 6)",
+        "leadbench.tasks.t2m.assemble:open_t2m",
+        table="leadbench.tasks.t2m.tables:render",
+    ),
+    TaskRegistration(
+        "mti",
+        "motion textual inversion (Tables 3 and 4)",
+        "leadbench.tasks.mti.assemble:open_mti",
+        table="leadbench.tasks.mti.table:render",
+        command="leadbench mti run",
+    ),
+    TaskRegistration(
+        "styles",
+        "words of styles that no model was trained on (Figure 7)",
+        "leadbench.tasks.mti.assemble:open_mti",
+        table="leadbench.tasks.mti.table:render",
+        command="leadbench mti styles",
+    ),
+    TaskRegistration(
+        "structure",
+        "the latent space before and after the projector (Figure 3)",
+        "leadbench.tasks.structure.assemble:open_structure",
+        table="leadbench.tasks.structure.table:render",
+        command="leadbench structure",
+    ),
+    TaskRegistration(
+        "sequences",
+        "captions of two actions: whether motions show both, in their order",
+        "leadbench.tasks.sequences.task:SequencesTask",
+    ),
+    TaskRegistration(
+        "latency",
+        "seconds per prompt, by stage (section 5.3)",
+        "leadbench.tasks.latency.assemble:open_latency_task",
+        table="leadbench.tasks.latency.table:render",
+        command="leadbench latency",
+    ),
+    TaskRegistration(
+        "audit",
+        "an evaluator on real motions under known corruptions",
+        "leadbench.tasks.audit.task:open_audit",
+        table="leadbench.tasks.audit.table:render",
+        command="leadbench evaluator audit",
+    ),
+    TaskRegistration(
+        "study",
+        "ratings of motions by people (Figures 4 and 5)",
+        "leadbench.study.task:open_study",
+        table="leadbench.study.table:render",
+        command="leadbench study results",
+    ),
+    TaskRegistration(
+        "score",
+        "motions of a folder, whoever generated them",
+        "leadbench.tasks.score.task:open_score",
+        table="leadbench.tasks.t2m.tables:render",
+        command="leadbench score",
+    ),
+)
+
+
 @hookimpl
 def leadbench_tasks() -> Sequence[TaskRegistration]:
-    """The paper's evaluations."""
-    return [
-        TaskRegistration(
-            "t2m",
-            "text-to-motion (Tables 1, 2, 5 and 6)",
-            "leadbench.tasks.t2m.assemble:open_t2m",
-            table="leadbench.tasks.t2m.tables:render",
-        ),
-        TaskRegistration(
-            "mti",
-            "motion textual inversion (Tables 3 and 4)",
-            "leadbench.tasks.mti.assemble:open_mti",
-            table="leadbench.tasks.mti.table:render",
-            command="leadbench mti run",
-        ),
-        TaskRegistration(
-            "styles",
-            "words of styles that no model was trained on (Figure 7)",
-            "leadbench.tasks.mti.assemble:open_mti",
-            table="leadbench.tasks.mti.table:render",
-            command="leadbench mti styles",
-        ),
-        TaskRegistration(
-            "structure",
-            "the latent space before and after the projector (Figure 3)",
-            "leadbench.tasks.structure.assemble:open_structure",
-            table="leadbench.tasks.structure.table:render",
-            command="leadbench structure",
-        ),
-        TaskRegistration(
-            "sequences",
-            "captions of two actions: whether motions show both, in their order",
-            "leadbench.tasks.sequences.task:SequencesTask",
-        ),
-        TaskRegistration(
-            "latency",
-            "seconds per prompt, by stage (section 5.3)",
-            "leadbench.tasks.latency.assemble:open_latency_task",
-            table="leadbench.tasks.latency.table:render",
-            command="leadbench latency",
-        ),
-        TaskRegistration(
-            "audit",
-            "an evaluator on real motions under known corruptions",
-            "leadbench.tasks.audit.task:open_audit",
-            table="leadbench.tasks.audit.table:render",
-            command="leadbench evaluator audit",
-        ),
-        TaskRegistration(
-            "study",
-            "ratings of motions by people (Figures 4 and 5)",
-            "leadbench.study.task:open_study",
-            table="leadbench.study.table:render",
-            command="leadbench study results",
-        ),
-        TaskRegistration(
-            "score",
-            "motions of a folder, whoever generated them",
-            "leadbench.tasks.score.task:open_score",
-            table="leadbench.tasks.t2m.tables:render",
-            command="leadbench score",
-        ),
-    ]
+    """The paper's evaluations, and what it does not ask."""
+    return _TASKS
 
 
 _SETS = "leadbench.metrics.bundled_sets"

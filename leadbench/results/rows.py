@@ -64,3 +64,6 @@ class Row(FrozenModel):
 
 REAL = Row(source="real")
 """The row of the real test motions."""
+
+SHUFFLED = Row(source="real", control="shuffled-captions")
+"""The real test motions, each with another one's caption: what chance is."""

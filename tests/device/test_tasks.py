@@ -40,6 +40,11 @@ def test_structure(call: Call, tmp_path: Path) -> None:
     same(records(tmp_path / "cpu"), records(tmp_path / "lazy"))
 
 
+def test_sequences(call: Call, tmp_path: Path) -> None:
+    on_both(call, tmp_path, "run", "--task", "sequences", "--backbone", "mld,motionlcm", "--replications", "1")
+    same(records(tmp_path / "cpu"), records(tmp_path / "lazy"))
+
+
 def test_score(call: Call, corpus: Path, tmp_path: Path) -> None:
     folder = tmp_path / "motions"
     folder.mkdir()

@@ -25,7 +25,7 @@ from leadbench.data.frames import drawn_batch
 from leadbench.data.humanml3d import DrawnSample, draw
 from leadbench.data.segments import Segment, find_segments
 from leadbench.results.records import MetricColumn, Record, record_key
-from leadbench.results.rows import REAL, Row
+from leadbench.results.rows import REAL, SHUFFLED, Row
 from leadbench.tasks.sequences.recognition import (
     LEAST,
     STRIDE,
@@ -41,7 +41,6 @@ from leadbench.tasks.shared.request import RunRequest
 from leadbench.tasks.shared.units import Unit, autoencoders_of
 from leadbench.zoo.assets import Opened
 
-SHUFFLED = Row(source="real", control="shuffled-captions")
 COLUMNS = {
     "both": MetricColumn(display="Both, in order", better=1),
     "swapped": MetricColumn(display="Both, swapped", better=-1),

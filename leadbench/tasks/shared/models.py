@@ -12,6 +12,7 @@ import torch
 
 from leadbench.core.contracts import Backbone
 from leadbench.core.device import place_of
+from leadbench.core.errors import ConfigError
 from leadbench.core.random import NoiseSource
 from leadbench.core.tensors import Latent, MotionBatch, MotionSample, mask_of
 from leadbench.data.humanml3d import DrawnSample, draw
@@ -73,12 +74,19 @@ class ModelTask(Task):
     Attributes:
         most: motions of the split that are used at most; None: all.
         evaluator_identity: of the evaluator that measures, for records; ``none`` where none does.
+
+    Raises:
+        ConfigError: further metrics are asked for, which such a task does not compute.
     """
 
     most: int | None = None
     evaluator_identity: str = "none"
 
     def __init__(self, opened: Opened, request: RunRequest) -> None:
+        if request.metrics:
+            raise ConfigError(
+                f"--metric {request.metrics[0]}: task {self.name!r} has metrics of its own, and no others"
+            )
         self.request = request
         self._found = open_entries(opened, request)
         self._dataset = opened.dataset.name

@@ -26,7 +26,7 @@ from leadbench.data.humanml3d import draw
 from leadbench.metrics.bundled import latent_norm, skating_ratio
 from leadbench.results.details import T2MDetails
 from leadbench.results.records import MetricColumn, Record, record_key
-from leadbench.results.rows import REAL, Row
+from leadbench.results.rows import REAL, SHUFFLED, Row
 from leadbench.tasks.shared.chunks import Chunk, ChunkedWork, chunked_work, pool_for
 from leadbench.tasks.shared.controls import (
     LatentStatistics,
@@ -60,7 +60,6 @@ DIAGNOSTICS: Mapping[str, MotionMetric] = {LATENT_NORM: latent_norm, "skating_ra
 
 
 TRAIN = Row(source="train")
-SHUFFLED = Row(source="real", control="shuffled-captions")
 RECONSTRUCTION = Row(source="reconstruction")
 LATENT_CONTROLS = tuple(
     Row(source="latents", control=name) for name in ("other-latents", "gaussian-latents", "standard-normal-latents")
