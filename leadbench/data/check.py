@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from leadbench.core.errors import LeadbenchError
 from leadbench.core.tensors import MotionSpec
+from leadbench.data import labels, segments
 from leadbench.data.format import (
     HUMANML3D_NAN,
     read_captions,
@@ -74,6 +75,7 @@ def check_folder(root: Path) -> Inspection:
     motion = _statistics(root, problems)
     _tried(root, "layout", "dataset.json", lambda: read_card(root), problems, "correct it, or remove it")
     ids = list(dict.fromkeys(i for members in splits.values() for i in members))
+    _annotations(root, ids, problems)
     frames, motions = 0, 0
     captions: list[str] = []
     for identifier in ids:
@@ -89,6 +91,17 @@ def check_folder(root: Path) -> Inspection:
     distinct = len(set(captions)) / max(1, len(captions))
     counts = {split: len(members) for split, members in splits.items()}
     return Inspection(counts, motions, len(captions), plain_motions, plain_captions, frames, distinct, tuple(problems))
+
+
+def _annotations(root: Path, ids: list[str], problems: list[Problem]) -> None:
+    """Our optional files beside the format, where they are there."""
+    readers: dict[str, Callable[[], object]] = {
+        labels.FILE: lambda: labels.load_labels(root),
+        segments.FILE: lambda: segments.find_segments(root, ids),
+    }
+    for name, read in readers.items():
+        if (root / name).is_file():
+            _tried(root, "annotations", name, read, problems, "correct it, or remove it: only some tasks need it")
 
 
 _Read = TypeVar("_Read")

@@ -36,6 +36,22 @@ def first(folder: Path, split: str = "train") -> str:
     return (folder / f"{split}.txt").read_text().split()[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "told"),
+    [
+        ("labels.json", {"content": "walk", "style": "old", "recording": "r"}, {"content": "walk"}, "needed ID"),
+        ("segments.json", [["walk", 0, 20], ["wave", 20, 40]], [["walk", 20, 0]], "needed a list of"),
+    ],
+)
+def test_annotations_beside_the_format(folder: Path, name: str, right: object, wrong: object, told: str) -> None:
+    (folder / name).write_text(json.dumps({first(folder): right}))
+    assert check_folder(folder).problems == ()
+    (folder / name).write_text(json.dumps({first(folder): wrong}))
+    (problem,) = check_folder(folder).problems
+    assert (problem.kind, problem.where) == ("annotations", name)
+    assert told in problem.what
+
+
 def test_a_good_folder_is_clean(good: Path) -> None:
     found = check_folder(good)
     assert found.problems == ()
